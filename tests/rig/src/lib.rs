@@ -1,1 +1,46 @@
-//! rig
+//! The test rig: what tempcred's end-to-end tests and its demo run against.
+//!
+//! Nothing that matters is mocked. [`Rig::start`] brings up a real etcd,
+//! kube-apiserver and kube-controller-manager, [`Rig::moto`] a real STS peer.
+//! Only what no real peer does on demand is played: the [`sts::Responder`]
+//! throttles, lies, stalls and counts, the [`Proxy`] cuts the line to the API
+//! server.
+//!
+//! # Guarantees
+//!
+//! * No process outlives the rig, even if the rig's own process is killed: see
+//!   [`janitor`].
+//! * Two rigs can run side by side: own ports, own folder, own cluster.
+//! * Nothing is written outside `target/rig` and the caches of Go and pip.
+//!
+//! # Environment
+//!
+//! | Variable | Effect |
+//! |---|---|
+//! | `TEMPCRED_RIG_KUBECONFIG` | use this cluster, start no control plane |
+//! | `KUBEBUILDER_ASSETS` | take etcd and kube-apiserver from this folder |
+//! | `TEMPCRED_RIG_KEEP` | leave the run's folder (logs, audit log) behind |
+
+mod audit;
+mod background;
+mod cache;
+mod control_plane;
+pub mod janitor;
+mod moto;
+mod ports;
+mod process;
+mod progress;
+mod proxy;
+mod python;
+mod random;
+mod rig;
+mod source;
+pub mod sts;
+mod users;
+mod workspace;
+
+pub use audit::{Audit, Request};
+pub use process::Process;
+pub use proxy::Proxy;
+pub use rig::Rig;
+pub use users::User;

@@ -1,0 +1,148 @@
+//! Keeps the promise that no process outlives the rig.
+//!
+//! A destructor runs on a panic, but not on `SIGKILL`, not on Ctrl-C, and never
+//! for a `static`. So each rig has a janitor: a shell in a process group of its
+//! own, deaf to the signals of a terminal, that reads from a pipe which children
+//! the rig has. When the rig's process ends, however it ends, the system closes
+//! the pipe, and the janitor kills the process groups that are left and removes
+//! the run's folder.
+//!
+//! A child puts itself on the list before it becomes the program it is to run:
+//! it holds the pipe until then. So there is no moment at which a kill of the
+//! rig could leave an unlisted child behind.
+//!
+//! Why not `PR_SET_PDEATHSIG`: it fires when the *thread* that spawned ends, as
+//! threads of tests do all the time, and it takes unsafe code.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+
+use crate::process::Process;
+
+const SCRIPT: &str = include_str!("janitor.sh");
+
+/// What a child runs first: list itself, let go of the pipe, become the program.
+const ENTER: &str = r#"echo "+$$" >&0 && exec "$@" </dev/null"#;
+
+/// A cheap handle to a janitor; see the [module](self).
+#[derive(Clone)]
+pub struct Janitor(Arc<Inner>);
+
+struct Inner {
+    dir: PathBuf,
+    shell: Mutex<Option<(Child, ChildStdin)>>,
+}
+
+impl Janitor {
+    /// Starts a janitor for the folder `dir`, which it removes at the end unless
+    /// `keep`.
+    pub fn start(dir: &Path, keep: bool) -> Result<Self> {
+        let mut shell = Command::new("sh")
+            .args(["-c", SCRIPT, "janitor"])
+            .arg(dir)
+            .arg(if keep { "keep" } else { "remove" })
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .context("cannot start sh, the rig's janitor")?;
+        let pipe = shell.stdin.take().context("the janitor has no stdin")?;
+        let inner = Inner { dir: dir.to_owned(), shell: Mutex::new(Some((shell, pipe))) };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Runs `command` as a child that ends with the rig at the latest, in a
+    /// process group of its own, with stdout and stderr in `<name>.log` (appended
+    /// to, if it exists).
+    ///
+    /// Program, arguments, folder and single environment variables of `command`
+    /// are honoured. Its streams are not, nor is [`Command::env_clear`], which
+    /// the standard library does not tell about: remove variables by name.
+    pub fn spawn(&self, name: &str, command: &Command) -> Result<Process> {
+        let log = self.0.dir.join(format!("{name}.log"));
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("cannot write {}", log.display()))?;
+        let mut child = Command::new("sh");
+        child.args(["-c", ENTER, "enter"]).arg(command.get_program()).args(command.get_args());
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => child.env(key, value),
+                None => child.env_remove(key),
+            };
+        }
+        if let Some(dir) = command.get_current_dir() {
+            child.current_dir(dir);
+        }
+        let child = child
+            .stdin(Stdio::from(self.pipe()?))
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        Process::new(name, child, log, self.clone())
+    }
+
+    /// Takes a process off the list, after it ended.
+    pub(crate) fn forget(&self, pid: u32) {
+        let mut shell = self.0.shell.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pipe)) = shell.as_mut() {
+            // Fails only if somebody killed the janitor; then there is no list.
+            let _ = writeln!(pipe, "-{pid}");
+        }
+    }
+
+    /// Ends what is left and waits until the folder is gone. Later calls do
+    /// nothing.
+    pub fn finish(&self) {
+        let shell = self.0.shell.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((mut shell, pipe)) = shell {
+            drop(pipe);
+            let _ = shell.wait();
+        }
+    }
+
+    fn pipe(&self) -> Result<OwnedFd> {
+        use std::os::fd::AsFd;
+
+        let shell = self.0.shell.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, pipe) = shell.as_ref().context("the rig has ended")?;
+        Ok(pipe.as_fd().try_clone_to_owned()?)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some((mut shell, pipe)) =
+            self.shell.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            drop(pipe);
+            let _ = shell.wait();
+        }
+    }
+}
+
+/// Saves a log from the removal of the run's folder, for a person to read after
+/// a failure. Returns where it is now.
+pub(crate) fn rescue(log: &Path) -> PathBuf {
+    let run = log.parent().and_then(Path::file_name).unwrap_or_default();
+    let mut name = run.to_owned();
+    name.push("-");
+    name.push(log.file_name().unwrap_or_default());
+    let saved = crate::workspace::root().join("failed").join(name);
+    let copied = saved.parent().is_some_and(|dir| fs::create_dir_all(dir).is_ok())
+        && fs::copy(log, &saved).is_ok();
+    if copied { saved } else { log.to_owned() }
+}

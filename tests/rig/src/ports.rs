@@ -1,0 +1,33 @@
+//! Free ports.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::{Result, bail};
+
+use crate::random;
+
+/// Below the range from which the system serves outgoing connections (32768 and
+/// up on Linux) and below NodePorts. A port given out by `bind(0)` can be taken
+/// by any outgoing connection while the API server is stopped.
+const RANGE: std::ops::Range<u16> = 12_000..30_000;
+
+/// `N` different ports of the loopback interface that nobody listens on now.
+pub(crate) fn free<const N: usize>() -> Result<[u16; N]> {
+    let mut ports = [0; N];
+    // Held until all are found, so that they differ.
+    let mut held = Vec::with_capacity(N);
+    for slot in &mut ports {
+        let Some(listener) = (0..200).find_map(|_| bind_random()) else {
+            bail!("no free port in {RANGE:?}");
+        };
+        *slot = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+fn bind_random() -> Option<TcpListener> {
+    let span = RANGE.end - RANGE.start;
+    let port = RANGE.start + u16::from_le_bytes(random::bytes()) % span;
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+}

@@ -1,0 +1,164 @@
+//! A child process of the rig.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal};
+
+use crate::janitor::{self, Janitor};
+
+/// How often a wait looks again.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// How much of a log an error shows.
+const LAST_LINES: usize = 20;
+
+/// A running program that ends with the rig at the latest. Dropping it kills it,
+/// and whatever it started in its process group.
+pub struct Process {
+    name: String,
+    pid: Pid,
+    log: PathBuf,
+    janitor: Janitor,
+    state: Mutex<State>,
+}
+
+struct State {
+    child: Child,
+    ended: Option<ExitStatus>,
+}
+
+impl Process {
+    pub(crate) fn new(name: &str, child: Child, log: PathBuf, janitor: Janitor) -> Result<Self> {
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.with_context(|| format!("{name} has no process id"))?;
+        let state = Mutex::new(State { child, ended: None });
+        Ok(Self { name: name.to_owned(), pid, log, janitor, state })
+    }
+
+    /// The process id, which is that of its process group too.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw_pid().unsigned_abs()
+    }
+
+    /// Where stdout and stderr go. Removed with the rig's folder.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// All that stdout and stderr got so far.
+    pub fn output(&self) -> Result<String> {
+        let bytes = fs::read(&self.log).with_context(|| self.log.display().to_string())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Asks the process to end: `SIGTERM`.
+    pub fn terminate(&self) -> Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Ends the process and its group: `SIGKILL`. Returns at once; see
+    /// [`Process::wait`].
+    pub fn kill(&self) -> Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        // Under the lock nobody else reaps it, so the id is not yet another's.
+        let mut state = self.state();
+        if self.look(&mut state)?.is_none() {
+            let sent = if signal == Signal::KILL {
+                rustix::process::kill_process_group(self.pid, signal)
+            } else {
+                // Only the program itself: what it started is its own business.
+                rustix::process::kill_process(self.pid, signal)
+            };
+            sent.with_context(|| format!("cannot signal {}", self.name))?;
+        }
+        Ok(())
+    }
+
+    /// Whether it has not ended yet.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self.look(&mut self.state()), Ok(None))
+    }
+
+    /// Waits for the end, at most so long.
+    pub fn wait(&self, at_most: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + at_most;
+        loop {
+            if let Some(status) = self.look(&mut self.state())? {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                bail!("{} still runs after {at_most:?}\n{}", self.name, self.last_lines());
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// Fails with the end of the log if the process has ended.
+    pub(crate) fn must_run(&self) -> Result<()> {
+        match self.look(&mut self.state())? {
+            None => Ok(()),
+            Some(status) => bail!("{} ended with {status}\n{}", self.name, self.last_lines()),
+        }
+    }
+
+    /// The last lines of the log under its name, for an error.
+    pub(crate) fn last_lines(&self) -> String {
+        let text = self.output().unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n  ");
+        format!("{}:\n  {tail}", janitor::rescue(&self.log).display())
+    }
+
+    fn look(&self, state: &mut State) -> Result<Option<ExitStatus>> {
+        if state.ended.is_none()
+            && let Some(status) = state.child.try_wait()?
+        {
+            state.ended = Some(status);
+            // What it leaves behind in its group must not outlive it.
+            let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+            self.janitor.forget(self.pid());
+        }
+        Ok(state.ended)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.kill();
+        let mut state = self.state();
+        if state.ended.is_none() && state.child.wait().is_ok() {
+            self.janitor.forget(self.pid());
+        }
+    }
+}
+
+/// Repeats `done` until it says so, at most so long.
+pub(crate) fn wait_until(
+    what: &str,
+    at_most: Duration,
+    mut done: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    let deadline = Instant::now() + at_most;
+    while !done()? {
+        if Instant::now() >= deadline {
+            bail!("{what}: not within {at_most:?}");
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
+}

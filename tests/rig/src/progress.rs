@@ -1,0 +1,72 @@
+//! Says what takes long, on stderr, past the capture of the test harness.
+
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+/// Without a terminal: how often a line says that the work goes on.
+const LINE_EVERY: Duration = Duration::from_secs(20);
+
+/// One line to stderr.
+///
+/// Not `eprintln!`: the test harness captures that, and a person would stare at
+/// nothing for minutes.
+pub(crate) fn say(line: &str) {
+    // Telling is a service; a closed stderr is no reason to fail.
+    let _ = writeln!(std::io::stderr().lock(), "rig: {line}");
+}
+
+/// A spinner with the elapsed time on a terminal, a line now and then elsewhere.
+/// Ends when dropped.
+pub(crate) enum Progress {
+    /// On a terminal.
+    Spinner(ProgressBar),
+    /// Anywhere else.
+    Lines {
+        /// Dropped to end the thread.
+        stop: Option<Sender<()>>,
+        /// Writes the lines.
+        thread: Option<JoinHandle<()>>,
+    },
+}
+
+impl Progress {
+    /// Starts telling that `what` is being done.
+    pub(crate) fn start(what: &str) -> Self {
+        if std::io::stderr().is_terminal() {
+            let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} rig: {wide_msg} {elapsed}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(120));
+            return Self::Spinner(bar);
+        }
+        say(what);
+        let (stop, stopped) = mpsc::channel::<()>();
+        let what = what.to_owned();
+        let begin = Instant::now();
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(LINE_EVERY) == Err(RecvTimeoutError::Timeout) {
+                say(&format!("{what} ({} so far)", HumanDuration(begin.elapsed())));
+            }
+        });
+        Self::Lines { stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        match self {
+            Self::Spinner(bar) => bar.finish_and_clear(),
+            Self::Lines { stop, thread } => {
+                drop(stop.take());
+                if let Some(thread) = thread.take() {
+                    let _ = thread.join();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A line to the API server that can be cut.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, ToSocketAddrs};
+
+use anyhow::{Context, Result};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::background::Background;
+
+/// A TCP proxy for one client of the API server, so that a test can take the
+/// server from this one alone.
+///
+/// ```no_run
+/// # let rig = rig::Rig::start()?;
+/// let proxy = rig::Proxy::to(rig.server())?;
+/// let kubeconfig = rig.kubeconfig_for(rig.operator(), Some(&proxy.url()))?;
+/// proxy.cut();
+/// proxy.restore();
+/// # anyhow::Ok(())
+/// ```
+pub struct Proxy {
+    address: SocketAddr,
+    open: watch::Sender<bool>,
+    _thread: Background,
+}
+
+impl Proxy {
+    /// A proxy to `server`: `https://HOST:PORT` or `HOST:PORT`.
+    pub fn to(server: &str) -> Result<Self> {
+        let target = server.split("://").last().unwrap_or(server).trim_end_matches('/');
+        let target = target.to_socket_addrs().ok().and_then(|mut all| all.next());
+        let target = target.with_context(|| format!("{server} has no host and port"))?;
+        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (open, watched) = watch::channel(true);
+        let thread = Background::start("rig-proxy", move || serve(listener, target, watched))?;
+        Ok(Self { address, open, _thread: thread })
+    }
+
+    /// `https://127.0.0.1:PORT`, for a kubeconfig.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// Resets all connections, and new ones as they come.
+    pub fn cut(&self) {
+        self.open.send_replace(false);
+    }
+
+    /// Lets new connections through again.
+    pub fn restore(&self) {
+        self.open.send_replace(true);
+    }
+}
+
+async fn serve(listener: StdListener, target: SocketAddr, open: watch::Receiver<bool>) {
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    loop {
+        // Accepting fails when a client has gone already; the next may not have.
+        let Ok((client, _)) = listener.accept().await else { continue };
+        tokio::task::spawn_local(carry(client, target, open.clone()));
+    }
+}
+
+async fn carry(mut client: TcpStream, target: SocketAddr, mut open: watch::Receiver<bool>) {
+    let cut = async {
+        // An error means that the proxy is gone, and so is the line.
+        let _ = open.wait_for(|open| !open).await;
+    };
+    let talk = async {
+        if let Ok(mut server) = TcpStream::connect(target).await {
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = cut => {}
+        () = talk => return,
+    }
+    // A reset rather than an orderly end: what a broken line looks like.
+    let _ = client.set_zero_linger();
+}

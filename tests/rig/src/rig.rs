@@ -1,0 +1,224 @@
+//! The rig itself: what it runs, and for how long.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::audit::Audit;
+use crate::control_plane::{ControlPlane, Users};
+use crate::janitor::Janitor;
+use crate::moto::Moto;
+use crate::process::Process;
+use crate::python::{self, Python};
+use crate::random;
+use crate::source::{FOREIGN, Source};
+use crate::users::{User, write_private};
+use crate::workspace;
+
+/// Set to leave the run's folder behind.
+const KEEP: &str = "TEMPCRED_RIG_KEEP";
+
+/// A control plane, a venv, and the processes that a test starts.
+///
+/// Blocking, and tied to no runtime: a `static` [`std::sync::OnceLock`] can hold
+/// one for all tests of a binary. Everything ends when it is dropped or when its
+/// process ends.
+///
+/// ```no_run
+/// let rig = rig::Rig::start()?;
+/// assert!(rig.kubectl().args(["get", "namespaces"]).status()?.success());
+/// # anyhow::Ok(())
+/// ```
+pub struct Rig {
+    dir: PathBuf,
+    kubeconfig: PathBuf,
+    kubectl: PathBuf,
+    server: String,
+    users: Users,
+    python: Python,
+    // Ended in this order: moto and the control plane, then what is left.
+    moto: Mutex<Option<Moto>>,
+    control_plane: Option<ControlPlane>,
+    janitor: Janitor,
+}
+
+impl Rig {
+    /// Starts the control plane and waits until it is ready: `/readyz` says so and
+    /// the controllers work. The first time on a machine this builds it.
+    ///
+    /// # Errors
+    ///
+    /// When a tool is missing, a build fails, or a component does not come up; then
+    /// the error shows the end of its log.
+    pub fn start() -> Result<Self> {
+        // Two downloads that have nothing to do with each other.
+        let (source, python) = std::thread::scope(|scope| {
+            let python = scope.spawn(Python::ready);
+            (Source::ready(), python.join())
+        });
+        let (source, python) = (source?, python.unwrap_or_else(|_| bail!("a thread panicked"))?);
+
+        let run = format!("{}-{}", std::process::id(), random::hex::<4>());
+        let dir = workspace::root().join("run").join(run);
+        fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        let janitor = Janitor::start(&dir, std::env::var_os(KEEP).is_some())?;
+        let kubectl = source.kubectl().unwrap_or_else(|| python.kubectl());
+        let users = Users::new();
+
+        let (control_plane, kubeconfig, server) = if let Source::Foreign(theirs) = &source {
+            let (kubeconfig, server) = copy_kubeconfig(&kubectl, theirs, &dir)?;
+            (None, kubeconfig, server)
+        } else {
+            let plane = ControlPlane::start(&source, &janitor, &dir, &kubectl, &users)?;
+            let (kubeconfig, server) = (plane.admin_kubeconfig(), plane.server());
+            (Some(plane), kubeconfig, server)
+        };
+        let moto = Mutex::new(None);
+        Ok(Self { dir, kubeconfig, kubectl, server, users, python, moto, control_plane, janitor })
+    }
+
+    /// The folder of this run; removed at the end.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A kubeconfig that may do everything.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The API server: `https://127.0.0.1:PORT`, or that of the foreign cluster.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Somebody in `system:masters`.
+    #[must_use]
+    pub fn admin(&self) -> &User {
+        &self.users.admin
+    }
+
+    /// What tempcred runs as: `tempcred`, in no group. RBAC is up to the tests.
+    #[must_use]
+    pub fn operator(&self) -> &User {
+        &self.users.operator
+    }
+
+    /// A person in a namespace: `tenant`, in no group. RBAC is up to the tests.
+    #[must_use]
+    pub fn tenant(&self) -> &User {
+        &self.users.tenant
+    }
+
+    /// Writes a kubeconfig for `user` and returns where it is. `server` takes the
+    /// place of [`Rig::server`], for a [`Proxy`](crate::Proxy).
+    ///
+    /// A foreign cluster does not know the rig's users: there everybody is the one
+    /// of its kubeconfig.
+    pub fn kubeconfig_for(&self, user: &User, server: Option<&str>) -> Result<PathBuf> {
+        let config = match &self.control_plane {
+            Some(plane) => user.kubeconfig(server.unwrap_or(&self.server), &plane.ca_pem()?),
+            None => {
+                let mut config: Value = serde_json::from_slice(&fs::read(&self.kubeconfig)?)?;
+                if let Some(server) = server {
+                    config["clusters"][0]["cluster"]["server"] = server.into();
+                }
+                config
+            }
+        };
+        let path = self.dir.join(format!("{}-{}.kubeconfig", user.name(), random::hex::<4>()));
+        write_private(&path, &config.to_string())?;
+        Ok(path)
+    }
+
+    /// kubectl as admin, with a cache of its own: the usual one goes by the port,
+    /// and another rig may have had the same.
+    #[must_use]
+    pub fn kubectl(&self) -> Command {
+        let mut command = Command::new(&self.kubectl);
+        command.env("KUBECONFIG", &self.kubeconfig);
+        command.env("KUBECACHEDIR", self.dir.join("kubectl"));
+        command
+    }
+
+    /// A Python that has boto3.
+    #[must_use]
+    pub fn python(&self) -> PathBuf {
+        self.python.interpreter()
+    }
+
+    /// The URL of moto, a real STS. Started at the first call.
+    pub fn moto(&self) -> Result<String> {
+        let mut moto = self.moto.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(moto) = moto.as_ref() {
+            return Ok(moto.url().to_owned());
+        }
+        let started = Moto::start(&self.python, &self.janitor)?;
+        Ok(moto.insert(started).url().to_owned())
+    }
+
+    /// Runs a program that ends with the rig at the latest. Its output goes to
+    /// `<name>.log` in [`Rig::dir`]; see [`Janitor::spawn`] for what of `command`
+    /// counts.
+    pub fn spawn(&self, name: &str, command: &mut Command) -> Result<Process> {
+        self.janitor.spawn(name, command)
+    }
+
+    /// What was asked of the API server. None with a foreign cluster.
+    #[must_use]
+    pub fn audit(&self) -> Option<Audit> {
+        self.control_plane.as_ref().map(|plane| Audit::new(plane.audit_log()))
+    }
+
+    /// Kills the API server, as a crash would. etcd keeps the data.
+    pub fn stop_api_server(&self) -> Result<()> {
+        self.own_control_plane()?.stop_api_server()
+    }
+
+    /// Starts it again on the same port, and waits until it is ready.
+    pub fn start_api_server(&self) -> Result<()> {
+        self.own_control_plane()?.start_api_server()
+    }
+
+    /// Starts the controllers anew.
+    ///
+    /// The garbage collector looks for new kinds every 30 s only. After a CRD was
+    /// installed, this makes owner references to it count at once. Does nothing
+    /// with a foreign cluster.
+    pub fn restart_controllers(&self) -> Result<()> {
+        self.control_plane.as_ref().map_or(Ok(()), ControlPlane::restart_controllers)
+    }
+
+    fn own_control_plane(&self) -> Result<&ControlPlane> {
+        self.control_plane.as_ref().context("the rig does not stop an API server it did not start")
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        drop(self.moto.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.control_plane.take());
+        self.janitor.finish();
+    }
+}
+
+/// Copies the current context of a kubeconfig, as JSON with all files inside.
+fn copy_kubeconfig(kubectl: &Path, theirs: &Path, dir: &Path) -> Result<(PathBuf, String)> {
+    let mut view = Command::new(kubectl);
+    view.args(["config", "view", "--raw", "--minify", "--flatten", "--output", "json"]);
+    view.env("KUBECONFIG", theirs);
+    let text = python::output(&mut view).with_context(|| format!("cannot use {FOREIGN}"))?;
+    let config: Value = serde_json::from_str(&text)?;
+    let server = config["clusters"][0]["cluster"]["server"].as_str();
+    let server = server.with_context(|| format!("{FOREIGN} names no server"))?.to_owned();
+    let path = dir.join("admin.kubeconfig");
+    write_private(&path, &text)?;
+    Ok((path, server))
+}
