@@ -56,7 +56,10 @@ impl Janitor {
             .spawn()
             .context("cannot start sh, the rig's janitor")?;
         let pipe = shell.stdin.take().context("the janitor has no stdin")?;
-        let inner = Inner { dir: dir.to_owned(), shell: Mutex::new(Some((shell, pipe))) };
+        let inner = Inner {
+            dir: dir.to_owned(),
+            shell: Mutex::new(Some((shell, pipe))),
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -75,7 +78,10 @@ impl Janitor {
             .open(&log)
             .with_context(|| format!("cannot write {}", log.display()))?;
         let mut child = Command::new("sh");
-        child.args(["-c", ENTER, "enter"]).arg(command.get_program()).args(command.get_args());
+        child
+            .args(["-c", ENTER, "enter"])
+            .arg(command.get_program())
+            .args(command.get_args());
         for (key, value) in command.get_envs() {
             match value {
                 Some(value) => child.env(key, value),
@@ -107,7 +113,12 @@ impl Janitor {
     /// Ends what is left and waits until the folder is gone. Later calls do
     /// nothing.
     pub fn finish(&self) {
-        let shell = self.0.shell.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let shell = self
+            .0
+            .shell
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some((mut shell, pipe)) = shell {
             drop(pipe);
             let _ = shell.wait();
@@ -125,8 +136,11 @@ impl Janitor {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some((mut shell, pipe)) =
-            self.shell.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        if let Some((mut shell, pipe)) = self
+            .shell
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
         {
             drop(pipe);
             let _ = shell.wait();
@@ -142,7 +156,109 @@ pub(crate) fn rescue(log: &Path) -> PathBuf {
     name.push("-");
     name.push(log.file_name().unwrap_or_default());
     let saved = crate::workspace::root().join("failed").join(name);
-    let copied = saved.parent().is_some_and(|dir| fs::create_dir_all(dir).is_ok())
+    let copied = saved
+        .parent()
+        .is_some_and(|dir| fs::create_dir_all(dir).is_ok())
         && fs::copy(log, &saved).is_ok();
     if copied { saved } else { log.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use anyhow::ensure;
+
+    use super::*;
+    use crate::process::wait_until;
+    use crate::{random, workspace};
+
+    const SOON: Duration = Duration::from_secs(20);
+    const DIR: &str = "TEMPCRED_RIG_TEST_DIR";
+
+    fn new_dir() -> Result<PathBuf> {
+        let dir = workspace::root()
+            .join("run")
+            .join(format!("test-{}", random::hex::<4>()));
+        fs::create_dir_all(&dir)?;
+        Ok(dir)
+    }
+
+    /// Zombies do not count: who reaps them is up to the machine.
+    fn lives(pid: &str) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    }
+
+    fn sleeper(janitor: &Janitor, dir: &Path) -> Result<(Process, Vec<String>)> {
+        // A child and a grandchild.
+        let script = "sleep 1000 & echo $$ $! >pids.new; mv pids.new pids; wait";
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).current_dir(dir);
+        let process = janitor.spawn("sleeper", &command)?;
+        wait_until("the sleeper's ids", SOON, || Ok(dir.join("pids").exists()))?;
+        let pids = fs::read_to_string(dir.join("pids"))?;
+        Ok((
+            process,
+            pids.split_whitespace().map(str::to_owned).collect(),
+        ))
+    }
+
+    /// Not a test: what the next one kills.
+    #[test]
+    #[ignore = "runs as a process of its own"]
+    fn victim() -> Result<()> {
+        let dir = PathBuf::from(std::env::var_os(DIR).context("no folder")?);
+        let janitor = Janitor::start(&dir, false)?;
+        let (process, _) = sleeper(&janitor, &dir)?;
+        process.wait(Duration::from_secs(600)).map(drop)
+    }
+
+    #[test]
+    fn nothing_outlives_a_rig_that_is_killed() -> Result<()> {
+        let dir = new_dir()?;
+        let mut victim = Command::new(std::env::current_exe()?)
+            .args(["--ignored", "--exact", "janitor::tests::victim"])
+            .env(DIR, &dir)
+            .stdout(Stdio::null())
+            .spawn()?;
+        wait_until("the victim's child", SOON, || Ok(dir.join("pids").exists()))?;
+        let pids = fs::read_to_string(dir.join("pids"))?;
+        ensure!(pids.split_whitespace().all(lives));
+        victim.kill()?;
+        victim.wait()?;
+        wait_until("the end of it all", SOON, || {
+            Ok(!dir.exists() && !pids.split_whitespace().any(lives))
+        })
+    }
+
+    #[test]
+    fn finishing_ends_all_and_removes_the_folder() -> Result<()> {
+        let dir = new_dir()?;
+        let janitor = Janitor::start(&dir, false)?;
+        let (process, pids) = sleeper(&janitor, &dir)?;
+        janitor.finish();
+        ensure!(!dir.exists());
+        process.wait(SOON)?;
+        wait_until("the grandchild's end", SOON, || {
+            Ok(!pids.iter().any(|pid| lives(pid)))
+        })?;
+        ensure!(janitor.spawn("late", &Command::new("true")).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn dropping_a_process_ends_its_group_and_takes_it_off_the_list() -> Result<()> {
+        let dir = new_dir()?;
+        let janitor = Janitor::start(&dir, true)?;
+        let (process, pids) = sleeper(&janitor, &dir)?;
+        drop(process);
+        wait_until("the end of both", SOON, || {
+            Ok(!pids.iter().any(|pid| lives(pid)))
+        })?;
+        janitor.finish();
+        ensure!(dir.exists(), "it was to be kept");
+        Ok(fs::remove_dir_all(dir)?)
+    }
 }

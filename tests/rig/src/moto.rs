@@ -25,14 +25,24 @@ impl Moto {
     pub(crate) fn start(python: &Python, janitor: &Janitor) -> Result<Self> {
         let [port] = ports::free()?;
         let mut command = Command::new(python.interpreter());
-        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
+        command.args([
+            "-m",
+            "moto.server",
+            "-H",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+        ]);
         command.env("PYTHONUNBUFFERED", "1");
         let process = janitor.spawn("moto", &command)?;
         wait_until("moto's first answer", READY_WITHIN, || {
             process.must_run()?;
             Ok(answers(port).unwrap_or(false))
         })?;
-        Ok(Self { url: format!("http://127.0.0.1:{port}"), _process: process })
+        Ok(Self {
+            url: format!("http://127.0.0.1:{port}"),
+            _process: process,
+        })
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -43,7 +53,9 @@ impl Moto {
 fn answers(port: u16) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(READY_WITHIN))?;
-    stream.write_all(b"GET /moto-api/data.json HTTP/1.1\r\nHost: moto\r\nConnection: close\r\n\r\n")?;
+    stream.write_all(
+        b"GET /moto-api/data.json HTTP/1.1\r\nHost: moto\r\nConnection: close\r\n\r\n",
+    )?;
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply)?;
     Ok(reply.starts_with(b"HTTP/1.1 200"))

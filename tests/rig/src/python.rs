@@ -24,12 +24,15 @@ impl Python {
         let version = output(Command::new("python3").arg("--version"))
             .context("the rig needs python3 on the PATH")?;
         let dir = cache::made_once("python", &[&wanted, &version], |dir| {
-            let _progress = Progress::start("installing moto, boto3 and kubectl (about 30 s, once)");
+            let _progress =
+                Progress::start("installing moto, boto3 and kubectl (about 30 s, once)");
             output(Command::new("python3").args(["-m", "venv"]).arg(dir))
                 .context("python3 has no working venv (on Debian: apt install python3-venv)")?;
             let mut install = Command::new(python(dir));
             install.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
-            install.args(["--disable-pip-version-check", "--requirement"]).arg(&list);
+            install
+                .args(["--disable-pip-version-check", "--requirement"])
+                .arg(&list);
             output(&mut install).map(drop)
         })?;
         Ok(Self { dir })
@@ -51,7 +54,9 @@ fn python(dir: &Path) -> PathBuf {
 /// Runs to the end and returns stdout, or fails with what stderr says.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let done = command.output().with_context(|| format!("cannot run {program}"))?;
+    let done = command
+        .output()
+        .with_context(|| format!("cannot run {program}"))?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr);
         bail!("{program} ended with {}:\n{}", done.status, said.trim_end());

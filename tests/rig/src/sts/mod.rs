@@ -1,1 +1,156 @@
-//! STS responder.
+//! An STS that does on demand what a real one does at the worst time.
+//!
+//! It speaks the AWS Query protocol over HTTP/1.1, mints credentials that a test
+//! can check, counts, and plays the [`Fault`]s that it is told to, while it runs.
+//! By hand down to the bytes: a reset, or half a body, is what an HTTP library
+//! takes care not to produce.
+
+mod fault;
+mod form;
+mod hold;
+mod http;
+mod mint;
+mod reply;
+mod serve;
+mod state;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::background::Background;
+
+pub use fault::{Fault, FaultId, Field, Matching};
+pub use form::{Received, Signer};
+pub use hold::Hold;
+pub use mint::{MintedRecord, secret_for, token_for};
+
+use state::State;
+
+/// A handle to a running STS; it ends when the last is dropped.
+///
+/// On a thread of its own, so neither tied to nor slowed by a test's runtime.
+///
+/// ```
+/// use rig::sts::{Fault, Responder};
+///
+/// let sts = Responder::start()?;
+/// sts.inject(Fault::throttling().for_role("role/busy").times(3));
+/// assert_eq!(sts.calls("AssumeRole"), 0);
+/// # anyhow::Ok(())
+/// ```
+#[derive(Clone)]
+pub struct Responder {
+    state: Arc<State>,
+    address: SocketAddr,
+    _thread: Arc<Background>,
+}
+
+impl Responder {
+    /// Starts one that mints its own credentials.
+    pub fn start() -> Result<Self> {
+        Self::with(State::new(None))
+    }
+
+    /// Starts one that passes what no fault stops to another STS, such as
+    /// [`Rig::moto`](crate::Rig::moto), and returns its reply.
+    ///
+    /// [`Fault::empty`], [`Fault::expired`], [`Fault::lifetime`] have no effect then,
+    /// and [`Fault::clock_skew`] moves only the `Date`.
+    pub fn forwarding_to(url: &str) -> Result<Self> {
+        let host = url
+            .strip_prefix("http://")
+            .unwrap_or(url)
+            .trim_end_matches('/');
+        let peer = host
+            .parse()
+            .with_context(|| format!("{url} is not http://ADDRESS:PORT"))?;
+        Self::with(State::new(Some(peer)))
+    }
+
+    fn with(state: State) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(state);
+        let theirs = Arc::clone(&state);
+        let thread = Background::start("rig-sts", move || serve::serve(listener, theirs))?;
+        Ok(Self {
+            state,
+            address,
+            _thread: Arc::new(thread),
+        })
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Plays a fault from now on, as often as it says.
+    ///
+    /// Of several that decide the reply, the first injected counts, and the others
+    /// are not used up. Delays, holds and skews add to whatever else there is.
+    pub fn inject(&self, fault: Fault) -> FaultId {
+        self.state.rules().add(fault)
+    }
+
+    /// Ends a fault. Does nothing if it has ended.
+    pub fn remove(&self, id: FaultId) {
+        self.state.rules().remove(id);
+    }
+
+    /// Ends all faults. Requests that are held stay so until their [`Hold`] lets go.
+    pub fn clear(&self) {
+        self.state.rules().clear();
+    }
+
+    /// Blocks matching requests after their arrival, until released.
+    #[must_use = "requests are let go when the hold is dropped"]
+    pub fn hold(&self, matching: Matching) -> Hold {
+        let hold = Hold::new();
+        self.state.rules().add(Fault::hold(matching, &hold));
+        hold
+    }
+
+    /// All requests, faulted ones included, in the order of arrival.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Received> {
+        self.state.log().requests.clone()
+    }
+
+    /// How many requests there were for an action, such as `AssumeRole`.
+    #[must_use]
+    pub fn calls(&self, action: &str) -> usize {
+        self.state
+            .log()
+            .requests
+            .iter()
+            .filter(|request| request.action == action)
+            .count()
+    }
+
+    /// How many requests there were for a role, by its whole ARN.
+    #[must_use]
+    pub fn calls_for_role(&self, role_arn: &str) -> usize {
+        let log = self.state.log();
+        log.requests
+            .iter()
+            .filter(|request| request.role_arn() == Some(role_arn))
+            .count()
+    }
+
+    /// How many requests there were.
+    #[must_use]
+    pub fn calls_total(&self) -> usize {
+        self.state.log().requests.len()
+    }
+
+    /// All credentials handed out, also those that a fault spoilt on their way.
+    #[must_use]
+    pub fn minted(&self) -> Vec<MintedRecord> {
+        self.state.log().minted.clone()
+    }
+}

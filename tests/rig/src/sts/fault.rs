@@ -1,0 +1,303 @@
+//! What can go wrong with STS, to whom, and how often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::form::Received;
+use super::hold::{Gate, Hold};
+
+/// A fault to [inject](super::Responder::inject): for all requests and until
+/// removed, unless narrowed.
+#[derive(Clone)]
+pub struct Fault {
+    what: What,
+    matching: Matching,
+    times: Option<usize>,
+}
+
+/// Names a fault, to remove it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultId(u64);
+
+/// Which requests are meant. All conditions must hold.
+#[derive(Clone, Default)]
+pub struct Matching {
+    action: Option<String>,
+    role: Option<String>,
+}
+
+/// A part of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `AccessKeyId`.
+    AccessKeyId,
+    /// `SecretAccessKey`.
+    SecretAccessKey,
+    /// `SessionToken`, or `WebIdentityToken`.
+    SessionToken,
+    /// `Expiration`.
+    Expiration,
+}
+
+#[derive(Clone)]
+enum What {
+    Outcome(Outcome),
+    Shape(Shape),
+    Delay(Duration),
+    Skew(i64),
+    Hold(Arc<Gate>),
+}
+
+/// Instead of credentials.
+#[derive(Clone)]
+pub(super) enum Outcome {
+    Error {
+        status: u16,
+        code: String,
+        message: String,
+    },
+    AccessDenied,
+    Reset,
+    Garbage,
+}
+
+/// What is wrong with the credentials, or with their transport.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    Empty(Field),
+    Expired,
+    Lifetime(Duration),
+    Truncated,
+    CutXml,
+}
+
+impl Matching {
+    /// All requests.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// Only this action, such as `AssumeRole`.
+    #[must_use]
+    pub fn action(self, action: &str) -> Self {
+        Self {
+            action: Some(action.to_owned()),
+            ..self
+        }
+    }
+
+    /// Only role ARNs with this in them.
+    #[must_use]
+    pub fn role(self, part: &str) -> Self {
+        Self {
+            role: Some(part.to_owned()),
+            ..self
+        }
+    }
+
+    fn matches(&self, request: &Received) -> bool {
+        self.action
+            .as_ref()
+            .is_none_or(|action| *action == request.action)
+            && self.role.as_ref().is_none_or(|part| {
+                request
+                    .role_arn()
+                    .is_some_and(|role| role.contains(part.as_str()))
+            })
+    }
+}
+
+impl Fault {
+    fn new(what: What) -> Self {
+        Self {
+            what,
+            matching: Matching::any(),
+            times: None,
+        }
+    }
+
+    /// Any error: HTTP status, code and message.
+    #[must_use]
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let (code, message) = (code.to_owned(), message.to_owned());
+        Self::new(What::Outcome(Outcome::Error {
+            status,
+            code,
+            message,
+        }))
+    }
+
+    /// Too many calls: 400 `Throttling`.
+    #[must_use]
+    pub fn throttling() -> Self {
+        Self::error(400, "Throttling", "Rate exceeded")
+    }
+
+    /// The trust policy does not let the caller in: 403 `AccessDenied`, in the
+    /// words of AWS.
+    #[must_use]
+    pub fn access_denied() -> Self {
+        Self::new(What::Outcome(Outcome::AccessDenied))
+    }
+
+    /// 500 `InternalFailure`.
+    #[must_use]
+    pub fn internal_failure() -> Self {
+        let message = "The request processing has failed because of an unknown error.";
+        Self::error(500, "InternalFailure", message)
+    }
+
+    /// 503 `ServiceUnavailable`.
+    #[must_use]
+    pub fn service_unavailable() -> Self {
+        let message = "The request has failed due to a temporary failure of the server.";
+        Self::error(503, "ServiceUnavailable", message)
+    }
+
+    /// No reply, and the connection is reset. Nothing is minted.
+    #[must_use]
+    pub fn reset() -> Self {
+        Self::new(What::Outcome(Outcome::Reset))
+    }
+
+    /// 200 with something that is no XML.
+    #[must_use]
+    pub fn garbage() -> Self {
+        Self::new(What::Outcome(Outcome::Garbage))
+    }
+
+    /// The reply comes later. Combines with other faults.
+    #[must_use]
+    pub fn delay(by: Duration) -> Self {
+        Self::new(What::Delay(by))
+    }
+
+    /// Half the body, then the connection ends; `Content-Length` is that of the whole.
+    #[must_use]
+    pub fn truncated() -> Self {
+        Self::new(What::Shape(Shape::Truncated))
+    }
+
+    /// Half the body with a `Content-Length` to match: XML that breaks off inside
+    /// the credentials.
+    #[must_use]
+    pub fn cut_xml() -> Self {
+        Self::new(What::Shape(Shape::CutXml))
+    }
+
+    /// A part of the reply is empty.
+    #[must_use]
+    pub fn empty(field: Field) -> Self {
+        Self::new(What::Shape(Shape::Empty(field)))
+    }
+
+    /// The credentials expired a minute ago.
+    #[must_use]
+    pub fn expired() -> Self {
+        Self::new(What::Shape(Shape::Expired))
+    }
+
+    /// The credentials live so long, whatever was asked; in whole seconds.
+    #[must_use]
+    pub fn lifetime(lifetime: Duration) -> Self {
+        Self::new(What::Shape(Shape::Lifetime(lifetime)))
+    }
+
+    /// The clock of STS is ahead by so many seconds, or behind: it shows in `Date`
+    /// and `Expiration`.
+    #[must_use]
+    pub fn clock_skew(seconds: i64) -> Self {
+        Self::new(What::Skew(seconds))
+    }
+
+    pub(super) fn hold(matching: Matching, hold: &Hold) -> Self {
+        Self {
+            matching,
+            ..Self::new(What::Hold(hold.gate()))
+        }
+    }
+
+    /// Only for this action, such as `AssumeRole`.
+    #[must_use]
+    pub fn for_action(mut self, action: &str) -> Self {
+        self.matching = self.matching.action(action);
+        self
+    }
+
+    /// Only for role ARNs with this in them.
+    #[must_use]
+    pub fn for_role(mut self, part: &str) -> Self {
+        self.matching = self.matching.role(part);
+        self
+    }
+
+    /// Only so often.
+    #[must_use]
+    pub fn times(mut self, times: usize) -> Self {
+        self.times = Some(times);
+        self
+    }
+}
+
+/// The faults in force, in the order of their injection.
+#[derive(Default)]
+pub(super) struct Rules {
+    rules: Vec<(FaultId, Fault)>,
+    last: u64,
+}
+
+/// What is to happen to one request.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) holds: Vec<Arc<Gate>>,
+    pub(super) delay: Duration,
+    pub(super) skew: i64,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) shapes: Vec<Shape>,
+}
+
+impl Rules {
+    pub(super) fn add(&mut self, fault: Fault) -> FaultId {
+        self.last += 1;
+        let id = FaultId(self.last);
+        self.rules.push((id, fault));
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: FaultId) {
+        self.rules.retain(|(other, _)| *other != id);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    /// Decides, and uses up what is limited.
+    pub(super) fn plan(&mut self, request: &Received) -> Plan {
+        let mut plan = Plan::default();
+        let applies = |fault: &Fault| fault.times != Some(0) && fault.matching.matches(request);
+        // Credentials that are never made cannot be wrong.
+        let refused = self
+            .rules
+            .iter()
+            .any(|(_, fault)| applies(fault) && matches!(fault.what, What::Outcome(_)));
+        for (_, fault) in &mut self.rules {
+            if !applies(fault) {
+                continue;
+            }
+            match &fault.what {
+                What::Outcome(_) if plan.outcome.is_some() => continue,
+                What::Shape(_) if refused => continue,
+                What::Outcome(outcome) => plan.outcome = Some(outcome.clone()),
+                What::Shape(shape) => plan.shapes.push(*shape),
+                What::Delay(by) => plan.delay += *by,
+                What::Skew(seconds) => plan.skew += seconds,
+                What::Hold(gate) => plan.holds.push(Arc::clone(gate)),
+            }
+            fault.times = fault.times.map(|times| times - 1);
+        }
+        self.rules.retain(|(_, fault)| fault.times != Some(0));
+        plan
+    }
+}

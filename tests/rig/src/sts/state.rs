@@ -1,0 +1,51 @@
+//! What the responder's handles and its thread share.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::fault::Rules;
+use super::form::Received;
+use super::mint::MintedRecord;
+
+pub(super) struct State {
+    /// Another STS that answers in place of this one.
+    pub(super) peer: Option<SocketAddr>,
+    rules: Mutex<Rules>,
+    log: Mutex<Log>,
+}
+
+#[derive(Default)]
+pub(super) struct Log {
+    pub(super) requests: Vec<Received>,
+    pub(super) minted: Vec<MintedRecord>,
+    /// Whom a minted key stands for, by its id.
+    pub(super) principals: HashMap<String, String>,
+}
+
+impl State {
+    pub(super) fn new(peer: Option<SocketAddr>) -> Self {
+        Self {
+            peer,
+            rules: Mutex::default(),
+            log: Mutex::default(),
+        }
+    }
+
+    pub(super) fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who made a request, as an ARN.
+    pub(super) fn caller(&self, request: &Received) -> String {
+        let known = request
+            .signer
+            .as_ref()
+            .and_then(|signer| self.log().principals.get(&signer.access_key_id).cloned());
+        known.unwrap_or_else(|| format!("arn:aws:iam::{}:user/rig", super::reply::ACCOUNT))
+    }
+}
