@@ -1,0 +1,78 @@
+//! `TemporaryCredential`.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::{AssumeRole, CredentialStatus, Duration, SecretSpec};
+
+/// Which credentials to ask AWS STS for, where to write them and when to renew them.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "tempcred.dev",
+    version = "v1alpha1",
+    kind = "TemporaryCredential",
+    namespaced,
+    shortname = "tc",
+    category = "aws",
+    status = "CredentialStatus",
+    derive = "PartialEq",
+    doc = "A TemporaryCredential becomes a Secret that always holds short-lived AWS credentials: tempcred asks AWS STS for them, writes the Secret and replaces them before they expire.",
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "True while the Secret holds unexpired credentials that answer the spec"),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it is ready or not"),
+    printcolumn(name = "Principal", type_ = "string", json_path = ".status.principalArn", description = "Who the credentials are to AWS"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expiration", description = "When the credentials in the Secret expire (UTC)"),
+    printcolumn(name = "Renews", type_ = "string", json_path = ".status.renewalTime", description = "When they are replaced (UTC)"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = ("(has(self.spec.secret) && has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name) == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.name) ? oldSelf.spec.secret.name : oldSelf.metadata.name)", "spec.secret.name cannot be changed, as whoever uses the Secret would lose it: create a second TemporaryCredential with the new name, then delete this one"),
+    validation = ("(has(self.spec.secret) && has(self.spec.secret.type) ? self.spec.secret.type : 'Opaque') == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.type) ? oldSelf.spec.secret.type : 'Opaque')", "spec.secret.type cannot be changed, as Kubernetes does not change the type of a Secret: delete this TemporaryCredential and create it anew"),
+)]
+#[x_kube(
+    validation = ("has(self.assumeRole)", "set exactly one request under spec: assumeRole"),
+    validation = ("!has(self.renewal) || !has(self.renewal.before) || !has(self.assumeRole) || duration(self.renewal.before) + duration('5s') <= duration(self.assumeRole.duration)", "renewal.before must be at least 5s shorter than the duration of the credentials, or they would be renewed without pause: lower before or raise duration")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporaryCredentialSpec {
+    /// Assume an IAM role, directly or through other roles, signed by the operator's own identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assume_role: Option<AssumeRole>,
+
+    /// AWS region whose STS endpoint is asked, for example `eu-central-1`; also written to the
+    /// Secret as `AWS_REGION`. Default: the operator's region, and nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$"))]
+    pub region: Option<String>,
+
+    /// When to renew. Default: when one third of the lifetime that STS returned is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Renewal>,
+
+    /// The Secret to write.
+    #[serde(default)]
+    pub secret: SecretSpec,
+
+    /// Stop renewing. What is in the Secret stays there, and expires in its time. Default: `false`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// How long before expiry the credentials are renewed; at most one of the two fields. The renewal
+/// comes earlier by up to a tenth of the wait, so that many credentials do not renew at once.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("!(has(self.before) && has(self.beforePercentage))", "set either renewal.before or renewal.beforePercentage, not both: remove one of them"))]
+pub struct Renewal {
+    /// Renew when this much time is left, for example `20m`. At least 5s shorter than the duration
+    /// of the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Duration>,
+
+    /// Renew when this much of the lifetime is left, in percent: 1 to 99.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "percentage_schema")]
+    pub before_percentage: Option<u8>,
+}
+
+fn percentage_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    // By hand: the derived schema of a u8 carries `format: uint8`, which Kubernetes does not know.
+    schemars::json_schema!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 99})
+}

@@ -1,0 +1,25 @@
+//! The Kubernetes API of tempcred: the types that users write and read.
+//!
+//! Everything that the API server can check is declared here, as schema or as a CEL rule with a
+//! message that names the remedy; [`crds`] turns it into the manifests under `crds/`.
+
+mod assume_role;
+mod crd;
+mod credential;
+mod duration;
+mod secret;
+mod status;
+
+pub use assume_role::{AssumeRole, Hop};
+pub use crd::crds;
+pub use credential::{Renewal, TemporaryCredential, TemporaryCredentialSpec};
+pub use duration::Duration;
+pub use secret::{DeletionPolicy, Format, SecretSpec};
+pub use status::{CredentialStatus, FailureStatus, SecretStatus};
+
+/// API group of every tempcred resource, and prefix of its annotations and labels.
+pub const GROUP: &str = "tempcred.dev";
+
+/// Annotation that asks for a renewal now: set it to a new value, for example the current time.
+/// `status.lastRenewRequest` repeats the value once the renewal is done.
+pub const RENEW_REQUESTED_AT: &str = "tempcred.dev/renew-requested-at";

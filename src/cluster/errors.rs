@@ -1,0 +1,113 @@
+//! Errors of the Kubernetes API, turned into problems that a person can act on.
+//!
+//! Of an error only what cannot hold a value is passed on: validation messages and admission
+//! policies may quote the object that was written.
+
+use kube::core::response::Status;
+
+use super::REQUEST_TIMEOUT;
+use crate::failure::Problem;
+use crate::reason::Reason;
+
+/// Why a request to the API server failed.
+#[derive(Debug, PartialEq)]
+pub enum Failed {
+    /// The object is not what the request was made for: look again.
+    Conflict,
+    /// Anything else.
+    Problem(Problem),
+}
+
+/// Makes a request, bounded in time. `what` says in words what it was for.
+pub(super) async fn request<T>(
+    what: &str,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Failed> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(kube::Error::Api(status))) => Err(of_status(what, &status)),
+        Ok(Err(_)) => Err(unavailable(
+            what,
+            "the API server could not be reached, or the connection broke",
+        )),
+        Err(_) => Err(unavailable(what, "the API server did not answer in time")),
+    }
+}
+
+fn unavailable(what: &str, why: &str) -> Failed {
+    let reason = Reason::ApiServerUnavailable;
+    Failed::Problem(Problem::new(
+        reason,
+        format!("{what} failed: {why}. {}", reason.advice()),
+    ))
+}
+
+fn of_status(what: &str, status: &Status) -> Failed {
+    let code = status.code;
+    // Applied with the UID of another object, the API server answers that the UID is immutable.
+    let causes = || status.details.iter().flat_map(|details| &details.causes);
+    match code {
+        409 => Failed::Conflict,
+        422 if causes().any(|cause| cause.field == "metadata.uid") => Failed::Conflict,
+        429 | 500.. => unavailable(what, &format!("the API server answered HTTP {code}")),
+        _ => {
+            let reason = Reason::SecretRejected;
+            let message = format!("{what} failed: {}. {}", refusal(status), reason.advice());
+            Failed::Problem(Problem::new(reason, message))
+        }
+    }
+}
+
+/// Why the API server refuses, without anything that could quote the Secret.
+fn refusal(status: &Status) -> String {
+    let fields: Vec<&str> = status
+        .details
+        .iter()
+        .flat_map(|details| &details.causes)
+        .map(|cause| cause.field.as_str())
+        .filter(|field| !field.is_empty())
+        .collect();
+    let fields = if fields.is_empty() {
+        String::new()
+    } else {
+        format!(" over {}", fields.join(", "))
+    };
+    format!(
+        "the API server refuses it ({}, HTTP {}){fields}",
+        status.reason, status.code
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn tells_what_to_wait_for_from_what_to_change_and_quotes_nothing() {
+        let status = |code: u16| -> Status {
+            serde_json::from_value(json!({
+                "status": "Failure", "code": code, "reason": "Invalid", "message": "data[x]: hush",
+                "details": {"causes": [{"field": "data[x]", "message": "hush", "reason": "FieldValueInvalid"}]},
+            }))
+            .unwrap()
+        };
+        for (code, reason) in [
+            (403, Reason::SecretRejected),
+            (422, Reason::SecretRejected),
+            (429, Reason::ApiServerUnavailable),
+            (503, Reason::ApiServerUnavailable),
+        ] {
+            let Failed::Problem(problem) = of_status("writing", &status(code)) else {
+                panic!("{code}")
+            };
+            assert_eq!(problem.reason, reason, "{code}");
+            assert!(
+                !problem.message.contains("hush"),
+                "{code}: {}",
+                problem.message
+            );
+        }
+        assert_eq!(of_status("writing", &status(409)), Failed::Conflict);
+    }
+}

@@ -1,0 +1,50 @@
+//! Secrets: read whole when they must be verified, written whole in one server-side apply.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+
+use super::errors::request;
+use super::{Cluster, Failed, MANAGER};
+use crate::secret::Manifest;
+
+/// A Secret that was written.
+pub struct Written {
+    /// Its UID.
+    pub uid: String,
+    /// Its version.
+    pub resource_version: String,
+}
+
+impl Cluster {
+    /// Reads a Secret.
+    ///
+    /// # Errors
+    /// [`Failed`]; a Secret that does not exist is `Ok(None)`.
+    pub async fn read_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Failed> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        request(&format!("Reading Secret {name}"), api.get_opt(name)).await
+    }
+
+    /// Writes a Secret, whole, and takes over the fields that others set in it.
+    ///
+    /// # Errors
+    /// [`Failed::Conflict`] if the manifest's precondition does not hold; nothing was written then.
+    pub async fn apply_secret(
+        &self,
+        namespace: &str,
+        manifest: &Manifest,
+    ) -> Result<Written, Failed> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let params = PatchParams::apply(MANAGER).force();
+        // The reply is asked for as metadata, so that no value comes back.
+        let patch = Patch::Apply(manifest);
+        let what = format!("Writing Secret {}", manifest.name());
+        let written = request(&what, api.patch_metadata(manifest.name(), &params, &patch)).await?;
+        self.metrics.write("secret");
+        Ok(Written {
+            uid: written.metadata.uid.unwrap_or_default(),
+            resource_version: written.metadata.resource_version.unwrap_or_default(),
+        })
+    }
+}

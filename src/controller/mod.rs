@@ -1,0 +1,156 @@
+//! The controller: watches, one queue, and the reconciliation of each resource.
+
+mod gate;
+mod ledger;
+mod reconcile;
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::join_all;
+use kube::Client;
+use kube::runtime::Controller;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::TemporaryCredential;
+use crate::cluster::Cluster;
+use crate::cluster::watch::{self, SecretMeta};
+use crate::sts::Sts;
+use gate::Gate;
+use ledger::Ledger;
+
+/// How the controller works.
+pub struct Settings {
+    /// Namespaces to serve; none for all.
+    pub namespaces: Vec<String>,
+    /// Label selector of the resources to serve.
+    pub selector: Option<String>,
+    /// How many credentials are issued at the same time.
+    pub concurrency: NonZeroU16,
+    /// How many calls to STS are made a second.
+    pub sts_rate: NonZeroU32,
+}
+
+/// Everything that outlives one reconciliation.
+pub(crate) struct Operator {
+    cluster: Cluster,
+    sts: Sts,
+    gate: Arc<Gate>,
+    ledger: Ledger,
+}
+
+/// What a reconciliation works with in one scope of namespaces.
+struct Scope {
+    operator: Arc<Operator>,
+    credentials: Store<TemporaryCredential>,
+    secrets: Store<SecretMeta>,
+}
+
+/// How many of the watches have their first whole list; the operator is ready when all have.
+#[derive(Default)]
+pub struct Readiness {
+    wanted: AtomicUsize,
+    reached: AtomicUsize,
+}
+
+impl Readiness {
+    /// Whether every watch has seen everything once.
+    pub fn is_ready(&self) -> bool {
+        let wanted = self.wanted.load(Ordering::Acquire);
+        wanted > 0 && self.reached.load(Ordering::Acquire) >= wanted
+    }
+}
+
+/// Runs until `stop`, and then until what is in flight is done.
+pub async fn run(
+    client: Client,
+    cluster: Cluster,
+    sts: Sts,
+    settings: Settings,
+    readiness: Arc<Readiness>,
+    stop: CancellationToken,
+) {
+    let gate = Gate::open(
+        settings.concurrency.get().into(),
+        settings.sts_rate,
+        stop.clone(),
+    );
+    let operator = Arc::new(Operator {
+        cluster,
+        sts,
+        gate,
+        ledger: Ledger::default(),
+    });
+    let scopes: Vec<Option<&str>> = match settings.namespaces.as_slice() {
+        [] => vec![None],
+        names => names.iter().map(|name| Some(name.as_str())).collect(),
+    };
+    readiness.wanted.store(scopes.len(), Ordering::Release);
+    let selector = settings.selector.as_deref();
+    let serve = |namespace| {
+        serve(
+            client.clone(),
+            Arc::clone(&operator),
+            namespace,
+            selector,
+            Arc::clone(&readiness),
+            stop.clone(),
+        )
+    };
+    join_all(scopes.into_iter().map(serve)).await;
+}
+
+async fn serve(
+    client: Client,
+    operator: Arc<Operator>,
+    namespace: Option<&str>,
+    selector: Option<&str>,
+    readiness: Arc<Readiness>,
+    stop: CancellationToken,
+) {
+    let forgetful = Arc::clone(&operator);
+    let credentials = watch::credentials(client.clone(), namespace, selector, move |uid| {
+        forgetful.ledger.forget(uid)
+    });
+    let secrets = watch::secrets(client, namespace);
+    let scope = Arc::new(Scope {
+        operator,
+        credentials: credentials.store.clone(),
+        secrets: secrets.store.clone(),
+    });
+    let watched = async {
+        // An error means that the watch was dropped, which is the end of this function too.
+        let (credentials, secrets) = tokio::join!(
+            scope.credentials.wait_until_ready(),
+            scope.secrets.wait_until_ready()
+        );
+        if credentials.is_ok() && secrets.is_ok() {
+            readiness.reached.fetch_add(1, Ordering::AcqRel);
+            tracing::info!(credentials = scope.credentials.len(), "watching");
+        }
+    };
+    let rounds = Controller::for_stream(credentials.stream, credentials.store)
+        .watches_stream(secrets.stream, |secret| watch::credential_of(&secret))
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(
+            reconcile::reconcile,
+            |_, _, _| Action::requeue(Duration::from_secs(1)),
+            Arc::clone(&scope),
+        )
+        .for_each(|round| async move {
+            if let Err(error) = round {
+                use kube::runtime::controller::Error;
+                match error {
+                    // Deleted between its event and its turn: nothing to do.
+                    Error::ObjectNotFound(_) => {}
+                    other => tracing::warn!(error = %other, "a watch failed and is tried again"),
+                }
+            }
+        });
+    tokio::join!(watched, rounds);
+}

@@ -1,0 +1,374 @@
+//! The order of steps for one resource: observe, plan, act, settle. Nothing is decided here.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
+use tracing::Instrument;
+
+use super::Scope;
+use super::ledger::Memory;
+use crate::api::TemporaryCredential;
+use crate::cluster::Failed;
+use crate::desired::Desired;
+use crate::failure::{self, Problem};
+use crate::minted::Minted;
+use crate::notice::notices;
+use crate::observed::{Content, Held, Holding, Look, Observed, SecretState, look};
+use crate::plan::{Plan, Source, Why, plan};
+use crate::reason::Reason;
+use crate::secret::{Facts, Manifest};
+use crate::status::{self, Attempt, Known, Round};
+
+/// The longest time without a look at a resource. Timers run on the monotonic clock, which stands
+/// still while a machine sleeps; expiry is a time of day. A look costs no request.
+const LONGEST_NAP: SignedDuration = SignedDuration::from_mins(1);
+
+/// How long to wait when the world changed under a step, before looking again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// One look at one resource. Never fails: what goes wrong ends in the status and in the time of the
+/// next look.
+pub(super) async fn reconcile(
+    resource: Arc<TemporaryCredential>,
+    scope: Arc<Scope>,
+) -> Result<Action, Infallible> {
+    if scope.secrets.wait_until_ready().await.is_err() {
+        return Ok(Action::requeue(LOOK_AGAIN));
+    }
+    let uid = resource.uid().unwrap_or_default();
+    let ledger = &scope.operator.ledger;
+    let mut memory = ledger.take(&uid, resource.status.as_ref());
+    let (namespace, name) = (
+        resource.namespace().unwrap_or_default(),
+        resource.name_any(),
+    );
+    let span = tracing::info_span!("credential", namespace, name);
+    let action = Step {
+        resource: &resource,
+        scope: &scope,
+        memory: &mut memory,
+    }
+    .run()
+    .instrument(span)
+    .await;
+    ledger.put(&uid, memory);
+    Ok(action)
+}
+
+struct Step<'a> {
+    resource: &'a TemporaryCredential,
+    scope: &'a Scope,
+    memory: &'a mut Memory,
+}
+
+impl Step<'_> {
+    async fn run(self) -> Action {
+        let desired = Desired::compile(self.resource);
+        if desired.deleted {
+            return Action::await_change();
+        }
+        let secret = match self.observe(&desired).await {
+            Ok(secret) => secret,
+            Err(Failed::Conflict) => return Action::requeue(LOOK_AGAIN),
+            Err(Failed::Problem(problem)) => {
+                return self
+                    .settle(&desired, Known::Nothing, Attempt::Failed(problem))
+                    .await;
+            }
+        };
+        let seen = Observed {
+            secret,
+            status: &self.memory.status,
+            held: self.memory.held.as_ref(),
+            attempted_request: self.memory.attempted_request.as_deref(),
+        };
+        let plan = plan(&desired, &seen, Timestamp::now());
+        let secret = seen.secret;
+        tracing::debug!(?plan, "planned");
+        match plan {
+            Plan::Leave => Action::await_change(),
+            Plan::Rest => self.settle(&desired, known(&secret), Attempt::Well).await,
+            Plan::Wait => {
+                self.settle(&desired, known(&secret), Attempt::Waiting)
+                    .await
+            }
+            Plan::Report(problem) => {
+                self.settle(&desired, Known::NoSecret, Attempt::Failed(problem))
+                    .await
+            }
+            Plan::Mint(why) => self.rotate(&desired, secret, why).await,
+            Plan::Write(Source::Held) => self.write_held(&desired, &secret).await,
+            Plan::Write(Source::Secret) => self.rewrite(&desired, secret).await,
+        }
+    }
+
+    async fn observe(&self, desired: &Desired) -> Result<SecretState, Failed> {
+        let key = ObjectRef::new(&desired.secret_name).within(&desired.namespace);
+        let cached = self.scope.secrets.get(&key);
+        let metadata = cached.as_ref().map(|secret| &secret.metadata);
+        match (
+            look(desired, &self.memory.status, metadata, Timestamp::now()),
+            metadata,
+        ) {
+            (Look::Trust, Some(metadata)) => Ok(SecretState::trusted(metadata)),
+            (Look::Assume, _) => Ok(SecretState::Absent),
+            (Look::Read | Look::Trust, _) => {
+                let cluster = &self.scope.operator.cluster;
+                let secret = cluster
+                    .read_secret(&desired.namespace, &desired.secret_name)
+                    .await?;
+                Ok(SecretState::read(desired, secret))
+            }
+        }
+    }
+
+    /// Asks STS for new credentials, keeps them in memory, and writes them.
+    async fn rotate(self, desired: &Desired, secret: SecretState, why: Why) -> Action {
+        let Ok(operation) = &desired.operation else {
+            return Action::requeue(LOOK_AGAIN);
+        };
+        let operator = &self.scope.operator;
+        let deadline = expiration(&secret).unwrap_or_else(Timestamp::now);
+        let Some(_turn) = operator.gate.admit(deadline, operation.calls()).await else {
+            return Action::requeue(LOOK_AGAIN);
+        };
+        if self.is_outdated() {
+            return Action::requeue(LOOK_AGAIN);
+        }
+        self.memory
+            .attempted_request
+            .clone_from(&desired.renew_request);
+        let asked_at = Timestamp::now();
+        let reply = match operator.sts.session(desired.region.as_deref()) {
+            // Boxed: most of a reconciliation's size is this call, and most never make it.
+            Ok(session) => Box::pin(operation.call(&session)).await,
+            Err(problem) => Err(problem),
+        };
+        let minted = reply.and_then(|reply| {
+            let check = Minted::check(reply, asked_at, Timestamp::now());
+            check.map_err(|unusable| Problem::new(Reason::InvalidReply, unusable.to_string()))
+        });
+        match minted {
+            Ok(minted) => {
+                tracing::info!(?why, principal = minted.principal_arn, expiration = %minted.expiration, "issued");
+                self.memory.held = Some(Held {
+                    request_hash: desired.request_hash.clone(),
+                    minted,
+                });
+                self.write_held(desired, &secret).await
+            }
+            Err(problem) => {
+                self.settle(desired, known(&secret), Attempt::Failed(problem))
+                    .await
+            }
+        }
+    }
+
+    /// Whether the resource changed or went away while it waited for its turn.
+    fn is_outdated(&self) -> bool {
+        let now = self
+            .scope
+            .credentials
+            .get(&ObjectRef::from_obj(self.resource));
+        now.is_none_or(|now| {
+            now.uid() != self.resource.uid()
+                || now.meta().generation != self.resource.meta().generation
+                || now.meta().deletion_timestamp.is_some()
+        })
+    }
+
+    /// Writes credentials that were issued and are held.
+    async fn write_held(self, desired: &Desired, secret: &SecretState) -> Action {
+        let Some(held) = self.memory.held.take() else {
+            return Action::requeue(LOOK_AGAIN);
+        };
+        match self
+            .write(desired, secret, &held.request_hash, &held.minted)
+            .await
+        {
+            Ok(known) => {
+                let served = desired.renew_request.clone();
+                self.settle_serving(desired, known, Attempt::Well, served)
+                    .await
+            }
+            Err(failed) => {
+                self.memory.held = Some(held);
+                self.could_not_write(desired, secret, failed).await
+            }
+        }
+    }
+
+    /// Writes anew what the Secret holds, in the shape that is wanted.
+    async fn rewrite(self, desired: &Desired, secret: SecretState) -> Action {
+        let SecretState::Ours(Holding {
+            facts: Some(facts),
+            content:
+                Content::Read {
+                    credentials: Some(minted),
+                    ..
+                },
+            ..
+        }) = &secret
+        else {
+            return Action::requeue(LOOK_AGAIN);
+        };
+        match self
+            .write(desired, &secret, &facts.request_hash, minted)
+            .await
+        {
+            // A renewal that fails meanwhile goes on failing; the next look will tell.
+            Ok(known) => self.settle(desired, known, Attempt::Waiting).await,
+            Err(failed) => self.could_not_write(desired, &secret, failed).await,
+        }
+    }
+
+    async fn write(
+        &self,
+        desired: &Desired,
+        secret: &SecretState,
+        request_hash: &str,
+        minted: &Minted,
+    ) -> Result<Known, Failed> {
+        let manifest = Manifest::render(desired, request_hash, minted);
+        let manifest = match secret {
+            SecretState::Ours(holding) => manifest.only_if_uid(&holding.uid),
+            SecretState::Absent | SecretState::Foreign(_) => manifest.only_if_absent(),
+        };
+        let written = self
+            .scope
+            .operator
+            .cluster
+            .apply_secret(&desired.namespace, &manifest)
+            .await?;
+        tracing::info!(
+            secret = manifest.name(),
+            access_key_id = minted.access_key_id,
+            "written"
+        );
+        Ok(Known::Secret {
+            resource_version: written.resource_version,
+            facts: Facts::of(desired, request_hash, minted),
+            details: Some((minted.access_key_id.clone(), minted.packed_policy_size)),
+        })
+    }
+
+    async fn could_not_write(
+        self,
+        desired: &Desired,
+        secret: &SecretState,
+        failed: Failed,
+    ) -> Action {
+        match failed {
+            Failed::Conflict => Action::requeue(LOOK_AGAIN),
+            Failed::Problem(problem) => {
+                self.settle(desired, known(secret), Attempt::Failed(problem))
+                    .await
+            }
+        }
+    }
+
+    async fn settle(self, desired: &Desired, known: Known, attempt: Attempt) -> Action {
+        self.settle_serving(desired, known, attempt, None).await
+    }
+
+    /// Writes the status if it says something new, and says when to look again.
+    async fn settle_serving(
+        self,
+        desired: &Desired,
+        known: Known,
+        attempt: Attempt,
+        served_request: Option<String>,
+    ) -> Action {
+        let now = Timestamp::now();
+        if let Attempt::Failed(problem) = &attempt {
+            let (class, reason) = (problem.class(), problem.reason);
+            tracing::warn!(?class, %reason, "{}", problem.message);
+        }
+        let round = Round {
+            desired,
+            before: &self.memory.status,
+            known,
+            attempt,
+            served_request,
+        };
+        let next = status::next(round, now);
+        self.memory.status = next.clone();
+        let mut look_at = status::next_look(&next, desired, now);
+        if !status::same(&next, &self.memory.saved) {
+            match self
+                .scope
+                .operator
+                .cluster
+                .write_status(desired, &next)
+                .await
+            {
+                Ok(()) => {
+                    self.memory.unreachable = 0;
+                    let about = self.resource.object_ref(&());
+                    for notice in notices(&self.memory.saved, &next) {
+                        self.scope.operator.cluster.publish(&about, notice).await;
+                    }
+                    self.memory.saved = next;
+                }
+                // Deleted, or made anew under its name: the watch will tell.
+                Err(Failed::Conflict) => {}
+                Err(Failed::Problem(problem)) => {
+                    tracing::warn!(reason = %problem.reason, "{}", problem.message);
+                    self.memory.unreachable = self.memory.unreachable.saturating_add(1);
+                    let again =
+                        now + failure::wait_unreachable(self.memory.unreachable, &desired.uid);
+                    look_at = Some(look_at.map_or(again, |at| at.min(again)));
+                }
+            }
+        }
+        nap(look_at, now)
+    }
+}
+
+/// What the status can say of a Secret that was looked at.
+fn known(secret: &SecretState) -> Known {
+    let SecretState::Ours(holding) = secret else {
+        return Known::NoSecret;
+    };
+    let Some(facts) = &holding.facts else {
+        return Known::NoSecret;
+    };
+    let details = match &holding.content {
+        Content::AsWritten => None,
+        Content::Read {
+            credentials: Some(minted),
+            ..
+        } => Some((minted.access_key_id.clone(), minted.packed_policy_size)),
+        Content::Read {
+            credentials: None, ..
+        } => return Known::NoSecret,
+    };
+    Known::Secret {
+        resource_version: holding.resource_version.clone(),
+        facts: facts.clone(),
+        details,
+    }
+}
+
+fn expiration(secret: &SecretState) -> Option<Timestamp> {
+    match secret {
+        SecretState::Ours(holding) => holding.facts.as_ref().map(|facts| facts.expiration),
+        SecretState::Absent | SecretState::Foreign(_) => None,
+    }
+}
+
+fn nap(until: Option<Timestamp>, now: Timestamp) -> Action {
+    let wait = until
+        .map_or(LONGEST_NAP, |until| until.duration_since(now))
+        .min(LONGEST_NAP);
+    // A millisecond more: timers count in them, and waking just before the time would be in vain.
+    Action::requeue(
+        Duration::try_from(wait.max(SignedDuration::ZERO)).unwrap_or_default()
+            + Duration::from_millis(1),
+    )
+}

@@ -1,0 +1,252 @@
+//! What a resource asks for, compiled once from its spec.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::api::{DeletionPolicy, RENEW_REQUESTED_AT, Renewal, SecretSpec, TemporaryCredential};
+use crate::minted::hex;
+use crate::operation::{Invalid, Operation};
+use crate::schedule::{Schedule, schedule};
+
+/// What one `TemporaryCredential` asks for, validated.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Namespace of the resource and of its Secret.
+    pub namespace: String,
+    /// Name of the resource.
+    pub name: String,
+    /// UID of the resource: identity across renames and recreation.
+    pub uid: String,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// What to ask STS for; an error where the spec makes no request.
+    pub operation: Result<Operation, Invalid>,
+    /// Region of the STS endpoint; `None` for the operator's.
+    pub region: Option<String>,
+    /// Name of the Secret.
+    pub secret_name: String,
+    /// Shape of the Secret.
+    pub secret: SecretSpec,
+    /// Hash of everything that decides which credentials STS returns: it alone tells whether what
+    /// the Secret holds still answers the spec.
+    pub request_hash: String,
+    /// Hash of everything that decides how the Secret looks, besides the credentials.
+    pub render_hash: String,
+    /// When to renew.
+    pub renewal: Option<Renewal>,
+    /// Whether renewals are stopped.
+    pub suspended: bool,
+    /// Value of the annotation that asks for a renewal now.
+    pub renew_request: Option<String>,
+    /// Whether the resource is being deleted.
+    pub deleted: bool,
+    /// Owner reference to put on the Secret; `None` if the Secret shall outlive the resource.
+    pub owner: Option<OwnerReference>,
+}
+
+/// Changes when the same spec is rendered differently by a newer tempcred, so that Secrets are
+/// written again, from what they hold, after an upgrade.
+const RENDERING: u32 = 1;
+
+#[derive(Serialize)]
+struct RequestIdentity<'a> {
+    version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(flatten)]
+    operation: Option<&'a Operation>,
+}
+
+#[derive(Serialize)]
+struct RenderIdentity<'a> {
+    rendering: u32,
+    region: Option<&'a str>,
+    secret: &'a SecretSpec,
+}
+
+impl Desired {
+    /// Compiles the spec.
+    ///
+    /// The API server refuses most specs that make no request; those that it cannot check, or took
+    /// before a rule existed, end as an error in `operation`.
+    pub fn compile(resource: &TemporaryCredential) -> Self {
+        let (namespace, name) = (
+            resource.namespace().unwrap_or_default(),
+            resource.name_any(),
+        );
+        let spec = &resource.spec;
+        let operation = Operation::of(spec, &format!("tempcred-{namespace}-{name}"));
+        let retain = spec.secret.deletion_policy == DeletionPolicy::Retain;
+        Self {
+            request_hash: hash(&RequestIdentity {
+                version: 1,
+                region: spec.region.as_deref(),
+                operation: operation.as_ref().ok(),
+            }),
+            render_hash: hash(&RenderIdentity {
+                rendering: RENDERING,
+                region: spec.region.as_deref(),
+                secret: &spec.secret,
+            }),
+            secret_name: spec.secret.name.clone().unwrap_or_else(|| name.clone()),
+            secret: spec.secret.clone(),
+            operation,
+            region: spec.region.clone(),
+            renewal: spec.renewal,
+            suspended: spec.suspend,
+            renew_request: resource.annotations().get(RENEW_REQUESTED_AT).cloned(),
+            deleted: resource.meta().deletion_timestamp.is_some(),
+            generation: resource.meta().generation.unwrap_or_default(),
+            owner: if retain {
+                None
+            } else {
+                resource.controller_owner_ref(&())
+            },
+            uid: resource.uid().unwrap_or_default(),
+            namespace,
+            name,
+        }
+    }
+
+    /// When credentials issued at `issued` that expire at `expires` are to be renewed.
+    pub fn schedule(&self, issued: Timestamp, expires: Timestamp) -> Schedule {
+        schedule(issued, expires, self.renewal.as_ref(), &self.uid)
+    }
+}
+
+fn hash(value: &impl Serialize) -> String {
+    // Serialising these plain structures cannot fail; if it ever did, every hash would be the same
+    // empty one, and nothing would be minted for it.
+    let canonical = serde_json::to_vec(value).unwrap_or_default();
+    hex(&Sha256::digest(canonical))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// The resource of the tests, changed by a JSON merge patch.
+    pub(crate) fn resource(patch: Value) -> TemporaryCredential {
+        let mut base = json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+            "metadata": {"name": "reports", "namespace": "analytics", "uid": "uid-1", "generation": 1},
+            "spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}},
+        });
+        merge(&mut base, patch);
+        serde_json::from_value(base).unwrap()
+    }
+
+    fn merge(base: &mut Value, patch: Value) {
+        match patch {
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    merge(&mut base[key], value);
+                }
+            }
+            other => *base = other,
+        }
+    }
+
+    pub(crate) fn desired(patch: Value) -> Desired {
+        Desired::compile(&resource(patch))
+    }
+
+    #[test]
+    fn only_what_reaches_sts_changes_the_request() {
+        let base = desired(json!({}));
+        let rows = [
+            ("labels", json!({"metadata": {"labels": {"a": "b"}}}), false),
+            (
+                "annotations",
+                json!({"metadata": {"annotations": {"a": "b"}}}),
+                false,
+            ),
+            (
+                "renewal",
+                json!({"spec": {"renewal": {"before": "5m"}}}),
+                false,
+            ),
+            (
+                "formats",
+                json!({"spec": {"secret": {"formats": ["env"]}}}),
+                false,
+            ),
+            (
+                "secret labels",
+                json!({"spec": {"secret": {"labels": {"a": "b"}}}}),
+                false,
+            ),
+            ("suspend", json!({"spec": {"suspend": true}}), false),
+            (
+                "the default spelled out",
+                json!({"spec": {"assumeRole": {"duration": "60m"}}}),
+                false,
+            ),
+            (
+                "role",
+                json!({"spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/x"}}}),
+                true,
+            ),
+            (
+                "duration",
+                json!({"spec": {"assumeRole": {"duration": "2h"}}}),
+                true,
+            ),
+            (
+                "external id",
+                json!({"spec": {"assumeRole": {"externalId": "xy"}}}),
+                true,
+            ),
+            (
+                "tags",
+                json!({"spec": {"assumeRole": {"tags": {"a": "b"}}}}),
+                true,
+            ),
+            (
+                "policy",
+                json!({"spec": {"assumeRole": {"policy": "{}"}}}),
+                true,
+            ),
+            ("region", json!({"spec": {"region": "eu-central-1"}}), true),
+        ];
+        for (row, patch, changes) in rows {
+            assert_eq!(
+                desired(patch).request_hash != base.request_hash,
+                changes,
+                "{row}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_shapes_the_secret_changes_the_rendering() {
+        let base = desired(json!({}));
+        for (row, patch) in [
+            ("formats", json!({"spec": {"secret": {"formats": ["env"]}}})),
+            (
+                "labels",
+                json!({"spec": {"secret": {"labels": {"a": "b"}}}}),
+            ),
+            ("profile", json!({"spec": {"secret": {"profile": "p"}}})),
+            (
+                "deletion policy",
+                json!({"spec": {"secret": {"deletionPolicy": "Retain"}}}),
+            ),
+            ("region", json!({"spec": {"region": "eu-central-1"}})),
+        ] {
+            assert_ne!(desired(patch).render_hash, base.render_hash, "{row}");
+        }
+        let renewal = desired(json!({"spec": {"renewal": {"before": "5m"}}}));
+        assert_eq!(renewal.render_hash, base.render_hash);
+    }
+
+    #[test]
+    fn the_request_hash_is_the_same_in_every_version() {
+        // It is kept on Secrets: if this test fails, an upgrade would mint every credential anew.
+        insta::assert_snapshot!(desired(json!({})).request_hash);
+    }
+}

@@ -1,0 +1,213 @@
+//! Failures: their classes, and how long each waits before the next attempt.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::FailureStatus;
+use crate::reason::Reason;
+use crate::schedule::spread;
+
+/// What kind of failure it is, which decides the backoff.
+// The variants have no doc comments: with them the schema would not be structural.
+#[allow(missing_docs)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[schemars(inline)]
+pub enum Class {
+    Blocked,
+    Refused,
+    Throttled,
+    Transient,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: &[Self] = &[
+        Self::Blocked,
+        Self::Refused,
+        Self::Throttled,
+        Self::Transient,
+    ];
+
+    /// How long the first failure of this class waits. A new role can answer `AccessDenied` for 10
+    /// to 30 s until IAM has spread it, so a refusal is tried again after 10 s.
+    pub const fn shortest_wait(self) -> SignedDuration {
+        match self {
+            Self::Blocked => SignedDuration::from_secs(15),
+            Self::Refused => SignedDuration::from_secs(10),
+            Self::Throttled => SignedDuration::from_secs(5),
+            Self::Transient => SignedDuration::from_secs(1),
+        }
+    }
+
+    /// The longest wait of this class. Never endless: a repaired trust policy announces itself by
+    /// no event.
+    pub const fn longest_wait(self) -> SignedDuration {
+        match self {
+            Self::Blocked => SignedDuration::from_mins(10),
+            Self::Refused => SignedDuration::from_hours(1),
+            Self::Throttled | Self::Transient => SignedDuration::from_mins(5),
+        }
+    }
+}
+
+/// Something that stands in the way, before it is known how often it did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// Which one.
+    pub reason: Reason,
+    /// What happened and what to change, for a person. Never holds a secret value.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem, in words.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// Its class; a reason that is no failure by itself counts as transient.
+    pub fn class(&self) -> Class {
+        self.reason.class().unwrap_or(Class::Transient)
+    }
+}
+
+/// The least wait between two attempts, however little validity is left.
+const LEAST_WAIT: SignedDuration = SignedDuration::from_secs(1);
+
+/// Adds one more failed attempt to `before`.
+///
+/// The wait doubles with each failure of the same class, up to the longest of that class, and never
+/// exceeds a third of what is left until `expiration`. It comes earlier by up to a tenth, by a
+/// stable function of `uid`, so that what failed together does not come back together.
+pub fn after(
+    problem: &Problem,
+    before: Option<&FailureStatus>,
+    expiration: Option<Timestamp>,
+    uid: &str,
+    now: Timestamp,
+) -> FailureStatus {
+    let class = problem.class();
+    let count = before
+        .filter(|b| b.class == class)
+        .map_or(1, |b| b.count.saturating_add(1));
+    let since = before.map_or(Time(now), |b| b.since.clone());
+    FailureStatus {
+        class,
+        reason: problem.reason.as_str().to_owned(),
+        message: problem.message.clone(),
+        count,
+        since,
+        next_attempt: Time(now + wait(class, count, expiration, uid, now)),
+    }
+}
+
+/// How long to wait before trying again to write a status that says so many times in a row that the
+/// API server could not be reached: it can be kept only in memory.
+pub fn wait_unreachable(count: u32, uid: &str) -> SignedDuration {
+    wait(
+        Class::Transient,
+        count.min(6),
+        None,
+        uid,
+        Timestamp::UNIX_EPOCH,
+    )
+}
+
+fn wait(
+    class: Class,
+    count: u32,
+    expiration: Option<Timestamp>,
+    uid: &str,
+    now: Timestamp,
+) -> SignedDuration {
+    let doublings = count.saturating_sub(1).min(20);
+    let full = (class.shortest_wait() * (1 << doublings)).min(class.longest_wait());
+    let mut wait = full - spread(uid, full / 10);
+    if let Some(left) = expiration
+        .map(|at| at.duration_since(now))
+        .filter(SignedDuration::is_positive)
+    {
+        wait = wait.min(left / 3);
+    }
+    // Status holds whole seconds, cut off: one more, so that a wait of 1 s is not cut to none.
+    SignedDuration::from_secs(wait.max(LEAST_WAIT).as_secs()) + SignedDuration::from_millis(999)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn problem(class: Class) -> Problem {
+        let reason = Reason::ALL
+            .iter()
+            .find(|r| r.class() == Some(class))
+            .unwrap();
+        Problem::new(*reason, "x")
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_wait_doubles_up_to_the_longest_of_its_class() {
+        for class in Class::ALL {
+            let mut failure = None;
+            let mut waits = vec![];
+            for _ in 0..20 {
+                let next = after(&problem(*class), failure.as_ref(), None, "uid", at(0));
+                waits.push(next.next_attempt.0.duration_since(at(0)));
+                failure = Some(next);
+            }
+            assert!(waits.is_sorted(), "{class:?}: {waits:?}");
+            assert!(
+                waits[0] <= class.shortest_wait() + SignedDuration::from_secs(1),
+                "{class:?}"
+            );
+            assert!(
+                *waits.last().unwrap() >= class.longest_wait() * 9 / 10,
+                "{class:?}: never reaches its longest"
+            );
+        }
+    }
+
+    #[test]
+    fn another_class_counts_from_one_but_remembers_since_when_it_fails() {
+        let first = after(&problem(Class::Transient), None, None, "uid", at(0));
+        let second = after(
+            &problem(Class::Transient),
+            Some(&first),
+            None,
+            "uid",
+            at(10),
+        );
+        let third = after(&problem(Class::Refused), Some(&second), None, "uid", at(20));
+        assert_eq!((second.count, third.count), (2, 1));
+        assert_eq!(third.since, Time(at(0)));
+    }
+
+    proptest! {
+        #[test]
+        fn never_waits_past_a_third_of_the_remaining_validity(
+            class in prop::sample::select(Class::ALL), count in 0u32..100, left in 6i64..100_000,
+        ) {
+            let waited = wait(class, count, Some(at(left)), "uid", at(0));
+            prop_assert!(waited.as_secs() <= (left / 3).max(1), "{waited:?} of {left}");
+        }
+
+        #[test]
+        fn waits_at_least_a_second_and_at_most_the_longest(
+            class in prop::sample::select(Class::ALL), count in any::<u32>(), uid in ".*", left in -10i64..10,
+        ) {
+            let waited = wait(class, count, Some(at(left)), &uid, at(0));
+            prop_assert!(waited >= LEAST_WAIT);
+            prop_assert!(waited <= class.longest_wait() + SignedDuration::from_secs(1));
+        }
+    }
+}

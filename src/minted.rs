@@ -1,0 +1,199 @@
+//! Credentials that STS issued, once they have been checked.
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+/// A reply of STS as it came, before anything in it is believed.
+pub struct Reply {
+    /// Access key ID.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: SecretString,
+    /// Session token.
+    pub session_token: SecretString,
+    /// When they expire.
+    pub expiration: Timestamp,
+    /// ARN of the principal that they stand for.
+    pub principal_arn: Option<String>,
+    /// Share of the limit for policies and tags, in percent.
+    pub packed_policy_size: Option<i32>,
+}
+
+/// Complete, unexpired credentials.
+///
+/// Cannot be printed, copied or serialised: the values leave only through [`ExposeSecret`].
+pub struct Minted {
+    /// Access key ID. Not secret.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: SecretString,
+    /// Session token.
+    pub session_token: SecretString,
+    /// When they were asked for.
+    pub issued_at: Timestamp,
+    /// When they expire.
+    pub expiration: Timestamp,
+    /// ARN of the principal that they stand for.
+    pub principal_arn: Option<String>,
+    /// Share of the limit for policies and tags, in percent.
+    pub packed_policy_size: Option<i32>,
+}
+
+/// Why a reply cannot be used.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum Unusable {
+    /// A field is empty: the reply was cut short.
+    #[error("the reply of STS has no {0}: it was probably cut short on the way; it was not used")]
+    Empty(&'static str),
+    /// The credentials had expired when they came.
+    #[error(
+        "the reply of STS holds credentials that expired at {expiration}, and it is {now} here: check the clock of the operator's node; they were not used"
+    )]
+    Expired {
+        /// What the reply says.
+        expiration: Timestamp,
+        /// Our clock.
+        now: Timestamp,
+    },
+    /// A value holds characters that no credential has.
+    #[error("the {0} in the reply of STS holds spaces or control characters; it was not used")]
+    Malformed(&'static str),
+}
+
+impl Minted {
+    /// Checks a reply: no field empty, no character that could break out of a file, and still valid.
+    ///
+    /// # Errors
+    /// [`Unusable`] says what is wrong, without any value.
+    pub fn check(reply: Reply, asked_at: Timestamp, now: Timestamp) -> Result<Self, Unusable> {
+        let values = [
+            ("access key ID", reply.access_key_id.as_str()),
+            ("secret access key", reply.secret_access_key.expose_secret()),
+            ("session token", reply.session_token.expose_secret()),
+        ];
+        for (field, value) in values {
+            if value.is_empty() {
+                return Err(Unusable::Empty(field));
+            }
+            if !value.bytes().all(|b| b.is_ascii_graphic()) {
+                return Err(Unusable::Malformed(field));
+            }
+        }
+        let expiration = whole_second(reply.expiration);
+        if expiration <= now {
+            return Err(Unusable::Expired {
+                expiration,
+                now: whole_second(now),
+            });
+        }
+        Ok(Self {
+            access_key_id: reply.access_key_id,
+            secret_access_key: reply.secret_access_key,
+            session_token: reply.session_token,
+            issued_at: whole_second(asked_at),
+            expiration,
+            principal_arn: reply.principal_arn,
+            packed_policy_size: reply.packed_policy_size,
+        })
+    }
+
+    /// A fingerprint of the three values, to tell whether a Secret still holds them. It reveals
+    /// nothing: the values are long and random.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        let (secret, token) = (
+            self.secret_access_key.expose_secret(),
+            self.session_token.expose_secret(),
+        );
+        for value in [self.access_key_id.as_str(), secret, token] {
+            hash.update(value.as_bytes());
+            hash.update([0]);
+        }
+        hex(&hash.finalize())
+    }
+}
+
+/// Lowercase hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn whole_second(at: Timestamp) -> Timestamp {
+    at - SignedDuration::from_nanos(i64::from(at.subsec_nanosecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(change: impl FnOnce(&mut Reply)) -> Reply {
+        let mut reply = Reply {
+            access_key_id: "ASIAEXAMPLE".to_owned(),
+            secret_access_key: "secret".to_owned().into(),
+            session_token: "token".to_owned().into(),
+            expiration: Timestamp::from_second(1000).unwrap(),
+            principal_arn: None,
+            packed_policy_size: None,
+        };
+        change(&mut reply);
+        reply
+    }
+
+    fn check(change: impl FnOnce(&mut Reply)) -> Option<Unusable> {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        Minted::check(reply(change), at(99), at(100)).err()
+    }
+
+    #[test]
+    fn takes_only_whole_and_living_credentials() {
+        assert_eq!(check(|_| ()), None);
+        assert_eq!(
+            check(|r| r.access_key_id.clear()),
+            Some(Unusable::Empty("access key ID"))
+        );
+        assert_eq!(
+            check(|r| r.secret_access_key = String::new().into()),
+            Some(Unusable::Empty("secret access key"))
+        );
+        assert_eq!(
+            check(|r| r.session_token = String::new().into()),
+            Some(Unusable::Empty("session token"))
+        );
+        assert!(matches!(
+            check(|r| r.expiration = Timestamp::UNIX_EPOCH),
+            Some(Unusable::Expired { .. })
+        ));
+        assert!(matches!(
+            check(|r| r.expiration = Timestamp::from_second(100).unwrap()),
+            Some(Unusable::Expired { .. })
+        ));
+    }
+
+    #[test]
+    fn refuses_values_that_could_break_out_of_a_file() {
+        for value in ["a\nb", "a b", "a\0", "a\u{2028}b"] {
+            let found = check(|r| r.secret_access_key = value.to_owned().into());
+            assert_eq!(
+                found,
+                Some(Unusable::Malformed("secret access key")),
+                "{value:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_tells_values_and_their_borders_apart() {
+        let of = |id: &str, secret: &str| {
+            let reply = reply(|r| {
+                r.access_key_id = id.to_owned();
+                r.secret_access_key = secret.to_owned().into();
+            });
+            Minted::check(reply, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH)
+                .unwrap()
+                .fingerprint()
+        };
+        assert_eq!(of("a", "bc"), of("a", "bc"));
+        assert_ne!(of("a", "bc"), of("ab", "c"));
+    }
+}

@@ -1,0 +1,253 @@
+//! What is there: the Secret, the status, and what this process remembers.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::{CredentialStatus, FailureStatus};
+use crate::desired::Desired;
+use crate::minted::Minted;
+use crate::secret::{Facts, Manifest, Ownership, credentials, ownership};
+
+/// Everything a plan is made from, besides what is desired and the time.
+pub struct Observed<'a> {
+    /// The Secret.
+    pub secret: SecretState,
+    /// The last status that was decided, whether or not it reached the API server.
+    pub status: &'a CredentialStatus,
+    /// Credentials that STS issued and that could not be written yet.
+    pub held: Option<&'a Held>,
+    /// The renew request that this process has already tried to serve.
+    pub attempted_request: Option<&'a str>,
+}
+
+/// Credentials that STS issued and that could not be written yet.
+pub struct Held {
+    /// Hash of the request that they answer.
+    pub request_hash: String,
+    /// The credentials.
+    pub minted: Minted,
+}
+
+/// The Secret, as far as it is known.
+pub enum SecretState {
+    /// There is none.
+    Absent,
+    /// It belongs to something else, named for a person.
+    Foreign(String),
+    /// It belongs to the resource.
+    Ours(Holding),
+}
+
+/// A Secret that belongs to the resource.
+pub struct Holding {
+    /// Its UID.
+    pub uid: String,
+    /// Its version.
+    pub resource_version: String,
+    /// What its annotations say; `None` if they were damaged.
+    pub facts: Option<Facts>,
+    /// What is known of its data.
+    pub content: Content,
+}
+
+/// What is known of the data of a Secret.
+pub enum Content {
+    /// Nothing changed since it was last written or verified; the values were not read.
+    AsWritten,
+    /// It was read.
+    Read {
+        /// The credentials, if they are still those that the annotations speak of.
+        credentials: Option<Minted>,
+        /// Whether the whole Secret looks as it should.
+        tidy: bool,
+    },
+}
+
+/// How to find out about the Secret.
+#[derive(Debug, PartialEq)]
+pub enum Look {
+    /// What the watch says is enough.
+    Trust,
+    /// It must be read from the API server.
+    Read,
+    /// It does not matter now: a failure is waiting for its next attempt.
+    Assume,
+}
+
+impl Observed<'_> {
+    /// The failure that still counts: one of an earlier spec does not.
+    pub fn failure(&self, desired: &Desired) -> Option<&FailureStatus> {
+        failure_of(self.status, desired)
+    }
+}
+
+/// The failure in a status, unless it speaks of an earlier spec.
+pub fn failure_of<'a>(
+    status: &'a CredentialStatus,
+    desired: &Desired,
+) -> Option<&'a FailureStatus> {
+    let current = status.observed_generation == Some(desired.generation);
+    status.failure.as_ref().filter(|_| current)
+}
+
+/// Decides how to find out about the Secret, given what the metadata watch says of it.
+///
+/// Steady state needs no read: the version is the one that was last written, or the watch is still
+/// behind it. Anything else is read, because an edit shows only in the data.
+pub fn look(
+    desired: &Desired,
+    status: &CredentialStatus,
+    cached: Option<&ObjectMeta>,
+    now: Timestamp,
+) -> Look {
+    let recorded = status
+        .secret
+        .as_ref()
+        .filter(|secret| secret.name == desired.secret_name);
+    let Some(cached) = cached else {
+        let waits = failure_of(status, desired).is_some_and(|f| now < f.next_attempt.0);
+        return if waits && recorded.is_none() {
+            Look::Assume
+        } else {
+            Look::Read
+        };
+    };
+    let render_hash = cached
+        .annotations
+        .as_ref()
+        .and_then(Facts::read)
+        .map(|facts| facts.render_hash);
+    let recorded = recorded.map(|secret| secret.resource_version.as_str());
+    let current = match (cached.resource_version.as_deref(), recorded) {
+        (Some(cached), Some(recorded)) => !newer(cached, recorded),
+        _ => false,
+    };
+    let shape_holds = render_hash.as_deref() == Some(&desired.render_hash);
+    if current && shape_holds && ownership(cached, &desired.uid) == Ownership::Ours {
+        Look::Trust
+    } else {
+        Look::Read
+    }
+}
+
+/// Whether version `a` is newer than `b`. Versions of one resource type are whole numbers that
+/// grow ([documented] since Kubernetes 1.35, true of etcd before); if one is not, `a` counts as newer
+/// unless both are equal.
+///
+/// [documented]: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+fn newer(a: &str, b: &str) -> bool {
+    match (a.parse::<u64>(), b.parse::<u64>()) {
+        (Ok(a), Ok(b)) => a > b,
+        _ => a != b,
+    }
+}
+
+impl SecretState {
+    /// What is known of a Secret from its metadata alone.
+    pub fn trusted(metadata: &ObjectMeta) -> Self {
+        Self::Ours(Holding {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            facts: metadata.annotations.as_ref().and_then(Facts::read),
+            content: Content::AsWritten,
+        })
+    }
+
+    /// What a Secret says that was read.
+    pub fn read(desired: &Desired, secret: Option<Secret>) -> Self {
+        let Some(secret) = secret else {
+            return Self::Absent;
+        };
+        if let Ownership::Foreign(holder) = ownership(&secret.metadata, &desired.uid) {
+            return Self::Foreign(holder);
+        }
+        let facts = secret.metadata.annotations.as_ref().and_then(Facts::read);
+        let credentials = facts
+            .as_ref()
+            .and_then(|facts| credentials(secret.data.as_ref()?, facts));
+        let tidy = match (&credentials, &facts) {
+            (Some(minted), Some(facts)) => {
+                facts.render_hash == desired.render_hash
+                    && Manifest::render(desired, &facts.request_hash, minted).matches(&secret)
+            }
+            _ => false,
+        };
+        Self::Ours(Holding {
+            uid: secret.metadata.uid.unwrap_or_default(),
+            resource_version: secret.metadata.resource_version.unwrap_or_default(),
+            facts,
+            content: Content::Read { credentials, tidy },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::tests::desired;
+    use crate::secret::{CREDENTIAL_UID, annotation};
+    use serde_json::json;
+
+    #[test]
+    fn reads_the_secret_only_when_something_may_have_changed() {
+        let desired = desired(json!({}));
+        let cached = |version: &str, render: &str| -> ObjectMeta {
+            serde_json::from_value(json!({
+                "uid": "s", "resourceVersion": version, "labels": {CREDENTIAL_UID: "uid-1"},
+                "annotations": {
+                    annotation::REQUEST_HASH: "h", annotation::RENDER_HASH: render, annotation::FINGERPRINT: "f",
+                    annotation::ISSUED_AT: "2026-01-01T00:00:00Z", annotation::EXPIRATION: "2026-01-01T01:00:00Z",
+                },
+            }))
+            .unwrap()
+        };
+        let written = |version: &str| -> CredentialStatus {
+            serde_json::from_value(
+                json!({"secret": {"name": "reports", "resourceVersion": version}}),
+            )
+            .unwrap()
+        };
+        let failing: CredentialStatus = serde_json::from_value(json!({
+            "observedGeneration": 1,
+            "failure": {"class": "Blocked", "reason": "SecretConflict", "message": "", "count": 1,
+                        "since": "2026-01-01T00:00:00Z", "nextAttempt": "2026-01-01T00:10:00Z"},
+        }))
+        .unwrap();
+        let none = CredentialStatus::default();
+        let same = Some(cached("10", &desired.render_hash));
+        let rows = [
+            ("as written", &same, written("10"), Look::Trust),
+            (
+                "the watch is behind our own write",
+                &same,
+                written("12"),
+                Look::Trust,
+            ),
+            ("edited", &same, written("9"), Look::Read),
+            ("nothing recorded", &same, none.clone(), Look::Read),
+            (
+                "another shape is wanted",
+                &Some(cached("10", "other")),
+                written("10"),
+                Look::Read,
+            ),
+            ("not seen", &None, none, Look::Read),
+            ("gone", &None, written("10"), Look::Read),
+            (
+                "in somebody else's hand, and waiting",
+                &None,
+                failing,
+                Look::Assume,
+            ),
+        ];
+        let now = "2026-01-01T00:05:00Z".parse().unwrap();
+        for (row, cached, status, expected) in rows {
+            assert_eq!(
+                look(&desired, &status, cached.as_ref(), now),
+                expected,
+                "{row}"
+            );
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Why a credential is as it is: the reasons of conditions, failures and events.
+//!
+//! Reasons are part of the API: scripts and alerts match on them, so a name is never changed. Each
+//! one carries its class, which decides how long to wait, and one sentence of advice;
+//! `docs/reasons.md` is made from this file.
+
+use crate::failure::Class;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $name:ident, $class:expr, $advice:literal;)*) => {
+        /// Why a credential is ready, or not, or cannot be renewed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl Reason {
+            /// Every reason, in the order in which they are documented.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name, as conditions, `status.failure` and events carry it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// What kind of failure this is; `None` if it is none.
+            pub const fn class(self) -> Option<Class> {
+                match self { $(Self::$name => $class,)* }
+            }
+
+            /// What a person can do about it, in one sentence.
+            pub const fn advice(self) -> &'static str {
+                match self { $(Self::$name => $advice,)* }
+            }
+
+            /// What it means, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
+            }
+        }
+    };
+}
+
+const WELL: Option<Class> = None;
+const BLOCKED: Option<Class> = Some(Class::Blocked);
+const REFUSED: Option<Class> = Some(Class::Refused);
+const THROTTLED: Option<Class> = Some(Class::Throttled);
+const TRANSIENT: Option<Class> = Some(Class::Transient);
+
+reasons! {
+    /// The Secret holds credentials that answer the spec.
+    Issued, WELL, "Nothing to do.";
+    /// No operator has looked at this resource yet.
+    Pending, WELL, "Waiting for tempcred; if this stays, check that the operator runs and watches this namespace.";
+    /// `spec.suspend` is set: nothing is renewed, and what is in the Secret stays.
+    Suspended, WELL, "Set spec.suspend to false to have the credentials renewed.";
+    /// The credentials in the Secret have expired and could not be renewed in time.
+    Expired, WELL, "See status.failure for why the renewal failed.";
+    /// A renewal or a first issue failed and is tried again.
+    Retrying, WELL, "See status.failure for what fails and when the next attempt comes.";
+    /// Neither the spec, the cluster nor AWS stands in the way.
+    AllWell, WELL, "Nothing to do.";
+    /// `renewal` did not fit the lifetime that STS returned, and was shortened.
+    LifetimeShorterThanAsked, WELL, "Lower spec.renewal, or raise the maximum session duration of the role.";
+
+    /// The spec asks for something that cannot be.
+    InvalidSpec, BLOCKED, "Change the spec as the message says.";
+    /// A Secret of this name exists and is not this resource's; it was not touched.
+    SecretConflict, BLOCKED, "Choose another spec.secret.name (in a new resource), or delete the Secret if nobody needs it.";
+    /// The API server refuses to store the Secret.
+    SecretRejected, BLOCKED, "Check the operator's permissions on Secrets, and quotas and admission policies of the namespace.";
+    /// No region is known, so no STS endpoint can be chosen.
+    RegionMissing, BLOCKED, "Set spec.region, or the operator's --region.";
+    /// The operator has no AWS identity of its own to sign the request with.
+    IdentityMissing, BLOCKED, "Give the operator's ServiceAccount an AWS identity (IRSA, EKS Pod Identity or instance profile).";
+
+    /// AWS does not let the caller make this request.
+    AccessDenied, REFUSED, "Check that the role exists, that its trust policy names the caller (and its external ID), and that the caller may call the STS action.";
+    /// AWS does not accept the caller's own credentials.
+    IdentityRefused, REFUSED, "Check the AWS identity that signs the request: its keys may be deleted, disabled or of another partition.";
+    /// AWS finds the request invalid.
+    RequestInvalid, REFUSED, "Change the spec as the message of AWS says; a duration may exceed the maximum of the role.";
+    /// AWS cannot read the session policy.
+    PolicyInvalid, REFUSED, "Correct the JSON and the statements of policy; IAM's policy validator shows where it is wrong.";
+    /// Session policies and tags together are larger than AWS allows.
+    PolicyTooLarge, REFUSED, "Shorten policy, or use fewer policyArns and tags.";
+    /// STS is not activated in this region for the account.
+    RegionDisabled, REFUSED, "Activate STS for the region in the account settings of IAM, or choose another spec.region.";
+    /// AWS refuses the request for a reason that tempcred does not know.
+    Refused, REFUSED, "See the code and the message of AWS.";
+
+    /// STS asks for fewer requests.
+    Throttled, THROTTLED, "Usually passes by itself; if it stays, lower --sts-rate or renew less often.";
+
+    /// STS could not be reached, or answered with an error of its own.
+    StsUnavailable, TRANSIENT, "Usually passes by itself; if it stays, check the network path from the operator to STS.";
+    /// STS did not answer in time.
+    StsTimeout, TRANSIENT, "Usually passes by itself; if it stays, check the network path from the operator to STS.";
+    /// The reply of STS was incomplete or unusable, and was not used.
+    InvalidReply, TRANSIENT, "Usually passes by itself; if it stays, check the clock of the operator's node and what stands between it and STS.";
+    /// The caller's own credentials have expired.
+    IdentityExpired, TRANSIENT, "Usually passes by itself when the SDK refreshes them; if it stays, check the operator's AWS identity.";
+    /// The Kubernetes API server could not be reached or was overloaded.
+    ApiServerUnavailable, TRANSIENT, "Usually passes by itself; credentials that were already issued are kept and written later.";
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_a_valid_condition_reason_and_says_what_to_do() {
+        for reason in Reason::ALL {
+            assert!(
+                reason.as_str().chars().all(char::is_alphanumeric),
+                "{reason}"
+            );
+            assert!(
+                reason.meaning().ends_with('.'),
+                "{reason}: {}",
+                reason.meaning()
+            );
+            assert!(
+                reason.advice().ends_with('.'),
+                "{reason}: {}",
+                reason.advice()
+            );
+        }
+    }
+}

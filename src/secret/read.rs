@@ -1,0 +1,73 @@
+//! Credentials read back from a Secret, so that it can be rendered anew without a call to STS.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::facts::Facts;
+use super::render::{CREDENTIAL_PROCESS, CREDENTIALS_FILE, env};
+use crate::minted::Minted;
+
+/// Access key ID, secret access key and session token.
+type Values = (String, String, String);
+
+/// The credentials that a Secret holds, if they are still those that `facts` speak of.
+///
+/// Any one format is enough: if one was edited and another was not, the untouched one counts.
+pub fn credentials(data: &BTreeMap<String, ByteString>, facts: &Facts) -> Option<Minted> {
+    [from_variables(data), from_file(data), from_process(data)]
+        .into_iter()
+        .flatten()
+        .map(|(access_key_id, secret, token)| Minted {
+            access_key_id,
+            secret_access_key: SecretString::from(secret),
+            session_token: SecretString::from(token),
+            issued_at: facts.issued_at,
+            expiration: facts.expiration,
+            principal_arn: facts.principal_arn.clone(),
+            packed_policy_size: None,
+        })
+        .find(|minted| minted.fingerprint() == facts.fingerprint)
+}
+
+fn text<'a>(data: &'a BTreeMap<String, ByteString>, key: &str) -> Option<&'a str> {
+    std::str::from_utf8(&data.get(key)?.0).ok()
+}
+
+fn from_variables(data: &BTreeMap<String, ByteString>) -> Option<Values> {
+    let value = |key| text(data, key).map(str::to_owned);
+    Some((
+        value(env::ACCESS_KEY_ID)?,
+        value(env::SECRET_ACCESS_KEY)?,
+        value(env::SESSION_TOKEN)?,
+    ))
+}
+
+fn from_file(data: &BTreeMap<String, ByteString>) -> Option<Values> {
+    let file = text(data, CREDENTIALS_FILE)?;
+    // Only the first `=` parts key and value: secret keys and tokens hold more of them.
+    let value = |wanted: &str| {
+        let pairs = file.lines().filter_map(|line| line.split_once('='));
+        pairs
+            .map(|(key, value)| (key.trim(), value.trim()))
+            .find(|(key, _)| *key == wanted)
+    };
+    let owned = |wanted| value(wanted).map(|(_, value)| value.to_owned());
+    Some((
+        owned("aws_access_key_id")?,
+        owned("aws_secret_access_key")?,
+        owned("aws_session_token")?,
+    ))
+}
+
+fn from_process(data: &BTreeMap<String, ByteString>) -> Option<Values> {
+    let json: Value = serde_json::from_str(text(data, CREDENTIAL_PROCESS)?).ok()?;
+    let value = |key: &str| json.get(key)?.as_str().map(str::to_owned);
+    Some((
+        value("AccessKeyId")?,
+        value("SecretAccessKey")?,
+        value("SessionToken")?,
+    ))
+}

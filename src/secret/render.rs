@@ -1,0 +1,98 @@
+//! Credentials as files and environment variables.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use crate::api::Format;
+use crate::desired::Desired;
+use crate::minted::Minted;
+
+/// Keys of the `env` format.
+pub(super) mod env {
+    pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+    pub(crate) const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+    pub(crate) const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+    pub(crate) const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
+    pub(crate) const REGION: &str = "AWS_REGION";
+}
+
+/// Key of the `credentialsFile` format.
+pub(super) const CREDENTIALS_FILE: &str = "credentials";
+
+/// Key of the `credentialProcess` format.
+pub(super) const CREDENTIAL_PROCESS: &str = "credentials.json";
+
+/// What an SDK expects a [`credential_process`] to print.
+///
+/// [`credential_process`]: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ProcessCredentials<'a> {
+    version: u8,
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    session_token: &'a str,
+    expiration: String,
+}
+
+/// The data of the Secret.
+pub(super) fn data(desired: &Desired, minted: &Minted) -> BTreeMap<&'static str, SecretString> {
+    let mut data = BTreeMap::new();
+    for format in &desired.secret.formats {
+        match format {
+            Format::Env => data.extend(variables(desired, minted)),
+            Format::CredentialsFile => {
+                data.insert(CREDENTIALS_FILE, credentials_file(desired, minted));
+            }
+            Format::CredentialProcess => {
+                data.insert(CREDENTIAL_PROCESS, credential_process(minted));
+            }
+        }
+    }
+    data
+}
+
+fn variables(desired: &Desired, minted: &Minted) -> Vec<(&'static str, SecretString)> {
+    let mut variables = vec![
+        (env::ACCESS_KEY_ID, minted.access_key_id.clone().into()),
+        (env::SECRET_ACCESS_KEY, minted.secret_access_key.clone()),
+        (env::SESSION_TOKEN, minted.session_token.clone()),
+        (env::EXPIRATION, minted.expiration.to_string().into()),
+    ];
+    if let Some(region) = &desired.region {
+        variables.push((env::REGION, region.clone().into()));
+    }
+    variables
+}
+
+fn credentials_file(desired: &Desired, minted: &Minted) -> SecretString {
+    let region = desired
+        .region
+        .iter()
+        .map(|region| format!("region = {region}\n"))
+        .collect::<String>();
+    format!(
+        "[{}]\naws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {}\n{region}",
+        desired.secret.profile,
+        minted.access_key_id,
+        minted.secret_access_key.expose_secret(),
+        minted.session_token.expose_secret(),
+    )
+    .into()
+}
+
+fn credential_process(minted: &Minted) -> SecretString {
+    let credentials = ProcessCredentials {
+        version: 1,
+        access_key_id: &minted.access_key_id,
+        secret_access_key: minted.secret_access_key.expose_secret(),
+        session_token: minted.session_token.expose_secret(),
+        expiration: minted.expiration.to_string(),
+    };
+    // A structure of strings always serialises.
+    serde_json::to_string(&credentials)
+        .unwrap_or_default()
+        .into()
+}

@@ -1,0 +1,136 @@
+//! Errors of the SDK, turned into problems that a person can act on.
+//!
+//! Nothing of an [`SdkError`] passes but the code and the message that AWS sent: its `Debug` prints
+//! the raw reply, secret key included.
+
+use std::error::Error;
+
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+
+use crate::failure::Problem;
+use crate::reason::Reason;
+
+/// Longest message of AWS that is passed on, in characters.
+const LONGEST_MESSAGE: usize = 400;
+
+/// Codes that STS answers with, and what they mean here. From the STS API reference: its common
+/// errors and those of each action.
+const CODES: &[(&str, Reason)] = &[
+    ("AccessDenied", Reason::AccessDenied),
+    ("AccessDeniedException", Reason::AccessDenied),
+    ("NotAuthorized", Reason::AccessDenied),
+    ("OptInRequired", Reason::AccessDenied),
+    ("InvalidClientTokenId", Reason::IdentityRefused),
+    ("UnrecognizedClientException", Reason::IdentityRefused),
+    ("SignatureDoesNotMatch", Reason::IdentityRefused),
+    ("IncompleteSignature", Reason::IdentityRefused),
+    ("MissingAuthenticationToken", Reason::IdentityRefused),
+    ("ExpiredToken", Reason::IdentityExpired),
+    ("ExpiredTokenException", Reason::IdentityExpired),
+    ("RequestExpired", Reason::IdentityExpired),
+    ("ValidationError", Reason::RequestInvalid),
+    ("InvalidParameterValue", Reason::RequestInvalid),
+    ("InvalidParameterCombination", Reason::RequestInvalid),
+    ("MissingParameter", Reason::RequestInvalid),
+    ("MalformedPolicyDocument", Reason::PolicyInvalid),
+    ("PackedPolicyTooLarge", Reason::PolicyTooLarge),
+    ("RegionDisabledException", Reason::RegionDisabled),
+    ("Throttling", Reason::Throttled),
+    ("ThrottlingException", Reason::Throttled),
+    ("RequestLimitExceeded", Reason::Throttled),
+    ("TooManyRequestsException", Reason::Throttled),
+    ("InternalFailure", Reason::StsUnavailable),
+    ("InternalError", Reason::StsUnavailable),
+    ("ServiceUnavailable", Reason::StsUnavailable),
+];
+
+/// What an error of the SDK means.
+pub(super) fn problem<E>(action: &str, target: &str, error: &SdkError<E>) -> Problem
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let (reason, what) = match error {
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status().as_u16();
+            let code = context.err().code();
+            (
+                reason_of(code, status),
+                said(code, status, context.err().message()),
+            )
+        }
+        SdkError::ResponseError(context) => {
+            let status = context.raw().status().as_u16();
+            (reason_of(None, status), said(None, status, None))
+        }
+        SdkError::TimeoutError(_) => (Reason::StsTimeout, "STS did not answer in time".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            (Reason::StsTimeout, "STS did not answer in time".to_owned())
+        }
+        other if is_about_identity(other) => (
+            Reason::IdentityMissing,
+            "the operator found no AWS identity of its own".to_owned(),
+        ),
+        SdkError::DispatchFailure(_) => (
+            Reason::StsUnavailable,
+            "STS could not be reached, or the connection broke".to_owned(),
+        ),
+        _ => (
+            Reason::StsUnavailable,
+            "the request to STS could not be made".to_owned(),
+        ),
+    };
+    Problem::new(
+        reason,
+        format!("{action} for {target} failed: {what}. {}", reason.advice()),
+    )
+}
+
+fn reason_of(code: Option<&str>, status: u16) -> Reason {
+    let known = code.and_then(|code| CODES.iter().find(|(known, _)| *known == code));
+    match (known, status) {
+        (Some((_, reason)), _) => *reason,
+        (None, 500..) => Reason::StsUnavailable,
+        (None, 429) => Reason::Throttled,
+        (None, 403) => Reason::AccessDenied,
+        (None, 400..) => Reason::Refused,
+        (None, _) => Reason::InvalidReply,
+    }
+}
+
+/// What AWS said, in one line.
+fn said(code: Option<&str>, status: u16, message: Option<&str>) -> String {
+    let code = code.map(one_line).filter(|code| !code.is_empty());
+    let message = message.map(one_line).filter(|message| !message.is_empty());
+    match (code, message) {
+        (Some(code), Some(message)) => format!(
+            "AWS says {code} (HTTP {status}): {}",
+            message.trim_end_matches('.')
+        ),
+        (Some(code), None) => format!("AWS says {code} (HTTP {status})"),
+        (None, _) if status < 300 => {
+            "the reply of STS could not be read; it was not used".to_owned()
+        }
+        (None, _) => format!("STS answered HTTP {status} without saying why"),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    printable
+        .take(LONGEST_MESSAGE)
+        .collect::<String>()
+        .trim()
+        .to_owned()
+}
+
+/// Whether the SDK failed to find credentials: that never reached the network.
+fn is_about_identity<E: Error + 'static>(error: &SdkError<E>) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if error.is::<aws_credential_types::provider::error::CredentialsError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}

@@ -1,0 +1,176 @@
+//! STS over the wire: one client per region, each call counted and bounded in time, and every error
+//! turned into a [`Problem`] at the door.
+
+mod errors;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::Credentials;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+
+use crate::failure::Problem;
+use crate::metrics::Metrics;
+use crate::minted::Reply;
+use crate::reason::Reason;
+
+/// How long a connection to STS may take to come up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one call to STS may take as a whole. The SDK does not retry by itself: retrying is the
+/// backoff's business, and two layers of it would multiply.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// STS, in every region.
+pub struct Sts {
+    base: SdkConfig,
+    endpoint: Option<String>,
+    clients: Mutex<HashMap<String, Client>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Where the next call goes and who signs it.
+#[derive(Clone)]
+pub struct Session {
+    client: Client,
+    metrics: Arc<Metrics>,
+}
+
+impl Sts {
+    /// Finds the operator's region and identity by the SDK's default chain.
+    ///
+    /// `region` and `endpoint` come before what the SDK finds. Nothing is asked of AWS yet.
+    pub async fn load(
+        region: Option<String>,
+        endpoint: Option<String>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_timeout(CALL_TIMEOUT)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region));
+        }
+        Self {
+            base: loader.load().await,
+            endpoint,
+            clients: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// A session in `region`, or in the operator's, signed by the operator's own identity.
+    ///
+    /// # Errors
+    /// `RegionMissing` if neither is known.
+    pub fn session(&self, region: Option<&str>) -> Result<Session, Problem> {
+        let region = region
+            .or_else(|| self.base.region().map(AsRef::as_ref))
+            .ok_or_else(|| {
+                Problem::new(
+                    Reason::RegionMissing,
+                    format!("No AWS region is known. {}", Reason::RegionMissing.advice()),
+                )
+            })?;
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients
+            .entry(region.to_owned())
+            .or_insert_with(|| self.client(region));
+        Ok(Session {
+            client: client.clone(),
+            metrics: Arc::clone(&self.metrics),
+        })
+    }
+
+    fn client(&self, region: &str) -> Client {
+        let config =
+            aws_sdk_sts::config::Builder::from(&self.base).region(Region::new(region.to_owned()));
+        Client::from_conf(match &self.endpoint {
+            Some(endpoint) => config.endpoint_url(endpoint).build(),
+            None => config.build(),
+        })
+    }
+}
+
+impl Session {
+    /// The same place, signed with credentials that STS just gave. They live as long as the session.
+    pub fn signed_with(&self, reply: Reply) -> Self {
+        let credentials = Credentials::new(
+            reply.access_key_id,
+            reply.secret_access_key.expose_secret(),
+            Some(reply.session_token.expose_secret().to_owned()),
+            Some(reply.expiration.into()),
+            "AssumeRole",
+        );
+        let config = self.client.config().to_builder();
+        // The cache of the operator's identity would keep these for ever.
+        let config = config
+            .identity_cache(IdentityCache::no_cache())
+            .credentials_provider(credentials);
+        Self {
+            client: Client::from_conf(config.build()),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    /// Makes one call. `target` names for a person what is asked for.
+    ///
+    /// # Errors
+    /// A [`Problem`] in words that hold no value of the request or the reply.
+    pub async fn call<O, E, F>(
+        &self,
+        action: &'static str,
+        target: &str,
+        call: impl FnOnce(Client) -> F,
+    ) -> Result<O, Problem>
+    where
+        F: Future<Output = Result<O, SdkError<E>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let result = call(self.client.clone())
+            .await
+            .map_err(|error| errors::problem(action, target, &error));
+        self.metrics
+            .sts_call(action, result.as_ref().err().map(Problem::class));
+        result
+    }
+}
+
+/// The credentials in a reply.
+///
+/// # Errors
+/// `InvalidReply` if there are none, or their time is none.
+pub fn reply(
+    credentials: Option<aws_sdk_sts::types::Credentials>,
+    principal_arn: Option<String>,
+    packed_policy_size: Option<i32>,
+) -> Result<Reply, Problem> {
+    let invalid = |what| {
+        Problem::new(
+            Reason::InvalidReply,
+            format!("the reply of STS has no {what}; it was not used"),
+        )
+    };
+    let credentials = credentials.ok_or_else(|| invalid("credentials"))?;
+    let expiration = Timestamp::from_second(credentials.expiration.secs());
+    Ok(Reply {
+        access_key_id: credentials.access_key_id,
+        secret_access_key: credentials.secret_access_key.into(),
+        session_token: credentials.session_token.into(),
+        expiration: expiration.map_err(|_| invalid("valid expiration"))?,
+        principal_arn: principal_arn.filter(|arn| !arn.is_empty()),
+        packed_policy_size,
+    })
+}
