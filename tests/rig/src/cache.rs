@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::janitor::Janitor;
 use crate::progress::Progress;
 use crate::random;
 use crate::workspace;
@@ -15,12 +16,13 @@ const COMPLETE: &str = ".complete";
 /// The folder `cache/<name>-<hash of inputs>`, made by `make` unless it is there.
 ///
 /// A lock on a file keeps two rigs from making it twice; the system lets go of
-/// it when its holder dies. The folder is not renamed into place, because a
-/// virtual environment does not survive that.
+/// it when its holder dies, and the janitor that `make` gets ends what it started.
+/// The folder is not renamed into place, because a virtual environment does not
+/// survive that.
 pub(crate) fn made_once(
     name: &str,
     inputs: &[&str],
-    make: impl FnOnce(&Path) -> Result<()>,
+    make: impl FnOnce(&Path, &Janitor) -> Result<()>,
 ) -> Result<PathBuf> {
     let cache = workspace::root().join("cache");
     fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
@@ -48,7 +50,8 @@ pub(crate) fn made_once(
         fs::remove_dir_all(&dir)?;
     }
     fs::create_dir_all(&dir)?;
-    make(&dir).with_context(|| format!("cannot make {name} in {}", dir.display()))?;
+    let janitor = Janitor::start(&workspace::new_run()?, false)?;
+    make(&dir, &janitor).with_context(|| format!("cannot make {name} in {}", dir.display()))?;
     File::create(dir.join(COMPLETE))?;
     Ok(dir)
 }

@@ -21,6 +21,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -148,25 +149,33 @@ impl Drop for Inner {
     }
 }
 
+/// How long a rescued log stays.
+const RESCUED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Saves a log from the removal of the run's folder, for a person to read after
-/// a failure. Returns where it is now.
+/// a failure. Returns where it is now. Old ones go.
 pub(crate) fn rescue(log: &Path) -> PathBuf {
+    let failed = crate::workspace::root().join("failed");
+    for old in fs::read_dir(&failed).into_iter().flatten().flatten() {
+        let age = old
+            .metadata()
+            .and_then(|meta| meta.modified())
+            .map(|at| at.elapsed());
+        if matches!(age, Ok(Ok(age)) if age > RESCUED_FOR) {
+            let _ = fs::remove_file(old.path());
+        }
+    }
     let run = log.parent().and_then(Path::file_name).unwrap_or_default();
     let mut name = run.to_owned();
     name.push("-");
     name.push(log.file_name().unwrap_or_default());
-    let saved = crate::workspace::root().join("failed").join(name);
-    let copied = saved
-        .parent()
-        .is_some_and(|dir| fs::create_dir_all(dir).is_ok())
-        && fs::copy(log, &saved).is_ok();
-    if copied { saved } else { log.to_owned() }
+    let saved = failed.join(name);
+    let copied = fs::create_dir_all(&failed).and_then(|()| fs::copy(log, &saved));
+    copied.map_or_else(|_| log.to_owned(), |_| saved)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use anyhow::ensure;
 
     use super::*;

@@ -122,6 +122,15 @@ impl Process {
         }
     }
 
+    /// Waits for the end, and fails with the end of the log unless all went well.
+    pub(crate) fn must_succeed(&self, at_most: Duration) -> Result<()> {
+        let status = self.wait(at_most)?;
+        if !status.success() {
+            bail!("{} ended with {status}\n{}", self.name, self.last_lines());
+        }
+        Ok(())
+    }
+
     /// The last lines of the log under its name, for an error.
     pub(crate) fn last_lines(&self) -> String {
         let text = self.output().unwrap_or_default();

@@ -3,12 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cache;
 use crate::progress::Progress;
 use crate::workspace;
+
+/// A slow registry is no reason to give up early.
+const INSTALLED_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// The virtual environment, made at first use.
 #[derive(Clone)]
@@ -23,17 +27,20 @@ impl Python {
         // Packages are compiled for one version of Python.
         let version = output(Command::new("python3").arg("--version"))
             .context("the rig needs python3 on the PATH")?;
-        let dir = cache::made_once("python", &[&wanted, &version], |dir| {
+        let dir = cache::made_once("python", &[&wanted, &version], |dir, janitor| {
             let _progress =
                 Progress::start("installing moto, boto3 and kubectl (about 30 s, once)");
-            output(Command::new("python3").args(["-m", "venv"]).arg(dir))
+            let mut venv = Command::new("python3");
+            venv.args(["-m", "venv"]).arg(dir);
+            janitor
+                .spawn("venv", &venv)?
+                .must_succeed(INSTALLED_WITHIN)
                 .context("python3 has no working venv (on Debian: apt install python3-venv)")?;
-            let mut install = Command::new(python(dir));
-            install.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
-            install
-                .args(["--disable-pip-version-check", "--requirement"])
+            let mut pip = Command::new(python(dir));
+            pip.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
+            pip.args(["--disable-pip-version-check", "--requirement"])
                 .arg(&list);
-            output(&mut install).map(drop)
+            janitor.spawn("pip", &pip)?.must_succeed(INSTALLED_WITHIN)
         })?;
         Ok(Self { dir })
     }

@@ -65,9 +65,7 @@ impl Rig {
             python.unwrap_or_else(|_| bail!("a thread panicked"))?,
         );
 
-        let run = format!("{}-{}", std::process::id(), random::hex::<4>());
-        let dir = workspace::root().join("run").join(run);
-        fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        let dir = workspace::new_run()?;
         let janitor = Janitor::start(&dir, std::env::var_os(KEEP).is_some())?;
         let kubectl = source.kubectl().unwrap_or_else(|| python.kubectl());
         let users = Users::new();

@@ -18,6 +18,27 @@ fn kubectl(rig: &Rig, args: &[&str]) -> Result<String> {
     output(rig.kubectl().args(args))
 }
 
+const CRD: &str = r#"{
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "owners.rig.test"},
+    "spec": {
+        "group": "rig.test",
+        "scope": "Namespaced",
+        "names": {"plural": "owners", "singular": "owner", "kind": "Owner"},
+        "versions": [{
+            "name": "v1", "served": true, "storage": true,
+            "schema": {"openAPIV3Schema": {"type": "object"}}
+        }]
+    }
+}"#;
+
+fn apply(rig: &Rig, manifest: &str) -> Result<()> {
+    let path = rig.dir().join("manifest.json");
+    std::fs::write(&path, manifest)?;
+    output(rig.kubectl().args(["apply", "--filename"]).arg(&path)).map(drop)
+}
+
 /// What runs with this folder on its command line.
 fn processes_of(dir: &Path) -> Result<Vec<String>> {
     let dir = dir.display().to_string();
@@ -126,8 +147,38 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
     rig.start_api_server()?;
     ensure!(kubectl(&rig, &["get", "namespace", "team", "--output=name"])? == "namespace/team\n");
 
-    // The controllers work, also after a new start.
+    // A kind that is new: owner references to it count.
+    apply(&rig, CRD)?;
+    kubectl(
+        &rig,
+        &["wait", "--for=condition=Established", "crd/owners.rig.test"],
+    )?;
     rig.restart_controllers()?;
+    let owner = r#"{"apiVersion": "rig.test/v1", "kind": "Owner",
+        "metadata": {"name": "one", "namespace": "team"}}"#;
+    apply(&rig, owner)?;
+    let get_uid = [
+        "get",
+        "owner",
+        "one",
+        "--namespace=team",
+        "--output=jsonpath={.metadata.uid}",
+    ];
+    let uid = kubectl(&rig, &get_uid)?;
+    let owned = r#"{"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "owned", "namespace": "team", "ownerReferences":
+            [{"apiVersion": "rig.test/v1", "kind": "Owner", "name": "one", "uid": "UID"}]}}"#;
+    apply(&rig, &owned.replace("UID", &uid))?;
+    kubectl(&rig, &["delete", "owner", "one", "--namespace=team"])?;
+    // Less than the 30 s after which the collector looks for new kinds by itself.
+    let gone = [
+        "wait",
+        "--for=delete",
+        "secret/owned",
+        "--namespace=team",
+        "--timeout=20s",
+    ];
+    kubectl(&rig, &gone)?;
     kubectl(&rig, &["delete", "namespace", "team", "--timeout=60s"])?;
 
     let sts = rig.moto()?;
