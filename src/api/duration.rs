@@ -57,7 +57,9 @@ impl<'de> Deserialize<'de> for Duration {
         let text = String::deserialize(deserializer)?;
         let written: kube::core::Duration = text.parse().map_err(serde::de::Error::custom)?;
         if text.is_empty() || written.is_negative() {
-            return Err(serde::de::Error::custom("a duration looks like 15m or 1h30m"));
+            return Err(serde::de::Error::custom(
+                "a duration looks like 15m or 1h30m",
+            ));
         }
         Ok(Self(time::Duration::from(written).as_secs()))
     }

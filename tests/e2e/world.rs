@@ -1,0 +1,508 @@
+//! What a test lives in: a namespace, an STS responder, and an operator that serves just these.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config, ResourceExt};
+use rig::sts::Responder;
+use rig::{Process, Rig};
+use serde_json::{Value, json};
+use tempcred::api::{CredentialStatus, TemporaryCredential};
+
+/// How long anything may take that should take no time.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// Access key of the operator's own identity.
+pub const OPERATOR_KEY: &str = "AKIAOPERATOR00000001";
+
+/// Secret key of the operator's own identity.
+pub const OPERATOR_SECRET: &str = "operatorSecretKeyThatNobodyMayEverSee123";
+
+/// The control plane that all tests share.
+pub fn rig() -> &'static Rig {
+    static RIG: OnceLock<Rig> = OnceLock::new();
+    RIG.get_or_init(|| {
+        let rig = Rig::start().unwrap();
+        prepare(&rig);
+        rig
+    })
+}
+
+/// Installs the CRDs and gives the operator its role, as an administrator would.
+pub fn prepare(rig: &Rig) {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let run = |args: &[&str]| {
+        let output = rig.kubectl().args(args).output().unwrap();
+        assert!(
+            output.status.success(),
+            "kubectl {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    run(&[
+        "apply",
+        "--server-side",
+        "-f",
+        &format!("{root}/crds"),
+        "-f",
+        &format!("{root}/tests/operator-rbac.yaml"),
+    ]);
+    let user = rig.operator().name();
+    run(&[
+        "create",
+        "clusterrolebinding",
+        "tempcred",
+        "--clusterrole=tempcred",
+        &format!("--user={user}"),
+    ]);
+    run(&[
+        "wait",
+        "--for=condition=Established",
+        "crd/temporarycredentials.tempcred.dev",
+    ]);
+}
+
+/// A namespace with an STS; the operator is started by the test.
+pub struct World {
+    pub rig: &'static Rig,
+    pub namespace: String,
+    pub sts: Responder,
+    pub client: Client,
+    operator: Option<Operator>,
+    runs: usize,
+}
+
+struct Operator {
+    process: Process,
+    address: SocketAddr,
+}
+
+/// What the operator wrote in a namespace, by the API server's own account.
+#[derive(Debug, PartialEq, Eq, Clone, Copy, Default)]
+pub struct Writes {
+    pub secrets: usize,
+    pub statuses: usize,
+    pub events: usize,
+}
+
+impl World {
+    /// A world with an operator that is ready.
+    pub async fn start() -> Self {
+        let mut world = Self::new().await;
+        world.start_operator(&[]).await;
+        world
+    }
+
+    /// A world without an operator.
+    pub async fn new() -> Self {
+        Self::on(tokio::task::spawn_blocking(rig).await.unwrap()).await
+    }
+
+    /// A world on a control plane of its own.
+    pub async fn on(rig: &'static Rig) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let namespace = format!(
+            "t{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let kubeconfig = Kubeconfig::read_from(rig.kubeconfig()).unwrap();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .unwrap();
+        let client = Client::try_from(config).unwrap();
+        let object = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
+        Api::<Namespace>::all(client.clone())
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
+        let sts = Responder::start().unwrap();
+        Self {
+            rig,
+            namespace,
+            sts,
+            client,
+            operator: None,
+            runs: 0,
+        }
+    }
+
+    /// Starts the operator for this namespace and waits until it is ready.
+    pub async fn start_operator(&mut self, args: &[&str]) {
+        let kubeconfig = self.rig.kubeconfig_for(self.rig.operator(), None).unwrap();
+        self.start_operator_with(kubeconfig, args).await;
+    }
+
+    /// The same, with a kubeconfig of the test's choice.
+    pub async fn start_operator_with(&mut self, kubeconfig: PathBuf, args: &[&str]) {
+        self.launch(kubeconfig, args).await;
+        wait_until("the operator is ready", SOON, || async {
+            self.http("/readyz").await.starts_with("ok").then_some(())
+        })
+        .await;
+    }
+
+    /// Starts the operator and waits only until it listens.
+    pub async fn launch(&mut self, kubeconfig: PathBuf, args: &[&str]) {
+        assert!(self.operator.is_none(), "one operator at a time");
+        self.runs += 1;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tempcred"));
+        command
+            .env_clear()
+            .env("KUBECONFIG", kubeconfig)
+            .env("AWS_ACCESS_KEY_ID", OPERATOR_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", OPERATOR_SECRET)
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .args([
+                "run",
+                "--http-addr",
+                "127.0.0.1:0",
+                "--namespaces",
+                &self.namespace,
+            ])
+            .args([
+                "--sts-endpoint",
+                &self.sts.url(),
+                "--log",
+                "info,tempcred=debug",
+            ])
+            .args(args);
+        let process = self
+            .rig
+            .spawn(
+                &format!("operator-{}-{}", self.namespace, self.runs),
+                &mut command,
+            )
+            .unwrap();
+        let address = wait_until("the operator listens", SOON, || async {
+            assert!(
+                process.is_running(),
+                "the operator ended: {}",
+                process.output().unwrap()
+            );
+            let output = process.output().ok()?;
+            let line = output
+                .lines()
+                .find(|line| line.contains("serving /livez"))?;
+            line.split_once("address=")?
+                .1
+                .split_whitespace()
+                .next()?
+                .trim_matches('"')
+                .parse()
+                .ok()
+        })
+        .await;
+        self.operator = Some(Operator { process, address });
+    }
+
+    /// What the operator has logged so far.
+    pub fn log(&self) -> String {
+        self.operator.as_ref().unwrap().process.output().unwrap()
+    }
+
+    /// Whether the operator runs.
+    pub fn operator_runs(&self) -> bool {
+        self.operator
+            .as_ref()
+            .is_some_and(|operator| operator.process.is_running())
+    }
+
+    /// Kills the operator without a word.
+    pub fn kill_operator(&mut self) {
+        let operator = self.operator.take().unwrap();
+        operator.process.kill().unwrap();
+        operator.process.wait(SOON).unwrap();
+    }
+
+    /// Sends SIGTERM.
+    pub fn signal_operator(&self) {
+        self.operator.as_ref().unwrap().process.terminate().unwrap();
+    }
+
+    /// Waits until the operator has ended by itself.
+    pub fn wait_for_operator_end(&mut self, at_most: Duration) -> ExitStatus {
+        self.operator.take().unwrap().process.wait(at_most).unwrap()
+    }
+
+    /// Stops the operator in good order.
+    pub fn stop_operator(&mut self) -> ExitStatus {
+        self.signal_operator();
+        self.wait_for_operator_end(SOON)
+    }
+
+    /// Asks the operator's own listener; empty if it does not answer.
+    pub async fn http(&self, path: &str) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let Some(operator) = &self.operator else {
+            return String::new();
+        };
+        let ask = async {
+            let mut stream = tokio::net::TcpStream::connect(operator.address).await?;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await?;
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).await?;
+            std::io::Result::Ok(reply)
+        };
+        let reply = ask.await.unwrap_or_default();
+        reply
+            .split_once("\r\n\r\n")
+            .map_or_else(String::new, |(_, body)| body.to_owned())
+    }
+
+    pub fn credentials(&self) -> Api<TemporaryCredential> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates a resource with this spec.
+    pub async fn create(&self, name: &str, spec: Value) -> TemporaryCredential {
+        self.try_create(name, spec).await.unwrap()
+    }
+
+    /// Creates a resource that the API server may refuse.
+    pub async fn try_create(&self, name: &str, spec: Value) -> kube::Result<TemporaryCredential> {
+        // As JSON, not as our type: what is refused must be what was written.
+        let object: kube::api::DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+            "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
+        }))
+        .unwrap();
+        let resource = kube::api::ApiResource::erase::<TemporaryCredential>(&());
+        let api: Api<kube::api::DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
+        let created = api.create(&PostParams::default(), &object).await?;
+        Ok(serde_json::from_value(serde_json::to_value(created).unwrap()).unwrap())
+    }
+
+    /// Changes a resource by a JSON merge patch.
+    pub async fn patch(&self, name: &str, patch: Value) -> TemporaryCredential {
+        self.credentials()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap()
+    }
+
+    /// Waits until a resource is as the test wants it.
+    pub async fn wait(
+        &self,
+        name: &str,
+        what: &str,
+        wanted: impl Fn(&CredentialStatus) -> bool,
+    ) -> TemporaryCredential {
+        self.wait_at_most(SOON, name, what, wanted).await
+    }
+
+    /// The same, with a deadline of the test's choice.
+    pub async fn wait_at_most(
+        &self,
+        at_most: Duration,
+        name: &str,
+        what: &str,
+        wanted: impl Fn(&CredentialStatus) -> bool,
+    ) -> TemporaryCredential {
+        let begin = Instant::now();
+        loop {
+            let resource = self.credentials().get(name).await.unwrap();
+            if resource.status.as_ref().is_some_and(&wanted) {
+                return resource;
+            }
+            assert!(
+                begin.elapsed() < at_most,
+                "{name} is not {what} after {at_most:?}; its status: {}",
+                serde_yaml::to_string(&resource.status).unwrap()
+            );
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Creates a resource and waits until it is ready.
+    pub async fn issue(&self, name: &str, spec: Value) -> TemporaryCredential {
+        self.create(name, spec).await;
+        self.wait(name, "ready", is_ready).await
+    }
+
+    /// The data of a Secret, as text.
+    pub async fn data(&self, name: &str) -> BTreeMap<String, String> {
+        data(&self.secrets().get(name).await.unwrap())
+    }
+
+    /// What the operator has written in this namespace so far.
+    pub fn writes(&self) -> Writes {
+        let audit = self.rig.audit().expect("needs the rig's own API server");
+        let requests = audit
+            .requests(self.rig.operator().name(), Some(&self.namespace))
+            .unwrap();
+        let mut writes = Writes::default();
+        let is_write = |verb: &str| ["create", "update", "patch", "delete"].contains(&verb);
+        for request in requests.iter().filter(|r| is_write(&r.verb)) {
+            match (request.resource.as_str(), request.subresource.as_str()) {
+                ("secrets", _) => writes.secrets += 1,
+                ("temporarycredentials", "status") => writes.statuses += 1,
+                ("events", _) => writes.events += 1,
+                other => panic!("the operator wrote {other:?}"),
+            }
+        }
+        writes
+    }
+
+    /// How many requests of any kind the operator has made in this namespace so far.
+    pub fn requests(&self) -> usize {
+        let audit = self.rig.audit().expect("needs the rig's own API server");
+        audit
+            .requests(self.rig.operator().name(), Some(&self.namespace))
+            .unwrap()
+            .len()
+    }
+
+    /// The events about a resource: type, reason and note.
+    pub async fn events(&self, name: &str) -> Vec<(String, String, String)> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut events = api.list(&ListParams::default()).await.unwrap().items;
+        events.retain(|e| e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
+        events.sort_by_key(|e| e.event_time.clone());
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        events
+            .iter()
+            .map(|e| (text(&e.type_), text(&e.reason), text(&e.note)))
+            .collect()
+    }
+
+    /// Runs kubectl in this namespace, and gives what it prints.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        let output = self
+            .rig
+            .kubectl()
+            .args(["-n", &self.namespace])
+            .args(args)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "kubectl {args:?}: {}",
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(operator) = &self.operator
+        {
+            let log = operator.process.output().unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!(
+                "the operator's last lines:\n{}",
+                lines[lines.len().saturating_sub(40)..].join("\n")
+            );
+        }
+        if self.rig.audit().is_none() {
+            // Not our cluster: leave it as it was.
+            let _ = self
+                .rig
+                .kubectl()
+                .args(["delete", "namespace", &self.namespace, "--wait=false"])
+                .output();
+        }
+    }
+}
+
+/// Pause between two looks at a condition.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Waits until `look` gives something.
+pub async fn wait_until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    at_most: Duration,
+    look: impl Fn() -> F,
+) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begin.elapsed() < at_most, "not after {at_most:?}: {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// The data of a Secret, as text.
+pub fn data(secret: &Secret) -> BTreeMap<String, String> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    secret
+        .data
+        .iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), text(&value.0)))
+        .collect()
+}
+
+/// Asserts that a Secret holds one whole credential of the responder: three values that belong
+/// together, the same in every format. Returns its access key ID.
+pub fn assert_whole(secret: &Secret) -> String {
+    let data = data(secret);
+    let key = data["AWS_ACCESS_KEY_ID"].clone();
+    let (value, token) = (rig::sts::secret_for(&key), rig::sts::token_for(&key));
+    assert_eq!(
+        data["AWS_SECRET_ACCESS_KEY"],
+        value,
+        "{}",
+        secret.name_any()
+    );
+    assert_eq!(data["AWS_SESSION_TOKEN"], token);
+    let process: Value = serde_json::from_str(&data["credentials.json"]).unwrap();
+    assert_eq!(process["AccessKeyId"], key);
+    assert_eq!(process["SecretAccessKey"], value);
+    assert_eq!(process["SessionToken"], token);
+    assert_eq!(process["Expiration"], data["AWS_CREDENTIAL_EXPIRATION"]);
+    let file = &data["credentials"];
+    for line in [
+        format!("aws_access_key_id = {key}"),
+        format!("aws_secret_access_key = {value}"),
+        format!("aws_session_token = {token}"),
+    ] {
+        assert!(file.lines().any(|l| l == line), "{}", secret.name_any());
+    }
+    key
+}
+
+/// The plainest spec.
+pub fn plain() -> Value {
+    json!({"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}})
+}
+
+/// `Ready` is true.
+pub fn is_ready(status: &CredentialStatus) -> bool {
+    condition(status, "Ready").is_some_and(|(is, _)| is)
+}
+
+/// Whether a condition is true, and its reason.
+pub fn condition<'a>(status: &'a CredentialStatus, type_: &str) -> Option<(bool, &'a str)> {
+    let found = status.conditions.iter().find(|c| c.type_ == type_)?;
+    Some((found.status == "True", found.reason.as_str()))
+}
+
+/// The reason of the failure, if there is one.
+pub fn failure_reason(status: &CredentialStatus) -> Option<&str> {
+    status
+        .failure
+        .as_ref()
+        .map(|failure| failure.reason.as_str())
+}
