@@ -164,3 +164,44 @@ impl From<Line> for Request {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::workspace;
+
+    fn line(stage: &str, verb: &str, user: &str, namespace: &str) -> String {
+        format!(
+            r#"{{"stage":"{stage}","requestURI":"/x","verb":"{verb}","user":{{"username":"{user}"}},"userAgent":"tempcred","objectRef":{{"resource":"secrets","namespace":"{namespace}","name":"a"}},"responseStatus":{{"code":200}},"requestReceivedTimestamp":"2026-01-01T00:00:00.123456Z"}}"#
+        ) + "\n"
+    }
+
+    #[test]
+    fn counts_each_request_of_the_user_once_and_no_line_that_is_half_written() -> Result<()> {
+        let dir = workspace::new_run()?;
+        let log = dir.join("audit.log");
+        let half = line("ResponseComplete", "get", "tempcred", "team");
+        let lines = [
+            line("ResponseStarted", "watch", "tempcred", "team"),
+            line("ResponseComplete", "watch", "tempcred", "team"),
+            line("ResponseComplete", "create", "tempcred", "team"),
+            line("ResponseComplete", "patch", "tempcred", "other"),
+            line("ResponseComplete", "delete", "tenant", "team"),
+            half[..half.len() / 2].to_owned(),
+        ];
+        fs::write(&log, lines.concat())?;
+        let audit = Audit::new(log);
+        let verbs = |namespace| -> Result<Vec<String>> {
+            let all = audit.requests("tempcred", namespace)?;
+            Ok(all.into_iter().map(|request| request.verb).collect())
+        };
+        assert_eq!(verbs(Some("team"))?, ["watch", "create"]);
+        assert_eq!(verbs(None)?, ["watch", "create", "patch"]);
+        let first = &audit.requests("tenant", None)?[0];
+        assert_eq!((first.code, first.name.as_str()), (200, "a"));
+        assert_eq!(first.at.to_string(), "2026-01-01T00:00:00.123456Z");
+        Ok(fs::remove_dir_all(dir)?)
+    }
+}

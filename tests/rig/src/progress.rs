@@ -1,22 +1,28 @@
 //! Says what takes long, on stderr, past the capture of the test harness.
 
 use std::io::{IsTerminal, Write};
+use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 /// Without a terminal: how often a line says that the work goes on.
 const LINE_EVERY: Duration = Duration::from_secs(20);
 
-/// One line to stderr.
+/// All spinners, a line each: a build and a download go on at the same time.
+static SPINNERS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// One line to stderr, above the spinners.
 ///
 /// Not `eprintln!`: the test harness captures that, and a person would stare at
 /// nothing for minutes.
 pub(crate) fn say(line: &str) {
-    // Telling is a service; a closed stderr is no reason to fail.
-    let _ = writeln!(std::io::stderr().lock(), "rig: {line}");
+    SPINNERS.suspend(|| {
+        // Telling is a service; a closed stderr is no reason to fail.
+        let _ = writeln!(std::io::stderr().lock(), "rig: {line}");
+    });
 }
 
 /// A spinner with the elapsed time on a terminal, a line now and then elsewhere.
@@ -37,8 +43,8 @@ impl Progress {
     /// Starts telling that `what` is being done.
     pub(crate) fn start(what: &str) -> Self {
         if std::io::stderr().is_terminal() {
-            let bar = ProgressBar::new_spinner().with_message(what.to_owned());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} rig: {wide_msg} {elapsed}") {
+            let bar = SPINNERS.add(ProgressBar::new_spinner().with_message(what.to_owned()));
+            if let Ok(style) = ProgressStyle::with_template("{spinner} rig: {msg} {elapsed}") {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(Duration::from_millis(120));

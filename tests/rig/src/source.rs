@@ -134,8 +134,7 @@ fn build() -> Result<PathBuf> {
         &[VERSION, &main, &module, &sums],
         |dir, janitor| {
             let _progress = Progress::start(
-                "building etcd and Kubernetes from Go modules: about 5 minutes on two cores, \
-             the first time only",
+                "building etcd and Kubernetes from Go modules (about 5 minutes, once)",
             );
             go_build(janitor, &sources, &dir.join("control-plane"))
         },
