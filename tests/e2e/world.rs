@@ -156,8 +156,14 @@ impl World {
         assert!(self.operator.is_none(), "one operator at a time");
         self.runs += 1;
         let mut command = Command::new(env!("CARGO_BIN_EXE_tempcred"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("AWS_")
+                || name.to_string_lossy().starts_with("TEMPCRED_")
+            {
+                command.env_remove(name);
+            }
+        }
         command
-            .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .env("AWS_ACCESS_KEY_ID", OPERATOR_KEY)
             .env("AWS_SECRET_ACCESS_KEY", OPERATOR_SECRET)
