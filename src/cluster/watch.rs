@@ -1,6 +1,8 @@
 //! Watches: the resources themselves, and the metadata of their Secrets. Values of Secrets are
 //! never watched, so they do not sit in a cache.
 
+use std::sync::Arc;
+
 use futures::Stream;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PartialObjectMeta;
@@ -9,12 +11,18 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
+use tokio::sync::SetOnce;
 
 use crate::api::TemporaryCredential;
 use crate::secret::{CREDENTIAL_UID, credential_name};
 
 /// The metadata of a Secret.
 pub type SecretMeta = PartialObjectMeta<Secret>;
+
+/// Set once the first whole list has arrived.
+///
+/// [`Store::wait_until_ready`] says the same, but wakes only one of the tasks that wait for it.
+pub type Listed = Arc<SetOnce<()>>;
 
 /// A watch: what it has seen so far, and what it sees next.
 pub struct Watch<K: Resource + Clone + 'static, S>
@@ -23,6 +31,8 @@ where
 {
     /// What it has seen.
     pub store: Store<K>,
+    /// Set once it has seen everything once.
+    pub listed: Listed,
     /// What it sees next.
     pub stream: S,
 }
@@ -53,20 +63,17 @@ pub fn credentials<F: Fn(&str) + Send + 'static>(
         .fold(watcher::Config::default(), |config, selector| {
             config.labels(selector)
         });
-    let (reader, writer) = store();
     let events = watcher(api::<TemporaryCredential>(client, namespace), config).default_backoff();
     let events = futures::StreamExt::inspect(events, move |event| {
         if let Ok(Event::Delete(gone)) = event {
             forget(&gone.uid().unwrap_or_default());
         }
     });
-    let stream = events
-        .modify(|resource| resource.managed_fields_mut().clear())
-        .reflect(writer)
-        .applied_objects();
+    let (store, listed, events) = remembered(events);
     Watch {
-        store: reader,
-        stream,
+        store,
+        listed,
+        stream: events.applied_objects(),
     }
 }
 
@@ -75,17 +82,40 @@ pub fn secrets(
     client: Client,
     namespace: Option<&str>,
 ) -> Watch<SecretMeta, impl Stream<Item = watcher::Result<SecretMeta>> + Send + use<>> {
-    let (reader, writer) = store();
     let config = watcher::Config::default().labels(CREDENTIAL_UID);
-    let stream = watcher(api::<SecretMeta>(client, namespace), config)
-        .default_backoff()
-        .modify(|secret| secret.managed_fields_mut().clear())
-        .reflect(writer)
-        .touched_objects();
+    let events = watcher(api::<SecretMeta>(client, namespace), config).default_backoff();
+    let (store, listed, events) = remembered(events);
     Watch {
-        store: reader,
-        stream,
+        store,
+        listed,
+        stream: events.touched_objects(),
     }
+}
+
+/// Keeps what passes in a store, and notes when the first whole list has passed.
+fn remembered<K>(
+    events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
+) -> (
+    Store<K>,
+    Listed,
+    impl Stream<Item = watcher::Result<Event<K>>> + Send,
+)
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    let (reader, writer) = store();
+    let listed = Listed::default();
+    let note = Arc::clone(&listed);
+    let events = events
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer);
+    let events = futures::StreamExt::inspect(events, move |event| {
+        if matches!(event, Ok(Event::InitDone)) {
+            // A later list, after a broken watch, finds it set already.
+            let _ = note.set(());
+        }
+    });
+    (reader, listed, events)
 }
 
 /// The resource that a Secret was written for.

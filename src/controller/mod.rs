@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::TemporaryCredential;
 use crate::cluster::Cluster;
-use crate::cluster::watch::{self, SecretMeta};
+use crate::cluster::watch::{self, Listed, SecretMeta};
 use crate::sts::Sts;
 use gate::Gate;
 use ledger::Ledger;
@@ -49,6 +49,7 @@ struct Scope {
     operator: Arc<Operator>,
     credentials: Store<TemporaryCredential>,
     secrets: Store<SecretMeta>,
+    secrets_listed: Listed,
 }
 
 /// How many of the watches have their first whole list; the operator is ready when all have.
@@ -121,18 +122,13 @@ async fn serve(
     let scope = Arc::new(Scope {
         operator,
         credentials: credentials.store.clone(),
-        secrets: secrets.store.clone(),
+        secrets: secrets.store,
+        secrets_listed: secrets.listed,
     });
     let watched = async {
-        // An error means that the watch was dropped, which is the end of this function too.
-        let (credentials, secrets) = tokio::join!(
-            scope.credentials.wait_until_ready(),
-            scope.secrets.wait_until_ready()
-        );
-        if credentials.is_ok() && secrets.is_ok() {
-            readiness.reached.fetch_add(1, Ordering::AcqRel);
-            tracing::info!(credentials = scope.credentials.len(), "watching");
-        }
+        tokio::join!(credentials.listed.wait(), scope.secrets_listed.wait());
+        readiness.reached.fetch_add(1, Ordering::AcqRel);
+        tracing::info!(credentials = scope.credentials.len(), "watching");
     };
     let rounds = Controller::for_stream(credentials.stream, credentials.store)
         .watches_stream(secrets.stream, |secret| watch::credential_of(&secret))
@@ -152,5 +148,9 @@ async fn serve(
                 }
             }
         });
-    tokio::join!(watched, rounds);
+    // The watches feed the rounds: once these have ended, nothing will be listed any more.
+    tokio::select! {
+        () = rounds => {}
+        () = async { watched.await; std::future::pending().await } => {}
+    }
 }

@@ -37,9 +37,8 @@ pub(super) async fn reconcile(
     resource: Arc<TemporaryCredential>,
     scope: Arc<Scope>,
 ) -> Result<Action, Infallible> {
-    if scope.secrets.wait_until_ready().await.is_err() {
-        return Ok(Action::requeue(LOOK_AGAIN));
-    }
+    // Before the first list, every Secret would look as if it were missing.
+    scope.secrets_listed.wait().await;
     let uid = resource.uid().unwrap_or_default();
     let ledger = &scope.operator.ledger;
     let mut memory = ledger.take(&uid, resource.status.as_ref());
