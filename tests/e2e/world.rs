@@ -69,6 +69,25 @@ pub fn prepare(rig: &Rig) {
         "--for=condition=Established",
         "crd/temporarycredentials.tempcred.dev",
     ]);
+    // The garbage collector learns of new types only every 30 s, and at its start from what is
+    // discoverable then: established is not discoverable yet.
+    let begin = Instant::now();
+    let discover = ["get", "--raw", "/apis/tempcred.dev/v1alpha1"];
+    while !rig
+        .kubectl()
+        .args(discover)
+        .output()
+        .unwrap()
+        .status
+        .success()
+    {
+        assert!(
+            begin.elapsed() < SOON,
+            "the API server does not serve tempcred.dev"
+        );
+        std::thread::sleep(POLL);
+    }
+    rig.restart_controllers().unwrap();
 }
 
 /// A namespace with an STS; the operator is started by the test.

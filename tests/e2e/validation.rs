@@ -1,0 +1,360 @@
+//! What the API server refuses, in words that name the remedy.
+
+use serde_json::{Value, json};
+
+use crate::world::{World, plain};
+
+/// `plain`, with these fields of the request set.
+fn request(fields: Value) -> Value {
+    let mut spec = plain();
+    for (key, value) in fields.as_object().unwrap() {
+        spec["assumeRole"][key] = value.clone();
+    }
+    spec
+}
+
+/// `plain`, with this field beside the request.
+fn beside(key: &str, value: Value) -> Value {
+    let mut spec = plain();
+    spec[key] = value;
+    spec
+}
+
+fn tags(count: usize) -> Value {
+    (0..count)
+        .map(|n| (format!("key-{n}"), json!("value")))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+#[tokio::test]
+async fn refuses_what_cannot_work_and_names_the_remedy() {
+    let world = World::new().await;
+    let role = "arn:aws:iam::123456789012:role/hop";
+    let rows = [
+        (
+            "no request",
+            json!({}),
+            "set exactly one request under spec",
+        ),
+        (
+            "30s",
+            request(json!({"duration": "30s"})),
+            "duration must be between 15m and 12h",
+        ),
+        (
+            "13h",
+            request(json!({"duration": "13h"})),
+            "duration must be between 15m and 12h",
+        ),
+        (
+            "no duration",
+            request(json!({"duration": "soon"})),
+            "spec.assumeRole.duration",
+        ),
+        (
+            "chained 2h",
+            request(json!({"duration": "2h", "via": [{"roleArn": role}]})),
+            "lower duration or remove via",
+        ),
+        (
+            "five hops",
+            request(json!({"via": vec![json!({"roleArn": role}); 5]})),
+            "must have at most 4 items",
+        ),
+        (
+            "before = duration",
+            beside("renewal", json!({"before": "1h"})),
+            "lower before or raise duration",
+        ),
+        (
+            "before > duration",
+            beside("renewal", json!({"before": "2h"})),
+            "lower before or raise duration",
+        ),
+        (
+            "before leaves 4s",
+            beside("renewal", json!({"before": "59m56s"})),
+            "lower before or raise duration",
+        ),
+        (
+            "two margins",
+            beside("renewal", json!({"before": "5m", "beforePercentage": 20})),
+            "set either renewal.before or renewal.beforePercentage",
+        ),
+        (
+            "0 percent",
+            beside("renewal", json!({"beforePercentage": 0})),
+            "beforePercentage",
+        ),
+        (
+            "100 percent",
+            beside("renewal", json!({"beforePercentage": 100})),
+            "beforePercentage",
+        ),
+        (
+            "an ARN as policy",
+            request(json!({"policy": "arn:aws:iam::aws:policy/X"})),
+            "policy must be a JSON document",
+        ),
+        (
+            "a long policy",
+            request(json!({"policy": format!("{{{}}}", " ".repeat(2048))})),
+            "spec.assumeRole.policy",
+        ),
+        (
+            "no role",
+            json!({"assumeRole": {}}),
+            "spec.assumeRole.roleArn",
+        ),
+        (
+            "a user",
+            request(json!({"roleArn": "arn:aws:iam::123456789012:user/x"})),
+            "spec.assumeRole.roleArn",
+        ),
+        (
+            "short external id",
+            request(json!({"externalId": "x"})),
+            "spec.assumeRole.externalId",
+        ),
+        (
+            "bad session name",
+            request(json!({"sessionName": "a b"})),
+            "spec.assumeRole.sessionName",
+        ),
+        (
+            "bad source identity",
+            request(json!({"sourceIdentity": "x"})),
+            "spec.assumeRole.sourceIdentity",
+        ),
+        (
+            "51 tags",
+            request(json!({"tags": tags(51)})),
+            "must have at most 50",
+        ),
+        (
+            "a long tag key",
+            request(json!({"tags": {"k".repeat(129): "v"}})),
+            "tag keys must have 1 to 128 characters",
+        ),
+        (
+            "a long tag value",
+            request(json!({"tags": {"k": "v".repeat(257)}})),
+            "spec.assumeRole.tags",
+        ),
+        (
+            "equal tags",
+            request(json!({"tags": {"Team": "a", "team": "b"}})),
+            "no two tag keys may be equal",
+        ),
+        (
+            "tags of AWS",
+            request(json!({"tags": {"aws:x": "a"}})),
+            "must not begin with aws:",
+        ),
+        (
+            "a transitive stranger",
+            request(json!({"tags": {"a": "b"}, "transitiveTagKeys": ["c"]})),
+            "must be a key of tags",
+        ),
+        (
+            "transitive without tags",
+            request(json!({"transitiveTagKeys": ["c"]})),
+            "must be a key of tags",
+        ),
+        (
+            "eleven policies",
+            request(json!({"policyArns": vec!["arn:aws:iam::aws:policy/ReadOnlyAccess"; 11]})),
+            "must have at most 10 items",
+        ),
+        (
+            "no region",
+            beside("region", json!("Frankfurt")),
+            "spec.region",
+        ),
+        (
+            "bad secret name",
+            beside("secret", json!({"name": "Bad_Name"})),
+            "spec.secret.name",
+        ),
+        (
+            "no formats",
+            beside("secret", json!({"formats": []})),
+            "spec.secret.formats",
+        ),
+        (
+            "a format twice",
+            beside("secret", json!({"formats": ["env", "env"]})),
+            "spec.secret.formats",
+        ),
+        (
+            "an unknown format",
+            beside("secret", json!({"formats": ["xml"]})),
+            "supported values",
+        ),
+        (
+            "a profile that breaks the file",
+            beside("secret", json!({"profile": "x]\n[y"})),
+            "spec.secret.profile",
+        ),
+        (
+            "a service account token",
+            beside(
+                "secret",
+                json!({"type": "kubernetes.io/service-account-token"}),
+            ),
+            "leave type out",
+        ),
+        (
+            "our annotation",
+            beside(
+                "secret",
+                json!({"annotations": {"tempcred.dev/expiration": "x"}}),
+            ),
+            "remove them",
+        ),
+        (
+            "our label",
+            beside(
+                "secret",
+                json!({"labels": {"tempcred.dev/credential-uid": "x"}}),
+            ),
+            "remove them",
+        ),
+        (
+            "managed by another",
+            beside(
+                "secret",
+                json!({"labels": {"app.kubernetes.io/managed-by": "x"}}),
+            ),
+            "remove them",
+        ),
+        (
+            "a bad label",
+            beside("secret", json!({"labels": {"a": "b c"}})),
+            "labels must have valid keys and values",
+        ),
+        (
+            "a bad annotation",
+            beside("secret", json!({"annotations": {"a b": "c"}})),
+            "annotation keys must be valid",
+        ),
+    ];
+    for (row, spec, expected) in rows {
+        match world.try_create("refused", spec).await {
+            Ok(_) => panic!("{row}: was taken"),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains(expected), "{row}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn takes_everything_that_sts_takes() {
+    let world = World::new().await;
+    let rows = [
+        ("shortest", request(json!({"duration": "15m"}))),
+        ("longest", request(json!({"duration": "12h"}))),
+        (
+            "chained",
+            request(
+                json!({"via": [{"roleArn": "arn:aws:iam::123456789012:role/hop", "externalId": "ab"}]}),
+            ),
+        ),
+        (
+            "another partition",
+            request(json!({"roleArn": "arn:aws-us-gov:iam::123456789012:role/path/x"})),
+        ),
+        (
+            "a policy over lines",
+            request(json!({"policy": "\n{\n  \"Version\": \"2012-10-17\"\n}\n"})),
+        ),
+        (
+            "50 tags",
+            request(json!({"tags": tags(50), "transitiveTagKeys": ["key-0"]})),
+        ),
+        (
+            "tags in other scripts",
+            request(json!({"tags": {"Équipe": "données", "a b": ""}})),
+        ),
+        (
+            "margin just fits",
+            beside("renewal", json!({"before": "59m55s"})),
+        ),
+        ("region", beside("region", json!("us-gov-west-1"))),
+        (
+            "keys with a domain",
+            beside(
+                "secret",
+                json!({"labels": {"example.com/a": ""}, "annotations": {"Example.com/A": "b"}}),
+            ),
+        ),
+        (
+            "own type",
+            beside("secret", json!({"type": "example.com/aws", "name": "a.b"})),
+        ),
+        (
+            "nulls, as templates leave them",
+            beside("region", Value::Null),
+        ),
+    ];
+    for (index, (row, spec)) in rows.into_iter().enumerate() {
+        if let Err(error) = world.try_create(&format!("taken-{index}"), spec).await {
+            panic!("{row}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn name_and_type_of_the_secret_cannot_change() {
+    let world = World::new().await;
+    world.create("reports", plain()).await;
+    let refused = |patch: Value| {
+        let world = &world;
+        async move {
+            let params = kube::api::PatchParams::default();
+            let patched = world
+                .credentials()
+                .patch("reports", &params, &kube::api::Patch::Merge(patch))
+                .await;
+            patched.expect_err("was taken").to_string()
+        }
+    };
+    let error = refused(json!({"spec": {"secret": {"name": "other"}}})).await;
+    assert!(
+        error.contains("spec.secret.name cannot be changed") && error.contains("create a second"),
+        "{error}"
+    );
+    let error = refused(json!({"spec": {"secret": {"type": "example.com/x"}}})).await;
+    assert!(
+        error.contains("spec.secret.type cannot be changed"),
+        "{error}"
+    );
+    // Spelling out the default changes nothing, so it is no change.
+    world
+        .patch(
+            "reports",
+            json!({"spec": {"secret": {"name": "reports", "type": "Opaque"}}}),
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_resource_that_nobody_served_yet_says_so() {
+    let world = World::new().await;
+    world.create("reports", plain()).await;
+    let shown = world.kubectl(&["get", "tc", "reports"]);
+    assert!(
+        shown.contains("Unknown") && shown.contains("Pending"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn explain_reads_like_documentation() {
+    let world = World::new().await;
+    let explained = world.kubectl(&["explain", "temporarycredential.spec.assumeRole"]);
+    insta::assert_snapshot!(explained);
+}
