@@ -28,7 +28,7 @@ pub fn notices(before: &CredentialStatus, after: &CredentialStatus) -> Vec<Notic
     if before.issued_at.is_none() && after.issued_at.is_some() && ready {
         notices.push(Notice::new(false, Reason::Issued.as_str(), message));
     } else if before.failure.is_some() && after.failure.is_none() && ready {
-        notices.push(Notice::new(false, "Recovered", message));
+        notices.push(Notice::new(false, Reason::Recovered.as_str(), message));
     }
     if was && !ready && reason == Reason::Expired.as_str() {
         notices.push(Notice::new(true, reason, message));

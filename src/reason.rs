@@ -56,6 +56,8 @@ reasons! {
     Suspended, WELL, "Set spec.suspend to false to have the credentials renewed.";
     /// The credentials in the Secret have expired and could not be renewed in time.
     Expired, WELL, "See status.failure for why the renewal failed.";
+    /// After failures, the credentials were renewed (of an event).
+    Recovered, WELL, "Nothing to do.";
     /// A renewal or a first issue failed and is tried again.
     Retrying, WELL, "See status.failure for what fails and when the next attempt comes.";
     /// Neither the spec, the cluster nor AWS stands in the way.

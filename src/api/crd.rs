@@ -1,6 +1,8 @@
 //! The CustomResourceDefinitions, made from the types.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use kube::CustomResourceExt;
 use serde_json::json;
 
@@ -10,20 +12,46 @@ use crate::reason::Reason;
 /// Every CustomResourceDefinition of tempcred, as `tempcred crds` prints them.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crd = TemporaryCredential::crd();
-    for version in &mut crd.spec.versions {
-        let status = version
-            .schema
+    let schemas = crd
+        .spec
+        .versions
+        .iter_mut()
+        .filter_map(|version| version.schema.as_mut());
+    for root in schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()) {
+        unwrap_descriptions(root);
+        if let Some(status) = root
+            .properties
             .as_mut()
-            .and_then(|schema| schema.open_api_v3_schema.as_mut())
-            .and_then(|root| root.properties.as_mut())
-            .and_then(|properties| properties.get_mut("status"));
-        if let Some(status) = status {
+            .and_then(|fields| fields.get_mut("status"))
+        {
             // From its first second a resource says that it waits, and kstatus sees it in progress;
             // if it stays so, no operator is running.
-            status.default = Some(serde_json::from_value(pending_status()).unwrap_or_default());
+            status.default = Some(JSON(pending_status()));
         }
     }
     vec![crd]
+}
+
+/// Joins the lines of each description: they are broken where the source is, and `kubectl explain`
+/// breaks them anew.
+fn unwrap_descriptions(schema: &mut JSONSchemaProps) {
+    if let Some(text) = &mut schema.description {
+        let paragraphs: Vec<_> = text
+            .split("\n\n")
+            .map(|paragraph| paragraph.replace('\n', " "))
+            .collect();
+        *text = paragraphs.join("\n\n");
+    }
+    for field in schema
+        .properties
+        .iter_mut()
+        .flat_map(|fields| fields.values_mut())
+    {
+        unwrap_descriptions(field);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        unwrap_descriptions(items);
+    }
 }
 
 fn pending_status() -> serde_json::Value {

@@ -1,0 +1,80 @@
+//! What is generated from the types is up to date.
+//!
+//! `TEMPCRED_UPDATE=1 cargo test --test generated` writes it anew.
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a failure to unwrap is the failure to show"
+)]
+
+mod reference;
+
+use std::fmt::Write;
+use std::{env, fs, path::Path};
+
+use tempcred::failure::Class;
+use tempcred::reason::Reason;
+
+/// Fails if a file is not what it should be, or writes it.
+fn up_to_date(path: &str, wanted: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if env::var_os("TEMPCRED_UPDATE").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, wanted).unwrap();
+    }
+    let actual = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        actual == wanted,
+        "{path} is out of date: run `TEMPCRED_UPDATE=1 cargo test --test generated` and commit the result"
+    );
+}
+
+#[test]
+fn crds() {
+    for crd in tempcred::api::crds() {
+        let yaml = format!("---\n{}", serde_yaml::to_string(&crd).unwrap());
+        up_to_date(&format!("crds/{}.yaml", crd.spec.names.plural), &yaml);
+    }
+}
+
+#[test]
+fn api_reference() {
+    let pages: Vec<_> = tempcred::api::crds().iter().map(reference::page).collect();
+    up_to_date(
+        "docs/api.md",
+        &format!(
+            "# API reference\n\nMade from the types; do not edit.\n{}",
+            pages.concat()
+        ),
+    );
+}
+
+#[test]
+fn reasons() {
+    let mut page = String::from(
+        "# Reasons\n\nWhy a credential is ready or not, as conditions, `status.failure` and events say it. The \
+         names are stable. Made from `src/reason.rs`; do not edit.\n\n| Reason | Class | Meaning | What to do |\n|---|---|---|---|\n",
+    );
+    for reason in Reason::ALL {
+        let class = reason
+            .class()
+            .map_or("—".to_owned(), |class| format!("{class:?}"));
+        writeln!(
+            page,
+            "| `{reason}` | {class} | {} | {} |",
+            reason.meaning(),
+            reason.advice()
+        )
+        .unwrap();
+    }
+    page.push_str("\n## Classes\n\nHow long a failure waits before the next attempt. The wait doubles each time, and never exceeds a third of the validity that is left.\n\n| Class | First wait | Longest wait |\n|---|---|---|\n");
+    for class in Class::ALL {
+        writeln!(
+            page,
+            "| `{class:?}` | {:#} | {:#} |",
+            class.shortest_wait(),
+            class.longest_wait()
+        )
+        .unwrap();
+    }
+    up_to_date("docs/reasons.md", &page);
+}
