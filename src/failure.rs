@@ -79,6 +79,18 @@ impl Problem {
 /// The least wait between two attempts, however little validity is left.
 const LEAST_WAIT: SignedDuration = SignedDuration::from_secs(1);
 
+/// The longest wait for the API server of our own cluster, which a retry does not burden: credentials
+/// may be waiting in memory to be written.
+const LONGEST_WAIT_FOR_API_SERVER: SignedDuration = SignedDuration::from_secs(30);
+
+/// The longest wait after this problem.
+fn longest_wait(problem: &Problem) -> SignedDuration {
+    match problem.reason {
+        Reason::ApiServerUnavailable => LONGEST_WAIT_FOR_API_SERVER,
+        _ => problem.class().longest_wait(),
+    }
+}
+
 /// Adds one more failed attempt to `before`.
 ///
 /// The wait doubles with each failure of the same class, up to the longest of that class, and never
@@ -102,7 +114,9 @@ pub fn after(
         message: problem.message.clone(),
         count,
         since,
-        next_attempt: Time(now + wait(class, count, expiration, uid, now)),
+        next_attempt: Time(
+            now + wait(class, count, expiration, uid, now).min(longest_wait(problem)),
+        ),
     }
 }
 

@@ -48,6 +48,8 @@ fn may_log(target: &str, level: Level) -> bool {
     match origin {
         "tempcred" => true,
         "kube_client" => false,
+        // Its spans repeat, at length, what ours say.
+        "kube_runtime" => level <= Level::WARN,
         _ => level <= Level::INFO,
     }
 }

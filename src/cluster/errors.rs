@@ -12,7 +12,7 @@ use crate::reason::Reason;
 /// Why a request to the API server failed.
 #[derive(Debug, PartialEq)]
 pub enum Failed {
-    /// The object is not what the request was made for: look again.
+    /// The object is gone, or is not the one that the request was made for: look again.
     Conflict,
     /// Anything else.
     Problem(Problem),
@@ -47,7 +47,8 @@ fn of_status(what: &str, status: &Status) -> Failed {
     // Applied with the UID of another object, the API server answers that the UID is immutable.
     let causes = || status.details.iter().flat_map(|details| &details.causes);
     match code {
-        409 => Failed::Conflict,
+        // Gone, or its namespace is.
+        404 | 409 => Failed::Conflict,
         422 if causes().any(|cause| cause.field == "metadata.uid") => Failed::Conflict,
         429 | 500.. => unavailable(what, &format!("the API server answered HTTP {code}")),
         _ => {
@@ -108,6 +109,12 @@ mod tests {
                 problem.message
             );
         }
-        assert_eq!(of_status("writing", &status(409)), Failed::Conflict);
+        for code in [404, 409] {
+            assert_eq!(
+                of_status("writing", &status(code)),
+                Failed::Conflict,
+                "{code}"
+            );
+        }
     }
 }

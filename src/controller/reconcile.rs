@@ -89,6 +89,12 @@ impl Step<'_> {
         let plan = plan(&desired, &seen, Timestamp::now());
         let secret = seen.secret;
         tracing::debug!(?plan, "planned");
+        if matches!(plan, Plan::Mint(_) | Plan::Write(_) | Plan::Report(_)) {
+            // Whatever comes of it, the request was heard: from here on the backoff sets the pace.
+            self.memory
+                .attempted_request
+                .clone_from(&desired.renew_request);
+        }
         match plan {
             Plan::Leave => Action::await_change(),
             Plan::Rest => self.settle(&desired, known(&secret), Attempt::Well).await,
@@ -139,9 +145,6 @@ impl Step<'_> {
         if self.is_outdated() {
             return Action::requeue(LOOK_AGAIN);
         }
-        self.memory
-            .attempted_request
-            .clone_from(&desired.renew_request);
         let asked_at = Timestamp::now();
         let reply = match operator.sts.session(desired.region.as_deref()) {
             // Boxed: most of a reconciliation's size is this call, and most never make it.

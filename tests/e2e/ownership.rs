@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use serde_json::{Value, json};
+use tempcred::api::CredentialStatus;
 
 use crate::world::{SOON, World, assert_whole, condition, failure_reason, plain, wait_until};
 
@@ -54,6 +55,42 @@ async fn somebody_elses_secret_is_refused_and_untouched() {
         assert_eq!(world.secrets().get(name).await.unwrap(), theirs);
     }
     assert_eq!(world.sts.calls_total(), 0);
+}
+
+#[tokio::test]
+async fn asking_for_a_renewal_of_a_refused_one_tries_once_and_not_in_a_loop() {
+    let world = World::start().await;
+    world
+        .secrets()
+        .create(&Default::default(), &secret("reports", json!({})))
+        .await
+        .unwrap();
+    world.create("reports", plain()).await;
+    world
+        .wait("reports", "refused", |s| {
+            failure_reason(s) == Some("SecretConflict")
+        })
+        .await;
+    let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "1"}}});
+    world.patch("reports", request).await;
+    let count = |status: &CredentialStatus| status.failure.as_ref().map(|failure| failure.count);
+    world
+        .wait("reports", "refused again", |s| count(s) == Some(2))
+        .await;
+    world.issue("another", plain()).await;
+    let reports = world.credentials().get("reports").await.unwrap();
+    assert_eq!(count(&reports.status.unwrap()), Some(2));
+    // Suspended, it says so and rests.
+    world
+        .patch("reports", json!({"spec": {"suspend": true}}))
+        .await;
+    world
+        .wait("reports", "suspended", |s| {
+            condition(s, "Ready") == Some((false, "Suspended"))
+        })
+        .await;
+    world.issue("one-more", plain()).await;
+    assert_eq!(world.writes().statuses, 3 + 2);
 }
 
 #[tokio::test]
