@@ -50,6 +50,7 @@ struct Scope {
     credentials: Store<TemporaryCredential>,
     secrets: Store<SecretMeta>,
     secrets_listed: Listed,
+    stop: CancellationToken,
 }
 
 /// How many of the watches have their first whole list; the operator is ready when all have.
@@ -124,6 +125,7 @@ async fn serve(
         credentials: credentials.store.clone(),
         secrets: secrets.store,
         secrets_listed: secrets.listed,
+        stop: stop.clone(),
     });
     let watched = async {
         tokio::join!(credentials.listed.wait(), scope.secrets_listed.wait());

@@ -38,7 +38,11 @@ pub(super) async fn reconcile(
     scope: Arc<Scope>,
 ) -> Result<Action, Infallible> {
     // Before the first list, every Secret would look as if it were missing.
-    scope.secrets_listed.wait().await;
+    tokio::select! {
+        _ = scope.secrets_listed.wait() => {}
+        // The watches end with the signal: the list would never come.
+        () = scope.stop.cancelled() => return Ok(Action::requeue(LOOK_AGAIN)),
+    }
     let uid = resource.uid().unwrap_or_default();
     let ledger = &scope.operator.ledger;
     let mut memory = ledger.take(&uid, resource.status.as_ref());
