@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::api::{CredentialStatus, FailureStatus};
 use crate::desired::Desired;
 use crate::minted::Minted;
+use crate::reason::Reason;
 use crate::secret::{Facts, Manifest, Ownership, credentials, ownership};
 
 /// Everything a plan is made from, besides what is desired and the time.
@@ -71,15 +72,36 @@ pub enum Look {
     Trust,
     /// It must be read from the API server.
     Read,
-    /// It does not matter now: a failure is waiting for its next attempt.
-    Assume,
+    /// Not now: a failure waits for its next attempt, and looking would be a part of it.
+    Wait,
 }
 
-impl Observed<'_> {
-    /// The failure that still counts: one of an earlier spec does not.
-    pub fn failure(&self, desired: &Desired) -> Option<&FailureStatus> {
-        failure_of(self.status, desired)
-    }
+/// The renewal that somebody asks for and that has not been done yet.
+pub fn requested<'a>(desired: &'a Desired, status: &CredentialStatus) -> Option<&'a str> {
+    let request = desired.renew_request.as_deref();
+    request.filter(|_| request != status.last_renew_request.as_deref())
+}
+
+/// The failure whose next attempt is still to come, if there is one.
+///
+/// A new renew request does not wait for it; once tried, it goes on at the pace of the backoff.
+pub fn waiting_for<'a>(
+    desired: &Desired,
+    status: &'a CredentialStatus,
+    attempted_request: Option<&str>,
+    now: Timestamp,
+) -> Option<&'a FailureStatus> {
+    let asked =
+        requested(desired, status).is_some_and(|request| Some(request) != attempted_request);
+    failure_of(status, desired).filter(|failure| !asked && now < failure.next_attempt.0)
+}
+
+/// Whether what failed was reading or writing the Secret: then both have to wait, while a refusal
+/// of STS does not stop a repair.
+pub fn is_about_secret(failure: &FailureStatus) -> bool {
+    [Reason::SecretRejected, Reason::ApiServerUnavailable]
+        .iter()
+        .any(|r| r.as_str() == failure.reason)
 }
 
 /// The failure in a status, unless it speaks of an earlier spec.
@@ -98,19 +120,26 @@ pub fn failure_of<'a>(
 pub fn look(
     desired: &Desired,
     status: &CredentialStatus,
+    attempted_request: Option<&str>,
     cached: Option<&ObjectMeta>,
     now: Timestamp,
 ) -> Look {
+    let waiting = waiting_for(desired, status, attempted_request, now);
+    // Each failed read is written to the status, and that comes back as an event: without the wait
+    // here, reading would go round and round.
+    let read = if waiting.is_some_and(is_about_secret) {
+        Look::Wait
+    } else {
+        Look::Read
+    };
     let recorded = status
         .secret
         .as_ref()
         .filter(|secret| secret.name == desired.secret_name);
     let Some(cached) = cached else {
-        let waits = failure_of(status, desired).is_some_and(|f| now < f.next_attempt.0);
-        return if waits && recorded.is_none() {
-            Look::Assume
-        } else {
-            Look::Read
+        return match waiting {
+            Some(_) if recorded.is_none() => Look::Wait,
+            Some(_) | None => read,
         };
     };
     let render_hash = cached
@@ -127,7 +156,7 @@ pub fn look(
     if current && shape_holds && ownership(cached, &desired.uid) == Ownership::Ours {
         Look::Trust
     } else {
-        Look::Read
+        read
     }
 }
 
@@ -208,12 +237,16 @@ mod tests {
             )
             .unwrap()
         };
-        let failing: CredentialStatus = serde_json::from_value(json!({
-            "observedGeneration": 1,
-            "failure": {"class": "Blocked", "reason": "SecretConflict", "message": "", "count": 1,
-                        "since": "2026-01-01T00:00:00Z", "nextAttempt": "2026-01-01T00:10:00Z"},
-        }))
-        .unwrap();
+        let failing = |reason: &str, version: Option<&str>| -> CredentialStatus {
+            let mut status = version.map(&written).unwrap_or_default();
+            status.observed_generation = Some(1);
+            let failure = json!({
+                "class": "Blocked", "reason": reason, "message": "", "count": 1,
+                "since": "2026-01-01T00:00:00Z", "nextAttempt": "2026-01-01T00:10:00Z",
+            });
+            status.failure = serde_json::from_value(failure).unwrap();
+            status
+        };
         let none = CredentialStatus::default();
         let same = Some(cached("10", &desired.render_hash));
         let rows = [
@@ -237,17 +270,53 @@ mod tests {
             (
                 "in somebody else's hand, and waiting",
                 &None,
-                failing,
-                Look::Assume,
+                failing("SecretConflict", None),
+                Look::Wait,
+            ),
+            (
+                "edited, while STS refuses",
+                &same,
+                failing("AccessDenied", Some("9")),
+                Look::Read,
+            ),
+            (
+                "edited, while Secrets are refused",
+                &same,
+                failing("SecretRejected", Some("9")),
+                Look::Wait,
+            ),
+            (
+                "gone, while the API server is away",
+                &None,
+                failing("ApiServerUnavailable", Some("10")),
+                Look::Wait,
             ),
         ];
         let now = "2026-01-01T00:05:00Z".parse().unwrap();
         for (row, cached, status, expected) in rows {
             assert_eq!(
-                look(&desired, &status, cached.as_ref(), now),
+                look(&desired, &status, None, cached.as_ref(), now),
                 expected,
                 "{row}"
             );
         }
+    }
+
+    #[test]
+    fn a_new_request_to_renew_looks_at_once_and_once_tried_waits() {
+        let desired = desired(json!({
+            "metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}},
+        }));
+        let status: CredentialStatus = serde_json::from_value(json!({
+            "observedGeneration": 1,
+            "failure": {"class": "Blocked", "reason": "SecretConflict", "message": "", "count": 1,
+                        "since": "2026-01-01T00:00:00Z", "nextAttempt": "2026-01-01T00:10:00Z"},
+        }))
+        .unwrap();
+        let now = "2026-01-01T00:05:00Z".parse().unwrap();
+        let look = |attempted| look(&desired, &status, attempted, None, now);
+        assert_eq!(look(None), Look::Read);
+        assert_eq!(look(Some("earlier")), Look::Read);
+        assert_eq!(look(Some("now")), Look::Wait);
     }
 }

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::api::FailureStatus;
 use crate::desired::Desired;
 use crate::failure::Problem;
-use crate::observed::{Content, Holding, Observed, SecretState};
+use crate::observed::{
+    Content, Holding, Observed, SecretState, is_about_secret, requested, waiting_for,
+};
 use crate::reason::Reason;
 
 /// What to do next.
@@ -56,13 +57,8 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
     if desired.deleted {
         return Plan::Leave;
     }
-    // A new request does not wait for a backoff; once tried, it goes on at the pace of the backoff.
-    let asked =
-        requested(desired, seen).is_some_and(|request| Some(request) != seen.attempted_request);
-    let must_wait = !asked
-        && seen
-            .failure(desired)
-            .is_some_and(|f| now < f.next_attempt.0);
+    let waiting = waiting_for(desired, seen.status, seen.attempted_request, now);
+    let must_wait = waiting.is_some();
     let unless_waiting = |plan| if must_wait { Plan::Wait } else { plan };
 
     if desired.suspended {
@@ -83,7 +79,7 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
     if held.is_some() {
         return unless_waiting(Plan::Write(Source::Held));
     }
-    let may_write = !must_wait || !seen.failure(desired).is_some_and(is_about_writing);
+    let may_write = !waiting.is_some_and(is_about_secret);
     match need(desired, seen, now) {
         Some(why) if !must_wait => Plan::Mint(why),
         Some(_) | None if is_untidy(&seen.secret) && may_write => Plan::Write(Source::Secret),
@@ -91,20 +87,6 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
         None if is_untidy(&seen.secret) => Plan::Wait,
         None => Plan::Rest,
     }
-}
-
-/// The renewal that somebody asks for and that has not been done yet.
-fn requested<'a>(desired: &'a Desired, seen: &Observed<'_>) -> Option<&'a str> {
-    let request = desired.renew_request.as_deref();
-    request.filter(|_| request != seen.status.last_renew_request.as_deref())
-}
-
-/// Whether what failed was writing the Secret: then writing has to wait too, while a refusal of STS
-/// does not stop a repair.
-fn is_about_writing(failure: &FailureStatus) -> bool {
-    [Reason::SecretRejected, Reason::ApiServerUnavailable]
-        .iter()
-        .any(|r| r.as_str() == failure.reason)
 }
 
 fn need(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Option<Why> {
@@ -126,7 +108,7 @@ fn need(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Option<Why> {
         Some(Why::RequestChanged)
     } else if facts.expiration <= now {
         Some(Why::Expired)
-    } else if requested(desired, seen).is_some() {
+    } else if requested(desired, seen.status).is_some() {
         Some(Why::Requested)
     } else if desired.schedule(facts.issued_at, facts.expiration).renew_at <= now {
         Some(Why::Due)

@@ -70,15 +70,21 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    async fn run(self) -> Action {
+    async fn run(mut self) -> Action {
         let desired = Desired::compile(self.resource);
         if desired.deleted {
             return Action::await_change();
         }
         let secret = match self.observe(&desired).await {
-            Ok(secret) => secret,
+            Ok(Some(secret)) => secret,
+            Ok(None) => {
+                return self
+                    .settle(&desired, Known::Nothing, Attempt::Waiting)
+                    .await;
+            }
             Err(Failed::Conflict) => return Action::requeue(LOOK_AGAIN),
             Err(Failed::Problem(problem)) => {
+                self.note_attempt(&desired);
                 return self
                     .settle(&desired, Known::Nothing, Attempt::Failed(problem))
                     .await;
@@ -95,9 +101,7 @@ impl Step<'_> {
         tracing::debug!(?plan, "planned");
         if matches!(plan, Plan::Mint(_) | Plan::Write(_) | Plan::Report(_)) {
             // Whatever comes of it, the request was heard: from here on the backoff sets the pace.
-            self.memory
-                .attempted_request
-                .clone_from(&desired.renew_request);
+            self.note_attempt(&desired);
         }
         match plan {
             Plan::Leave => Action::await_change(),
@@ -116,24 +120,36 @@ impl Step<'_> {
         }
     }
 
-    async fn observe(&self, desired: &Desired) -> Result<SecretState, Failed> {
+    /// The Secret; `None` if it is not the time to look.
+    async fn observe(&self, desired: &Desired) -> Result<Option<SecretState>, Failed> {
         let key = ObjectRef::new(&desired.secret_name).within(&desired.namespace);
         let cached = self.scope.secrets.get(&key);
         let metadata = cached.as_ref().map(|secret| &secret.metadata);
-        match (
-            look(desired, &self.memory.status, metadata, Timestamp::now()),
+        let look = look(
+            desired,
+            &self.memory.status,
+            self.memory.attempted_request.as_deref(),
             metadata,
-        ) {
-            (Look::Trust, Some(metadata)) => Ok(SecretState::trusted(metadata)),
-            (Look::Assume, _) => Ok(SecretState::Absent),
+            Timestamp::now(),
+        );
+        match (look, metadata) {
+            (Look::Wait, _) => Ok(None),
+            (Look::Trust, Some(metadata)) => Ok(Some(SecretState::trusted(metadata))),
             (Look::Read | Look::Trust, _) => {
                 let cluster = &self.scope.operator.cluster;
                 let secret = cluster
                     .read_secret(&desired.namespace, &desired.secret_name)
                     .await?;
-                Ok(SecretState::read(desired, secret))
+                Ok(Some(SecretState::read(desired, secret)))
             }
         }
+    }
+
+    /// Notes that the renew request is being tried: from now on it keeps to the backoff.
+    fn note_attempt(&mut self, desired: &Desired) {
+        self.memory
+            .attempted_request
+            .clone_from(&desired.renew_request);
     }
 
     /// Asks STS for new credentials, keeps them in memory, and writes them.
