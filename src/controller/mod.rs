@@ -128,7 +128,10 @@ async fn serve(
         stop: stop.clone(),
     });
     let watched = async {
-        tokio::join!(credentials.listed.wait(), scope.secrets_listed.wait());
+        tokio::select! {
+            _ = futures::future::join(credentials.listed.wait(), scope.secrets_listed.wait()) => {}
+            () = scope.stop.cancelled() => return,
+        }
         readiness.reached.fetch_add(1, Ordering::AcqRel);
         tracing::info!(credentials = scope.credentials.len(), "watching");
     };

@@ -5,9 +5,14 @@
     reason = "in a test, a failure to unwrap is the failure to show"
 )]
 
+mod denial;
 mod world;
 
+mod crash;
 mod issue;
 mod once;
+mod outage;
 mod ownership;
+mod refused;
+mod shutdown;
 mod validation;

@@ -91,6 +91,7 @@ async fn asking_for_a_renewal_of_a_refused_one_tries_once_and_not_in_a_loop() {
         .await;
     world.issue("one-more", plain()).await;
     assert_eq!(world.writes().statuses, 3 + 2);
+    assert_eq!(world.sts.calls_total(), 2, "none for the refused one");
 }
 
 #[tokio::test]

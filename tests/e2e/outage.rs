@@ -1,0 +1,156 @@
+//! The API server goes away, and comes back.
+
+use std::time::{Duration, Instant};
+
+use rig::sts::{Fault, Matching};
+use rig::{Proxy, Rig};
+use serde_json::json;
+
+use crate::world::{SOON, World, assert_whole, is_ready, plain, prepare, wait_until};
+
+/// How long the operator may take to come back to work after an outage: its watches and its writes
+/// wait between attempts.
+const RECOVERY: Duration = Duration::from_secs(90);
+
+#[tokio::test]
+async fn what_was_minted_while_the_api_server_was_down_is_what_is_written() {
+    // A control plane of its own: nobody else is to notice.
+    let rig: &'static Rig = blocking(|| {
+        let rig = Rig::start().unwrap();
+        prepare(&rig);
+        Box::leak(Box::new(rig))
+    })
+    .await;
+    let mut world = World::on(rig).await;
+    world.start_operator(&[]).await;
+    let hold = world.sts.hold(Matching::any());
+    world.create("reports", plain()).await;
+    arrived(&hold, 1).await;
+
+    blocking(|| rig.stop_api_server().unwrap()).await;
+    hold.release();
+    wait_for_failed_write(&world).await;
+    blocking(|| rig.start_api_server().unwrap()).await;
+
+    let written = world
+        .wait_at_most(RECOVERY, "reports", "ready", is_ready)
+        .await;
+    let minted = world.sts.minted();
+    assert_eq!(minted.len(), 1);
+    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    assert_eq!(key, minted[0].access_key_id);
+    assert_eq!(written.status.unwrap().access_key_id, Some(key));
+    assert!(world.stop_operator().success());
+    // It stays until the last test is done, as World wants it: at least let the memory go.
+    blocking(|| rig.stop_api_server().unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_line_that_breaks_within_a_rotation_does_not_cost_a_second_mint() {
+    let (mut world, proxy) = behind_proxy().await;
+    // The first lives 15 s and is renewed after 9 to 10 s; its successor lives an hour.
+    world
+        .sts
+        .inject(Fault::lifetime(Duration::from_secs(15)).times(1));
+    let first = world.issue("reports", plain()).await;
+    let hold = world.sts.hold(Matching::any());
+    arrived(&hold, 1).await;
+
+    proxy.cut();
+    hold.release();
+    wait_for_failed_write(&world).await;
+    proxy.restore();
+
+    let first = first.status.unwrap().access_key_id;
+    let second = world
+        .wait_at_most(RECOVERY, "reports", "rotated", |s| {
+            is_ready(s) && s.access_key_id != first && s.failure.is_none()
+        })
+        .await;
+    let minted = world.sts.minted();
+    assert_eq!(
+        minted.len(),
+        2,
+        "one for the first issue, one for the rotation"
+    );
+    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    assert_eq!(key, minted[1].access_key_id);
+    assert_eq!(second.status.unwrap().access_key_id, Some(key));
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn ten_seconds_without_the_api_server_cost_nothing() {
+    let (mut world, proxy) = behind_proxy().await;
+    for name in ["a", "b"] {
+        world.issue(name, plain()).await;
+    }
+    wait_until("the first round is over", SOON, || async {
+        (world.writes().events == 2).then_some(())
+    })
+    .await;
+    proxy.cut();
+    // Not to wait for something: this is how long the outage lasts.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    proxy.restore();
+    let begin = Instant::now();
+    world.create("later", plain()).await;
+    world
+        .wait_at_most(RECOVERY, "later", "ready", is_ready)
+        .await;
+    println!("back at work after {:?}", begin.elapsed());
+    let writes = world.writes();
+    assert_eq!((writes.secrets, writes.statuses), (3, 3));
+    assert_eq!(world.sts.calls_total(), 3);
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn a_renewal_that_is_asked_for_in_an_outage_is_made_once_after_it() {
+    let (mut world, proxy) = behind_proxy().await;
+    world.issue("reports", plain()).await;
+    proxy.cut();
+    let value = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}});
+    world.patch("reports", value).await;
+    proxy.restore();
+    world
+        .wait_at_most(RECOVERY, "reports", "renewed", |s| {
+            s.last_renew_request.as_deref() == Some("now")
+        })
+        .await;
+    assert_eq!(world.sts.calls_total(), 2);
+    assert!(world.stop_operator().success());
+}
+
+/// A world whose operator speaks to the API server through a line that can be cut.
+pub async fn behind_proxy() -> (World, Proxy) {
+    let mut world = World::new().await;
+    let proxy = Proxy::to(world.rig.server()).unwrap();
+    let url = proxy.url();
+    let kubeconfig = world.rig.kubeconfig_for(world.rig.operator(), Some(&url));
+    world.start_operator_with(kubeconfig.unwrap(), &[]).await;
+    (world, proxy)
+}
+
+/// Waits until so many calls to STS are held.
+pub async fn arrived(hold: &rig::sts::Hold, count: usize) {
+    tokio::time::timeout(SOON, hold.arrived(count))
+        .await
+        .expect("no call to STS came");
+}
+
+/// Waits until the operator has credentials that it cannot write.
+pub async fn wait_for_failed_write(world: &World) {
+    wait_until("a write fails", SOON, || async {
+        let log = world.log();
+        let failed = log
+            .lines()
+            .any(|l| l.contains("Writing Secret") && l.contains(" failed"));
+        failed.then_some(())
+    })
+    .await;
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}

@@ -1,0 +1,132 @@
+//! SIGTERM: what is in flight is finished, and nothing new is begun.
+
+use std::time::{Duration, Instant};
+
+use rig::sts::Matching;
+
+use crate::outage::{arrived, behind_proxy};
+use crate::world::{SOON, World, assert_whole, is_ready, plain, wait_until};
+
+/// What the operator gives itself. Kubernetes gives it 30 s.
+const GRACE: Duration = Duration::from_secs(25);
+
+#[tokio::test]
+async fn what_is_in_flight_at_a_sigterm_is_finished() {
+    let mut world = World::start().await;
+    let hold = world.sts.hold(Matching::any());
+    world.create("reports", plain()).await;
+    arrived(&hold, 1).await;
+    world.signal_operator();
+    wait_until("it says that it is not ready", SOON, || async {
+        (world.http("/readyz").await == "shutting down\n").then_some(())
+    })
+    .await;
+    assert_eq!(world.http("/livez").await, "ok\n");
+    assert!(world.operator_runs());
+    hold.release();
+    assert!(world.wait_for_operator_end(GRACE).success());
+
+    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    let status = world
+        .credentials()
+        .get("reports")
+        .await
+        .unwrap()
+        .status
+        .unwrap();
+    assert!(is_ready(&status));
+    assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
+    assert_eq!(world.sts.calls_total(), 1);
+}
+
+#[tokio::test]
+async fn an_idle_operator_ends_at_once() {
+    let mut world = World::start().await;
+    world.issue("reports", plain()).await;
+    let begin = Instant::now();
+    assert!(world.stop_operator().success());
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_at_a_sigterm_is_left_to_the_next_operator() {
+    let mut world = World::new().await;
+    let kubeconfig = || {
+        world
+            .rig
+            .kubeconfig_for(world.rig.operator(), None)
+            .unwrap()
+    };
+    let (one, two) = (kubeconfig(), kubeconfig());
+    world
+        .start_operator_with(one, &["--concurrency", "1"])
+        .await;
+    let hold = world.sts.hold(Matching::any());
+    world.create("first", plain()).await;
+    arrived(&hold, 1).await;
+    world.create("second", plain()).await;
+    wait_until("the second waits", SOON, || async {
+        let log = world.log();
+        let waits = log
+            .lines()
+            .any(|l| l.contains("second") && l.contains("plan=Mint"));
+        waits.then_some(())
+    })
+    .await;
+    world.signal_operator();
+    wait_until("it is told", SOON, || async {
+        world.log().contains("SIGTERM").then_some(())
+    })
+    .await;
+    hold.release();
+    assert!(world.wait_for_operator_end(GRACE).success());
+    assert_eq!(world.sts.calls_total(), 1);
+    assert_whole(&world.secrets().get("first").await.unwrap());
+    assert!(world.secrets().get_opt("second").await.unwrap().is_none());
+
+    world.start_operator_with(two, &[]).await;
+    world.wait("second", "ready", is_ready).await;
+    assert_eq!(world.sts.calls_total(), 2);
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_away_does_not_hold_up_the_end() {
+    let (mut world, proxy) = behind_proxy().await;
+    let hold = world.sts.hold(Matching::any());
+    world.create("reports", plain()).await;
+    arrived(&hold, 1).await;
+    proxy.cut();
+    world.signal_operator();
+    hold.release();
+    let begin = Instant::now();
+    assert!(world.wait_for_operator_end(GRACE).success());
+    println!("ended after {:?}", begin.elapsed());
+
+    // What was in flight is lost with the process, at the price of one more call.
+    world.start_operator(&[]).await;
+    world.wait("reports", "ready", is_ready).await;
+    assert_eq!(world.sts.calls_total(), 2);
+}
+
+#[tokio::test]
+async fn an_operator_that_never_got_ready_ends_at_once_too() {
+    let mut world = World::new().await;
+    world.create("reports", plain()).await;
+    // As tenant, who may list resources here, but no Secrets: the look at the resource waits.
+    let user = format!("--user={}", world.rig.tenant().name());
+    let resource = "--resource=temporarycredentials.tempcred.dev";
+    world.kubectl(&["create", "role", "half", "--verb=list,watch", resource]);
+    world.kubectl(&["create", "rolebinding", "half", "--role=half", &user]);
+    let kubeconfig = world.rig.kubeconfig_for(world.rig.tenant(), None);
+    world.launch(kubeconfig.unwrap(), &[]).await;
+    wait_until("it may not list Secrets", SOON, || async {
+        world.log().contains("a watch failed").then_some(())
+    })
+    .await;
+    assert!(world.http("/readyz").await.starts_with("waiting"));
+    let begin = Instant::now();
+    assert!(world.stop_operator().success());
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
