@@ -70,6 +70,14 @@ impl Problem {
         }
     }
 
+    /// A problem with a call to STS: which call, what happened, and the advice of the reason.
+    pub fn of_call(reason: Reason, action: &str, target: &str, what: &str) -> Self {
+        Self::new(
+            reason,
+            format!("{action} for {target} failed: {what}. {}", reason.advice()),
+        )
+    }
+
     /// Its class; a reason that is no failure by itself counts as transient.
     pub fn class(&self) -> Class {
         self.reason.class().unwrap_or(Class::Transient)
@@ -153,6 +161,16 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_problem_with_a_call_names_the_call_and_says_what_to_do() {
+        let problem =
+            Problem::of_call(Reason::PolicyTooLarge, "AssumeRole", "arn:r", "AWS says no");
+        assert_eq!(
+            problem.message,
+            "AssumeRole for arn:r failed: AWS says no. Shorten policy, or use fewer policyArns and tags."
+        );
     }
 
     #[test]
