@@ -8,3 +8,6 @@
 mod world;
 
 mod issue;
+
+mod faults;
+mod leak;
