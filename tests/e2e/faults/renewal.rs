@@ -144,7 +144,7 @@ async fn at_the_expiry_ready_turns_false_and_a_request_to_renew_brings_it_back()
 }
 
 #[tokio::test]
-async fn no_wait_is_longer_than_a_third_of_what_is_left() {
+async fn no_wait_is_longer_than_a_third_of_what_is_left_nor_long_after_the_expiry() {
     let world = World::start().await;
     let history = History::of(&world).await;
     world
@@ -187,6 +187,17 @@ async fn no_wait_is_longer_than_a_third_of_what_is_left() {
             let most = (left / 3).max(SignedDuration::from_secs(1)) + SignedDuration::from_secs(1);
             assert!(wait <= most, "{row}: waits {wait:?} with {left:?} left");
         }
+        // So many attempts in so little time must not add up to a long wait now.
+        let more = |s: &CredentialStatus| {
+            failure(s).next_attempt.0 > expiration + SignedDuration::from_secs(5)
+        };
+        let after = world
+            .wait(row, "tried once expired", more)
+            .await
+            .status
+            .unwrap();
+        let wait = failure(&after).next_attempt.0.duration_since(expiration);
+        assert!(wait < SignedDuration::from_mins(1), "{row}: waits {wait:?}");
     }
 }
 
