@@ -70,6 +70,14 @@ impl Problem {
         }
     }
 
+    /// A problem with a call to STS: which call, what happened, and the advice of the reason.
+    pub fn of_call(reason: Reason, action: &str, target: &str, what: &str) -> Self {
+        Self::new(
+            reason,
+            format!("{action} for {target} failed: {what}. {}", reason.advice()),
+        )
+    }
+
     /// Its class; a reason that is no failure by itself counts as transient.
     pub fn class(&self) -> Class {
         self.reason.class().unwrap_or(Class::Transient)
@@ -94,7 +102,9 @@ fn longest_wait(problem: &Problem) -> SignedDuration {
 /// Adds one more failed attempt to `before`.
 ///
 /// The wait doubles with each failure of the same class, up to the longest of that class, and never
-/// exceeds a third of what is left until `expiration`. It comes earlier by up to a tenth, by a
+/// exceeds a third of what is left until `expiration`. As that makes attempts come thick and fast
+/// before the expiry, the wait is also no longer than what doubling makes of the time since the first
+/// failure: once expired, nobody waits for an hour over half a minute's failures. It comes earlier by up to a tenth, by a
 /// stable function of `uid`, so that what failed together does not come back together.
 pub fn after(
     problem: &Problem,
@@ -108,6 +118,7 @@ pub fn after(
         .filter(|b| b.class == class)
         .map_or(1, |b| b.count.saturating_add(1));
     let since = before.map_or(Time(now), |b| b.since.clone());
+    let failing_for = now.duration_since(since.0).max(SignedDuration::ZERO);
     FailureStatus {
         class,
         reason: problem.reason.as_str().to_owned(),
@@ -115,7 +126,8 @@ pub fn after(
         count,
         since,
         next_attempt: Time(
-            now + wait(class, count, expiration, uid, now).min(longest_wait(problem)),
+            now + wait(class, count, Some(failing_for), expiration, uid, now)
+                .min(longest_wait(problem)),
         ),
     }
 }
@@ -127,6 +139,7 @@ pub fn wait_unreachable(count: u32, uid: &str) -> SignedDuration {
         Class::Transient,
         count.min(6),
         None,
+        None,
         uid,
         Timestamp::UNIX_EPOCH,
     )
@@ -135,12 +148,18 @@ pub fn wait_unreachable(count: u32, uid: &str) -> SignedDuration {
 fn wait(
     class: Class,
     count: u32,
+    failing_for: Option<SignedDuration>,
     expiration: Option<Timestamp>,
     uid: &str,
     now: Timestamp,
 ) -> SignedDuration {
     let doublings = count.saturating_sub(1).min(20);
-    let full = (class.shortest_wait() * (1 << doublings)).min(class.longest_wait());
+    let mut full = (class.shortest_wait() * (1 << doublings)).min(class.longest_wait());
+    if let Some(failing_for) = failing_for {
+        // A tenth more, by which waits come earlier, and the second that a status cuts off.
+        let waited = failing_for + SignedDuration::from_secs(1);
+        full = full.min(waited + waited / 9 + class.shortest_wait());
+    }
     let mut wait = full - spread(uid, full / 10);
     if let Some(left) = expiration
         .map(|at| at.duration_since(now))
@@ -170,13 +189,29 @@ mod tests {
     }
 
     #[test]
+    fn a_problem_with_a_call_names_the_call_and_says_what_to_do() {
+        let problem =
+            Problem::of_call(Reason::PolicyTooLarge, "AssumeRole", "arn:r", "AWS says no");
+        assert_eq!(
+            problem.message,
+            "AssumeRole for arn:r failed: AWS says no. Shorten policy, or use fewer policyArns and tags."
+        );
+    }
+
+    #[test]
     fn the_wait_doubles_up_to_the_longest_of_its_class() {
         for class in Class::ALL {
             let mut failure = None;
             let mut waits = vec![];
+            let mut now = at(0);
             for _ in 0..20 {
-                let next = after(&problem(*class), failure.as_ref(), None, "uid", at(0));
-                waits.push(next.next_attempt.0.duration_since(at(0)));
+                let next = after(&problem(*class), failure.as_ref(), None, "uid", now);
+                let doubled = class.shortest_wait() * (1 << waits.len());
+                let full = doubled.min(class.longest_wait());
+                let wait = next.next_attempt.0.duration_since(now);
+                assert!(wait >= full * 9 / 10, "{class:?}: {wait:?}, not {full:?}");
+                waits.push(wait);
+                now = next.next_attempt.0;
                 failure = Some(next);
             }
             assert!(waits.is_sorted(), "{class:?}: {waits:?}");
@@ -189,6 +224,22 @@ mod tests {
                 "{class:?}: never reaches its longest"
             );
         }
+    }
+
+    #[test]
+    fn many_failures_in_little_time_do_not_add_up_to_a_long_wait() {
+        let (expiration, mut now, mut failure) = (at(30), at(0), None);
+        while now < expiration {
+            let problem = problem(Class::Refused);
+            let next = after(&problem, failure.as_ref(), Some(expiration), "uid", now);
+            now = next.next_attempt.0;
+            failure = Some(next);
+        }
+        let failure = failure.unwrap();
+        assert!(failure.count > 5, "{failure:?}");
+        let expired = after(&problem(Class::Refused), Some(&failure), None, "uid", now);
+        let wait = expired.next_attempt.0.duration_since(now);
+        assert!(wait < SignedDuration::from_mins(1), "{wait:?}");
     }
 
     #[test]
@@ -211,7 +262,7 @@ mod tests {
         fn never_waits_past_a_third_of_the_remaining_validity(
             class in prop::sample::select(Class::ALL), count in 0u32..100, left in 6i64..100_000,
         ) {
-            let waited = wait(class, count, Some(at(left)), "uid", at(0));
+            let waited = wait(class, count, None, Some(at(left)), "uid", at(0));
             prop_assert!(waited.as_secs() <= (left / 3).max(1), "{waited:?} of {left}");
         }
 
@@ -219,7 +270,7 @@ mod tests {
         fn waits_at_least_a_second_and_at_most_the_longest(
             class in prop::sample::select(Class::ALL), count in any::<u32>(), uid in ".*", left in -10i64..10,
         ) {
-            let waited = wait(class, count, Some(at(left)), &uid, at(0));
+            let waited = wait(class, count, None, Some(at(left)), &uid, at(0));
             prop_assert!(waited >= LEAST_WAIT);
             prop_assert!(waited <= class.longest_wait() + SignedDuration::from_secs(1));
         }

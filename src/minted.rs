@@ -44,11 +44,11 @@ pub struct Minted {
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Unusable {
     /// A field is empty: the reply was cut short.
-    #[error("the reply of STS has no {0}: it was probably cut short on the way; it was not used")]
+    #[error("the reply of STS has no {0}, as if cut short on the way; it was not used")]
     Empty(&'static str),
     /// The credentials had expired when they came.
     #[error(
-        "the reply of STS holds credentials that expired at {expiration}, and it is {now} here: check the clock of the operator's node; they were not used"
+        "the reply of STS holds credentials that expired at {expiration}, and it is {now} here; they were not used"
     )]
     Expired {
         /// What the reply says.
@@ -79,6 +79,10 @@ impl Minted {
             if !value.bytes().all(|b| b.is_ascii_graphic()) {
                 return Err(Unusable::Malformed(field));
             }
+        }
+        // The SDK makes up what a reply lacks: the epoch, where the others are empty.
+        if reply.expiration == Timestamp::UNIX_EPOCH {
+            return Err(Unusable::Empty("expiration"));
         }
         let expiration = whole_second(reply.expiration);
         if expiration <= now {
@@ -160,10 +164,10 @@ mod tests {
             check(|r| r.session_token = String::new().into()),
             Some(Unusable::Empty("session token"))
         );
-        assert!(matches!(
+        assert_eq!(
             check(|r| r.expiration = Timestamp::UNIX_EPOCH),
-            Some(Unusable::Expired { .. })
-        ));
+            Some(Unusable::Empty("expiration"))
+        );
         assert!(matches!(
             check(|r| r.expiration = Timestamp::from_second(100).unwrap()),
             Some(Unusable::Expired { .. })

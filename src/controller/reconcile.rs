@@ -173,7 +173,10 @@ impl Step<'_> {
         };
         let minted = reply.and_then(|reply| {
             let check = Minted::check(reply, asked_at, Timestamp::now());
-            check.map_err(|unusable| Problem::new(Reason::InvalidReply, unusable.to_string()))
+            check.map_err(|unusable| {
+                let (action, target) = (operation.action(), operation.target());
+                Problem::of_call(Reason::InvalidReply, action, target, &unusable.to_string())
+            })
         });
         match minted {
             Ok(minted) => {

@@ -13,6 +13,9 @@ use crate::failure::Problem;
 use crate::minted::{Reply, hex};
 use crate::sts::{Session, reply};
 
+/// The action of STS.
+pub(super) const ACTION: &str = "AssumeRole";
+
 /// Longest name of a session that STS takes.
 const LONGEST_SESSION_NAME: usize = 64;
 
@@ -98,7 +101,7 @@ async fn assume(
     role: &RoleArn,
 ) -> Result<Reply, Problem> {
     let output: AssumeRoleOutput = session
-        .call("AssumeRole", role.as_str(), |client| async move {
+        .call(ACTION, role.as_str(), |client| async move {
             input.send_with(&client).await
         })
         .await?;
@@ -110,7 +113,7 @@ async fn assume(
         .session_token_utilization
         .or(output.packed_policy_size);
     let principal = output.assumed_role_user.map(|user| user.arn);
-    reply(output.credentials, principal, packed)
+    reply(ACTION, role.as_str(), output.credentials, principal, packed)
 }
 
 /// `name`, or as much of it as a session name may have, with a hash that keeps it unique.

@@ -47,6 +47,13 @@ impl Operation {
         }
     }
 
+    /// The action of STS that gives the credentials.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::AssumeRole(_) => assume_role::ACTION,
+        }
+    }
+
     /// The principal that is asked for, for messages.
     pub fn target(&self) -> &str {
         match self {

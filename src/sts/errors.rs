@@ -79,10 +79,7 @@ where
             "the request to STS could not be made".to_owned(),
         ),
     };
-    Problem::new(
-        reason,
-        format!("{action} for {target} failed: {what}. {}", reason.advice()),
-    )
+    Problem::of_call(reason, action, target, &what)
 }
 
 fn reason_of(code: Option<&str>, status: u16) -> Reason {

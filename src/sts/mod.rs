@@ -148,20 +148,20 @@ impl Session {
     }
 }
 
-/// The credentials in a reply.
+/// The credentials in the reply to a call.
 ///
 /// # Errors
 /// `InvalidReply` if there are none, or their time is none.
 pub fn reply(
+    action: &str,
+    target: &str,
     credentials: Option<aws_sdk_sts::types::Credentials>,
     principal_arn: Option<String>,
     packed_policy_size: Option<i32>,
 ) -> Result<Reply, Problem> {
     let invalid = |what| {
-        Problem::new(
-            Reason::InvalidReply,
-            format!("the reply of STS has no {what}; it was not used"),
-        )
+        let what = format!("the reply of STS has no {what}; it was not used");
+        Problem::of_call(Reason::InvalidReply, action, target, &what)
     };
     let credentials = credentials.ok_or_else(|| invalid("credentials"))?;
     let expiration = Timestamp::from_second(credentials.expiration.secs());

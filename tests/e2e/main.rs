@@ -9,7 +9,9 @@ mod denial;
 mod world;
 
 mod crash;
+mod faults;
 mod issue;
+mod leak;
 mod once;
 mod outage;
 mod ownership;

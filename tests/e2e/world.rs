@@ -96,6 +96,8 @@ pub struct World {
     pub namespace: String,
     pub sts: Responder,
     pub client: Client,
+    /// Variables for the operator, over those that every operator gets; `None` takes one away.
+    pub environment: BTreeMap<&'static str, Option<String>>,
     operator: Option<Operator>,
     runs: usize,
 }
@@ -150,6 +152,7 @@ impl World {
             namespace,
             sts,
             client,
+            environment: BTreeMap::new(),
             operator: None,
             runs: 0,
         }
@@ -195,13 +198,17 @@ impl World {
                 "--namespaces",
                 &self.namespace,
             ])
-            .args([
-                "--sts-endpoint",
-                &self.sts.url(),
-                "--log",
-                "info,tempcred=debug",
-            ])
+            .args(["--sts-endpoint", &self.sts.url()])
             .args(args);
+        if !args.contains(&"--log") {
+            command.args(["--log", "info,tempcred=debug"]);
+        }
+        for (name, value) in &self.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         let process = self
             .rig
             .spawn(
@@ -219,13 +226,7 @@ impl World {
             let line = output
                 .lines()
                 .find(|line| line.contains("serving /livez"))?;
-            line.split_once("address=")?
-                .1
-                .split_whitespace()
-                .next()?
-                .trim_matches('"')
-                .parse()
-                .ok()
+            listener(line)
         })
         .await;
         self.operator = Some(Operator { process, address });
@@ -530,4 +531,43 @@ pub fn failure_reason(status: &CredentialStatus) -> Option<&str> {
         .failure
         .as_ref()
         .map(|failure| failure.reason.as_str())
+}
+
+/// The address in the line that says where the operator listens, in either log format.
+fn listener(line: &str) -> Option<SocketAddr> {
+    let at = line.find("127.0.0.1:")?;
+    line[at..]
+        .split(|c: char| !(c.is_ascii_digit() || ".:".contains(c)))
+        .next()?
+        .parse()
+        .ok()
+}
+
+impl World {
+    /// Waits until the operator has ended after [`World::signal_operator`], and gives its whole log.
+    pub fn whole_log(&mut self) -> String {
+        let operator = self.operator.take().unwrap();
+        operator.process.wait(SOON).unwrap();
+        operator.process.output().unwrap()
+    }
+
+    /// When STS was asked for a role, by a part of its ARN.
+    pub fn asked_for(&self, role: &str) -> Vec<jiff::Timestamp> {
+        let requests = self.sts.requests();
+        let about = |r: &&rig::sts::Received| r.role_arn().is_some_and(|arn| arn.contains(role));
+        requests.iter().filter(about).map(|r| r.at).collect()
+    }
+}
+
+/// The failure in a status.
+pub fn failure(status: &CredentialStatus) -> &tempcred::api::FailureStatus {
+    status.failure.as_ref().unwrap()
+}
+
+/// The types of the conditions that are true, with their reasons.
+pub fn truths(status: &CredentialStatus) -> Vec<(&str, &str)> {
+    let is_true = status.conditions.iter().filter(|c| c.status == "True");
+    is_true
+        .map(|c| (c.type_.as_str(), c.reason.as_str()))
+        .collect()
 }

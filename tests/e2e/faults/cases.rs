@@ -1,0 +1,241 @@
+//! Everything that can go wrong with a call to STS, and what is to be said of it.
+
+use std::time::Duration;
+
+use rig::sts::{Fault, Field};
+use tempcred::failure::Class::{self, Refused, Throttled, Transient};
+
+use super::role;
+
+/// A fault, and what the status is to say of it.
+pub struct Case {
+    pub name: &'static str,
+    /// Limited to the role of this case.
+    pub fault: Fault,
+    pub class: Class,
+    pub reason: &'static str,
+    /// A part of the message.
+    pub says: &'static str,
+}
+
+/// Longer than the operator waits for a reply.
+const TOO_LATE: Duration = Duration::from_secs(12);
+
+/// Every case.
+pub fn cases() -> Vec<Case> {
+    let error = Fault::error;
+    let row = |name, fault: Fault, class, reason, says| Case {
+        name,
+        fault: fault.for_role(&role(name)),
+        class,
+        reason,
+        says,
+    };
+    let refused = |name, status, code, message, reason, says| {
+        row(name, error(status, code, message), Refused, reason, says)
+    };
+    let unusable = |name, fault, says| row(name, fault, Transient, "InvalidReply", says);
+    vec![
+        row(
+            "throttling",
+            Fault::throttling(),
+            Throttled,
+            "Throttled",
+            "AWS says Throttling (HTTP 400): Rate exceeded. ",
+        ),
+        row(
+            "request-limit",
+            error(503, "RequestLimitExceeded", "Too many."),
+            Throttled,
+            "Throttled",
+            "Too many. Usually",
+        ),
+        row(
+            "too-many",
+            error(429, "SlowDown", ""),
+            Throttled,
+            "Throttled",
+            "AWS says SlowDown (HTTP 429). ",
+        ),
+        row(
+            "access-denied",
+            Fault::access_denied(),
+            Refused,
+            "AccessDenied",
+            "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/access-denied/reports. Check that the role exists",
+        ),
+        refused(
+            "opt-in",
+            403,
+            "OptInRequired",
+            "Subscribe first",
+            "AccessDenied",
+            "Subscribe first",
+        ),
+        refused(
+            "unknown-403",
+            403,
+            "Forbidden",
+            "A proxy says no",
+            "AccessDenied",
+            "AWS says Forbidden (HTTP 403): A proxy says no",
+        ),
+        refused(
+            "key-deleted",
+            403,
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+            "IdentityRefused",
+            "Check the AWS identity that signs",
+        ),
+        refused(
+            "key-wrong",
+            403,
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match",
+            "IdentityRefused",
+            "SignatureDoesNotMatch (HTTP 403)",
+        ),
+        row(
+            "token-expired",
+            error(
+                403,
+                "ExpiredToken",
+                "The security token included in the request is expired",
+            ),
+            Transient,
+            "IdentityExpired",
+            "is expired. Usually passes",
+        ),
+        row(
+            "request-expired",
+            error(400, "RequestExpired", "Signature expired"),
+            Transient,
+            "IdentityExpired",
+            "Signature expired",
+        ),
+        refused(
+            "too-long",
+            400,
+            "ValidationError",
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+            "RequestInvalid",
+            "exceeds the MaxSessionDuration set for this role. Change the spec",
+        ),
+        refused(
+            "bad-parameter",
+            400,
+            "InvalidParameterValue",
+            "No",
+            "RequestInvalid",
+            "InvalidParameterValue",
+        ),
+        refused(
+            "bad-policy",
+            400,
+            "MalformedPolicyDocument",
+            "Syntax errors in policy.",
+            "PolicyInvalid",
+            "Syntax errors in policy. Correct the JSON",
+        ),
+        refused(
+            "large-policy",
+            400,
+            "PackedPolicyTooLarge",
+            "Packed size of session tags consumes 104% of allotted space.",
+            "PolicyTooLarge",
+            "consumes 104% of allotted space. Shorten policy",
+        ),
+        refused(
+            "region-off",
+            403,
+            "RegionDisabledException",
+            "STS is not activated in this region",
+            "RegionDisabled",
+            "Activate STS for the region",
+        ),
+        refused(
+            "unknown-400",
+            400,
+            "NeverHeardOf",
+            "Something new\nin two lines",
+            "Refused",
+            "AWS says NeverHeardOf (HTTP 400): Something new in two lines. See the code",
+        ),
+        row(
+            "failure-500",
+            Fault::internal_failure(),
+            Transient,
+            "StsUnavailable",
+            "AWS says InternalFailure (HTTP 500)",
+        ),
+        row(
+            "unavailable-503",
+            Fault::service_unavailable(),
+            Transient,
+            "StsUnavailable",
+            "AWS says ServiceUnavailable (HTTP 503)",
+        ),
+        row(
+            "gateway-502",
+            error(502, "", ""),
+            Transient,
+            "StsUnavailable",
+            "STS answered HTTP 502 without saying why",
+        ),
+        row(
+            "reset",
+            Fault::reset(),
+            Transient,
+            "StsUnavailable",
+            "the connection broke",
+        ),
+        row(
+            "slow",
+            Fault::delay(TOO_LATE),
+            Transient,
+            "StsTimeout",
+            "STS did not answer in time",
+        ),
+        unusable(
+            "truncated",
+            Fault::truncated(),
+            "could not be read; it was not used",
+        ),
+        unusable(
+            "cut-xml",
+            Fault::cut_xml(),
+            "has no expiration, as if cut short on the way; it was not used. Usually",
+        ),
+        unusable(
+            "garbage",
+            Fault::garbage(),
+            "could not be read; it was not used",
+        ),
+        unusable(
+            "no-key-id",
+            Fault::empty(Field::AccessKeyId),
+            "has no access key ID",
+        ),
+        unusable(
+            "no-secret-key",
+            Fault::empty(Field::SecretAccessKey),
+            "has no secret access key",
+        ),
+        unusable(
+            "no-token",
+            Fault::empty(Field::SessionToken),
+            "has no session token",
+        ),
+        unusable(
+            "no-expiry",
+            Fault::empty(Field::Expiration),
+            "could not be read; it was not used",
+        ),
+        unusable(
+            "born-expired",
+            Fault::expired(),
+            "check the clock of the operator's node",
+        ),
+    ]
+}

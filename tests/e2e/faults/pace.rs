@@ -1,0 +1,179 @@
+//! When STS is asked, and when it is not: after a restart, a change of the spec, in a crowd.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::SignedDuration;
+use rig::sts::Fault;
+use serde_json::json;
+use tempcred::failure::Class;
+
+use super::history::History;
+use super::{role, spec};
+use crate::world::{World, condition, failure, is_ready};
+
+#[tokio::test]
+async fn a_backoff_survives_the_end_of_the_operator() {
+    let mut world = World::start().await;
+    let history = History::of(&world).await;
+    let rows = [
+        ("refused", Fault::access_denied(), 1),
+        ("reset", Fault::reset(), 4),
+    ];
+    for (row, fault, _) in &rows {
+        world.sts.inject(fault.clone().for_role(&role(row)));
+        world.create(row, spec(row)).await;
+    }
+    for (row, _, count) in &rows {
+        let failed = |s: &tempcred::api::CredentialStatus| {
+            s.failure.as_ref().is_some_and(|f| f.count >= *count)
+        };
+        world.wait(row, "failing", failed).await;
+    }
+    world.kill_operator();
+    world.start_operator(&[]).await;
+    world.stop_operator();
+    world.start_operator(&[]).await;
+    let before = rows.each_ref().map(|(row, ..)| history.failures(row).len());
+    for ((row, ..), before) in rows.iter().zip(before) {
+        let again = |s: &tempcred::api::CredentialStatus| {
+            s.failure
+                .as_ref()
+                .is_some_and(|f| f.count as usize > before)
+        };
+        world.wait(row, "tried again", again).await;
+    }
+    for (row, ..) in &rows {
+        let failed = history.assert_paced(row, &world.asked_for(&role(row)));
+        let since = history
+            .failures(row)
+            .iter()
+            .map(|(_, f)| f.since.clone())
+            .collect::<Vec<_>>();
+        assert!(
+            since.iter().all(|at| *at == since[0]),
+            "{row}: {since:?}, {failed} times"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_new_spec_is_tried_at_once_and_counts_from_one_but_a_new_label_is_not() {
+    let world = World::start().await;
+    world
+        .sts
+        .inject(Fault::access_denied().for_role(&role("refused")));
+    world.create("reports", spec("refused")).await;
+    let twice =
+        |s: &tempcred::api::CredentialStatus| s.failure.as_ref().is_some_and(|f| f.count == 2);
+    let failed = world
+        .wait("reports", "refused twice", twice)
+        .await
+        .status
+        .unwrap();
+    let waits_until = failure(&failed).next_attempt.0;
+    assert_eq!(world.asked_for(&role("refused")).len(), 2);
+
+    world
+        .patch("reports", json!({"metadata": {"labels": {"team": "data"}}}))
+        .await;
+    world
+        .patch(
+            "reports",
+            json!({"spec": {"assumeRole": {"duration": "30m"}}}),
+        )
+        .await;
+    let first_again = |s: &tempcred::api::CredentialStatus| {
+        s.observed_generation == Some(2) && s.failure.is_some()
+    };
+    let changed = world
+        .wait("reports", "tried with the new spec", first_again)
+        .await;
+    let status = changed.status.unwrap();
+    let asked = world.asked_for(&role("refused"));
+    assert_eq!(failure(&status).count, 1);
+    assert!(failure(&status).since.0 >= failure(&failed).since.0 + SignedDuration::from_secs(9));
+    assert_eq!(asked.len(), 3, "the label was no reason to ask");
+    assert!(asked[2] < waits_until, "asked at {} only", asked[2]);
+    assert_eq!(condition(&status, "Stalled"), Some((true, "AccessDenied")));
+
+    let role = json!({"spec": {"assumeRole": spec("allowed")["assumeRole"]}});
+    world.patch("reports", role).await;
+    let ready = world
+        .wait("reports", "ready", is_ready)
+        .await
+        .status
+        .unwrap();
+    assert_eq!(ready.failure, None);
+    assert!(world.asked_for(&super::role("allowed"))[0] < waits_until);
+    assert_eq!(world.sts.calls_total(), 4);
+}
+
+#[tokio::test]
+async fn an_operator_without_an_aws_identity_says_so() {
+    let mut world = World::new().await;
+    let nowhere = "/nonexistent".to_owned();
+    world.environment = [
+        ("AWS_ACCESS_KEY_ID", None),
+        ("AWS_SECRET_ACCESS_KEY", None),
+        ("AWS_CONFIG_FILE", Some(nowhere.clone())),
+        ("AWS_SHARED_CREDENTIALS_FILE", Some(nowhere)),
+    ]
+    .into();
+    world.start_operator(&[]).await;
+    world.create("reports", spec("reports")).await;
+    let failed = world
+        .wait("reports", "failing", |s| s.failure.is_some())
+        .await;
+    let status = failed.status.unwrap();
+    let failure = failure(&status);
+    assert_eq!(
+        (failure.class, failure.reason.as_str()),
+        (Class::Blocked, "IdentityMissing")
+    );
+    assert_eq!(
+        failure.message,
+        "AssumeRole for arn:aws:iam::123456789012:role/reports/reports failed: the operator found no \
+         AWS identity of its own. Give the operator's ServiceAccount an AWS identity (IRSA, EKS Pod \
+         Identity or instance profile)."
+    );
+    assert_eq!(
+        condition(&status, "Stalled"),
+        Some((true, "IdentityMissing"))
+    );
+    assert_eq!(
+        condition(&status, "Ready"),
+        Some((false, "IdentityMissing"))
+    );
+    assert_eq!(world.sts.calls_total(), 0, "an unsigned request went out");
+}
+
+#[tokio::test]
+async fn a_crowd_passes_at_the_rate_that_is_set() {
+    const RATE: usize = 5;
+    let mut world = World::new().await;
+    for number in 0..20 {
+        let name = format!("r{number}");
+        world.create(&name, spec(&name)).await;
+    }
+    world.start_operator(&["--sts-rate", "5"]).await;
+    let names: Vec<_> = (0..20).map(|number| format!("r{number}")).collect();
+    join_all(names.iter().map(|name| world.wait(name, "ready", is_ready))).await;
+    let asked: Vec<_> = world.sts.requests().iter().map(|r| r.at).collect();
+    assert_eq!(asked.len(), 20);
+    for (first, from) in asked.iter().enumerate() {
+        for window in [1, 2, 3] {
+            let to = *from + SignedDuration::from_secs(window);
+            let within = asked[first..].iter().filter(|at| **at < to).count();
+            // A burst of one second's worth, then the rate; one more for the jitter of arrival.
+            let most = RATE + RATE * usize::try_from(window).unwrap() + 1;
+            assert!(within <= most, "{within} calls in {window} s");
+        }
+    }
+    let took = Duration::try_from(asked[19].duration_since(asked[0])).unwrap();
+    assert!(
+        took >= Duration::from_millis(2800),
+        "20 calls took only {took:?}"
+    );
+    assert!(took <= Duration::from_secs(6), "20 calls took {took:?}");
+}

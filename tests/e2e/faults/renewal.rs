@@ -1,0 +1,246 @@
+//! Faults while there is something to lose: renewals that fail, credentials that expire, lifetimes
+//! that are not what was asked.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rig::sts::Fault;
+use serde_json::json;
+use tempcred::api::CredentialStatus;
+
+use super::history::History;
+use super::{renewed_soon, role, spec};
+use crate::world::{SOON, World, assert_whole, condition, failure, is_ready, truths, wait_until};
+
+#[tokio::test]
+async fn a_renewal_that_fails_leaves_ready_true_and_says_so_until_it_recovers() {
+    let world = World::start().await;
+    let history = History::of(&world).await;
+    let rows = [
+        ("throttled", Fault::throttling(), "Throttled"),
+        ("refused", Fault::access_denied(), "AccessDenied"),
+        ("cut", Fault::cut_xml(), "InvalidReply"),
+    ];
+    let mut keys = vec![];
+    for (row, ..) in &rows {
+        world.create(row, renewed_soon(row)).await;
+    }
+    for (row, fault, _) in &rows {
+        world.wait(row, "ready", is_ready).await;
+        world.sts.inject(fault.clone().for_role(&role(row)));
+        keys.push(assert_whole(&world.secrets().get(row).await.unwrap()));
+    }
+    for ((row, _, reason), key) in rows.iter().zip(&keys) {
+        let failing = world
+            .wait(row, "failing to renew", |s| s.failure.is_some())
+            .await;
+        let status = failing.status.unwrap();
+        assert_eq!(
+            truths(&status),
+            [("Ready", "Issued"), ("RenewalFailing", *reason)]
+        );
+        let told = status
+            .conditions
+            .iter()
+            .find(|c| c.type_ == "RenewalFailing")
+            .unwrap();
+        assert_eq!(told.message, failure(&status).message, "{row}");
+        assert_eq!(failure(&status).reason, *reason);
+        assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()), "{row}");
+        assert!(status.expiration.unwrap().0 > Timestamp::now(), "{row}");
+        assert_eq!(assert_whole(&world.secrets().get(row).await.unwrap()), *key);
+    }
+
+    world.sts.clear();
+    for ((row, _, reason), key) in rows.iter().zip(&keys) {
+        let renewed = |s: &CredentialStatus| s.access_key_id.as_deref() != Some(key) && is_ready(s);
+        let status = world.wait(row, "renewed", renewed).await.status.unwrap();
+        assert_eq!(truths(&status), [("Ready", "Issued")], "{row}");
+        assert_eq!(status.failure, None, "{row}");
+        assert_ne!(assert_whole(&world.secrets().get(row).await.unwrap()), *key);
+        let reasons = || async {
+            let events = world.events(row).await;
+            let reasons: Vec<_> = events.into_iter().map(|(_, reason, _)| reason).collect();
+            (reasons.len() >= 3).then_some(reasons)
+        };
+        let reasons = wait_until("the events are there", SOON, reasons).await;
+        assert_eq!(reasons, ["Issued", *reason, "Recovered"], "{row}");
+        let entries = history.entries(row);
+        let issued = entries.iter().position(|(_, s)| is_ready(s)).unwrap();
+        assert!(
+            entries[issued..].iter().all(|(_, s)| is_ready(s)),
+            "{row} was not ready for a while"
+        );
+    }
+}
+
+#[tokio::test]
+async fn at_the_expiry_ready_turns_false_and_a_request_to_renew_brings_it_back() {
+    let world = World::start().await;
+    let lifetime = world.sts.inject(Fault::lifetime(Duration::from_secs(15)));
+    let issued = world
+        .issue("reports", spec("reports"))
+        .await
+        .status
+        .unwrap();
+    let expiration = issued.expiration.unwrap().0;
+    world.sts.remove(lifetime);
+    world.sts.inject(Fault::access_denied());
+
+    let expired = |s: &CredentialStatus| !is_ready(s);
+    let status = world
+        .wait("reports", "expired", expired)
+        .await
+        .status
+        .unwrap();
+    let late = Timestamp::now().duration_since(expiration);
+    assert!(!late.is_negative(), "{late:?}");
+    assert!(
+        late < SignedDuration::from_secs(3),
+        "said only {late:?} after the expiry"
+    );
+    assert_eq!(
+        truths(&status),
+        [
+            ("Stalled", "AccessDenied"),
+            ("RenewalFailing", "AccessDenied")
+        ]
+    );
+    let ready = status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "Ready")
+        .unwrap();
+    assert_eq!(ready.reason, "Expired");
+    let says = format!("expired at {expiration}. AssumeRole for ");
+    assert!(ready.message.contains(&says), "{}", ready.message);
+    assert!(
+        ready.message.contains("is not authorized to perform"),
+        "{}",
+        ready.message
+    );
+    assert_eq!(status.expiration.unwrap().0, expiration);
+
+    world.sts.clear();
+    let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}});
+    world.patch("reports", request).await;
+    let again = world
+        .wait("reports", "ready again", is_ready)
+        .await
+        .status
+        .unwrap();
+    assert_eq!(truths(&again), [("Ready", "Issued")]);
+    assert_eq!(
+        (again.failure, again.last_renew_request.as_deref()),
+        (None, Some("now"))
+    );
+    let reasons = || async {
+        let events = world.events("reports").await;
+        let reasons: Vec<_> = events.into_iter().map(|(_, reason, _)| reason).collect();
+        (reasons.len() >= 4).then_some(reasons)
+    };
+    let reasons = wait_until("the events are there", SOON, reasons).await;
+    assert_eq!(reasons, ["Issued", "AccessDenied", "Expired", "Recovered"]);
+}
+
+#[tokio::test]
+async fn no_wait_is_longer_than_a_third_of_what_is_left_nor_long_after_the_expiry() {
+    let world = World::start().await;
+    let history = History::of(&world).await;
+    world
+        .sts
+        .inject(Fault::lifetime(Duration::from_secs(40)).times(2));
+    let rows = [
+        ("refused", Fault::access_denied()),
+        ("throttled", Fault::throttling()),
+    ];
+    for (row, fault) in &rows {
+        let mut spec = spec(row);
+        // Renewed nine to ten seconds after the issue, with 30 s left.
+        spec["renewal"] = json!({"before": "30s"});
+        world.issue(row, spec).await;
+        world.sts.inject(fault.clone().for_role(&role(row)));
+    }
+    for (row, _) in &rows {
+        let expired = |s: &CredentialStatus| !is_ready(s);
+        let at_most = Duration::from_secs(60);
+        let status = world
+            .wait_at_most(at_most, row, "expired", expired)
+            .await
+            .status
+            .unwrap();
+        let expiration = status.expiration.as_ref().unwrap().0;
+        let living: Vec<_> = history
+            .failures(row)
+            .into_iter()
+            .filter(|(heard, _)| *heard < expiration)
+            .collect();
+        assert!(
+            living.len() >= 5,
+            "{row}: {} attempts in 30 s",
+            living.len()
+        );
+        for (heard, failure) in &living {
+            let left = expiration.duration_since(*heard);
+            let wait = failure.next_attempt.0.duration_since(*heard);
+            // Whole seconds, and never less than one.
+            let most = (left / 3).max(SignedDuration::from_secs(1)) + SignedDuration::from_secs(1);
+            assert!(wait <= most, "{row}: waits {wait:?} with {left:?} left");
+        }
+        // So many attempts in so little time must not add up to a long wait now.
+        let more = |s: &CredentialStatus| {
+            failure(s).next_attempt.0 > expiration + SignedDuration::from_secs(5)
+        };
+        let after = world
+            .wait(row, "tried once expired", more)
+            .await
+            .status
+            .unwrap();
+        let wait = failure(&after).next_attempt.0.duration_since(expiration);
+        assert!(wait < SignedDuration::from_mins(1), "{row}: waits {wait:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lifetime_shorter_than_the_margin_is_said_and_makes_no_loop() {
+    let world = World::start().await;
+    let history = History::of(&world).await;
+    for (row, lifetime) in [("short", 12), ("very-short", 6)] {
+        let lifetime = Fault::lifetime(Duration::from_secs(lifetime));
+        world.sts.inject(lifetime.for_role(&role(row)));
+        let mut spec = spec(row);
+        spec["renewal"] = json!({"before": "15m"});
+        world.create(row, spec).await;
+    }
+    for row in ["short", "very-short"] {
+        wait_until("three rotations", SOON, || async {
+            (world.asked_for(&role(row)).len() >= 4).then_some(())
+        })
+        .await;
+        let issued = world.wait(row, "clamped", is_ready).await.status.unwrap();
+        let clamped = condition(&issued, "RenewalClamped");
+        assert_eq!(clamped, Some((true, "LifetimeShorterThanAsked")), "{row}");
+        let told = issued
+            .conditions
+            .iter()
+            .find(|c| c.type_ == "RenewalClamped")
+            .unwrap();
+        assert!(told.message.contains("Lower spec.renewal, or raise"));
+        let asked = world.asked_for(&role(row));
+        for pair in asked.windows(2) {
+            let gap = pair[1].duration_since(pair[0]);
+            // At least 5 s after the time that the Secret says, which is a whole second, cut off.
+            assert!(
+                gap >= SignedDuration::from_secs(4),
+                "{row}: asked again after {gap:?}"
+            );
+        }
+        assert!(history.failures(row).is_empty(), "{row}");
+    }
+    let entries = history.entries("short");
+    let issued = entries.iter().position(|(_, s)| is_ready(s)).unwrap();
+    assert!(
+        entries[issued..].iter().all(|(_, s)| is_ready(s)),
+        "was not ready for a while"
+    );
+}

@@ -1,0 +1,252 @@
+//! No value ever shows: not in a log at any level, an event, a status, a metric.
+
+use std::collections::HashSet;
+
+use k8s_openapi::ByteString;
+use rig::sts::Fault;
+use serde_json::json;
+use tempcred::api::CredentialStatus;
+
+use crate::faults::cases::cases;
+use crate::faults::{renewed_soon, role, spec};
+use crate::world::{
+    OPERATOR_KEY, OPERATOR_SECRET, SOON, World, assert_whole, is_ready, wait_until,
+};
+
+/// How long a piece of a value must be to count as leaked: even cut short, it would be an accident.
+const PIECE: usize = 16;
+
+/// Finds pieces of values, however they are dressed.
+struct Detector {
+    pieces: HashSet<[u8; PIECE]>,
+}
+
+impl Detector {
+    fn of<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut pieces = HashSet::new();
+        for value in values {
+            let hex: String = value.bytes().map(|b| format!("{b:02x}")).collect();
+            let reversed: String = value.chars().rev().collect();
+            for form in [value.to_owned(), hex.to_uppercase(), hex, reversed]
+                .into_iter()
+                .chain((0..3).map(|offset| base64_at(value, offset)))
+            {
+                pieces.extend(form.as_bytes().array_windows().copied());
+            }
+        }
+        Self { pieces }
+    }
+
+    /// Where the first piece of a value is, if there is one.
+    fn find(&self, text: &str) -> Option<usize> {
+        let mut windows = text.as_bytes().array_windows::<PIECE>();
+        windows.position(|window| self.pieces.contains(window))
+    }
+
+    fn assert_clean(&self, place: &str, text: &str) {
+        assert!(!text.is_empty(), "{place} is empty");
+        if let Some(at) = self.find(text) {
+            let line = text[..at].lines().count();
+            panic!("{place} leaks a value in line {line}");
+        }
+    }
+}
+
+/// The letters of base64 that a value alone decides when it begins so many bytes into something.
+fn base64_at(value: &str, offset: usize) -> String {
+    let mut bytes = vec![0; offset];
+    bytes.extend(value.as_bytes());
+    let whole = serde_json::to_value(ByteString(bytes)).unwrap();
+    let letters = whole.as_str().unwrap();
+    letters[(offset * 8).div_ceil(6)..(offset + value.len()) * 8 / 6].to_owned()
+}
+
+#[test]
+fn the_detector_finds_a_value_in_any_dress_and_nothing_else() {
+    let value = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let detector = Detector::of([value]);
+    let base64 = |text: String| serde_json::to_string(&ByteString(text.into_bytes())).unwrap();
+    let rows = [
+        ("plain", format!("key={value}")),
+        ("its first half", value[..20].to_owned()),
+        ("its last half", value[20..].to_owned()),
+        ("JSON", json!({"k": value}).to_string()),
+        ("in a URL", value.replace('/', "%2F")),
+        ("base64", base64(value.to_owned())),
+        (
+            "in the base64 of a file",
+            base64(format!("[x]\nk = {value}\n")),
+        ),
+        (
+            "the same, one further",
+            base64(format!("[xy]\nk = {value}\n")),
+        ),
+        (
+            "the same, two further",
+            base64(format!("[xyz]\nk = {value}\n")),
+        ),
+        ("bytes", value.bytes().map(|b| format!("{b:02x}")).collect()),
+    ];
+    for (row, text) in rows {
+        assert!(detector.find(&text).is_some(), "{row}");
+    }
+    assert_eq!(detector.find("ASIAIOSFODNN7EXAMPLE wJalrXUtnFEMI/K"), None);
+}
+
+#[tokio::test]
+async fn no_value_shows_at_trace_level_in_text() {
+    nothing_leaks(&["--log", "trace"]).await;
+}
+
+#[tokio::test]
+async fn no_value_shows_at_trace_level_in_json() {
+    nothing_leaks(&["--log", "trace", "--log-format", "json"]).await;
+}
+
+async fn nothing_leaks(args: &[&str]) {
+    let mut world = World::new().await;
+    world.start_operator(args).await;
+    let cases = cases();
+    for case in &cases {
+        world.sts.inject(case.fault.clone());
+        world.create(case.name, spec(case.name)).await;
+    }
+    live_through_everything(&world).await;
+    for case in &cases {
+        world
+            .wait(case.name, "failing", |s| s.failure.is_some())
+            .await;
+    }
+    let while_failing = outside(&world).await;
+    world.sts.clear();
+    for case in cases.iter().filter(|case| case.reason == "InvalidReply") {
+        world.wait(case.name, "ready", is_ready).await;
+    }
+
+    let places = [while_failing, outside(&world).await].concat();
+    let secrets = world.kubectl(&["get", "secrets", "-o", "json"]);
+    world.signal_operator();
+    let log = world.whole_log();
+    let minted = world.sts.minted();
+    assert!(minted.len() > 15, "only {} were minted", minted.len());
+    let values = minted
+        .iter()
+        .flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
+    let detector = Detector::of(values.chain([OPERATOR_SECRET]));
+
+    // Where they belong, they are found; and what is public, shows.
+    assert!(detector.find(&secrets).is_some(), "not even in the Secrets");
+    let chained = world
+        .sts
+        .requests()
+        .into_iter()
+        .filter_map(|r| r.security_token);
+    assert!(
+        detector.find(&chained.collect::<String>()).is_some(),
+        "nothing was chained"
+    );
+    let issued = world
+        .credentials()
+        .get("chained")
+        .await
+        .unwrap()
+        .status
+        .unwrap();
+    let key = issued.access_key_id.unwrap();
+    assert!(
+        log.contains(&key) && log.contains("DEBUG"),
+        "the log tells too little"
+    );
+    assert!(places.iter().any(|(_, text)| text.contains(&key)));
+    assert!(!log.contains(OPERATOR_KEY));
+
+    detector.assert_clean("the log", &log);
+    for (place, text) in &places {
+        detector.assert_clean(place, text);
+    }
+}
+
+/// First issue, a chain, a rotation, another shape, and every way in which a Secret is damaged.
+async fn live_through_everything(world: &World) {
+    let mut chained = spec("chained");
+    chained["assumeRole"]["via"] = json!([{"roleArn": "arn:aws:iam::123456789012:role/hop"}]);
+    world.issue("chained", chained).await;
+    for name in ["rotates", "reshaped", "edited", "cut-off", "deleted"] {
+        let spec = if name == "rotates" {
+            renewed_soon(name)
+        } else {
+            spec(name)
+        };
+        world.issue(name, spec).await;
+    }
+    let one_format = json!({"spec": {"secret": {"formats": ["env"]}}});
+    world.patch("reshaped", one_format).await;
+    patch_secret(
+        world,
+        "edited",
+        json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}}),
+    )
+    .await;
+    patch_secret(world, "cut-off", json!({"data": {"credentials": null}})).await;
+    let delete = kube::api::DeleteParams::default();
+    world.secrets().delete("deleted", &delete).await.unwrap();
+
+    wait_until("another shape", SOON, || async {
+        (world.data("reshaped").await.len() == 4).then_some(())
+    })
+    .await;
+    for name in ["edited", "cut-off", "deleted"] {
+        wait_until("repaired", SOON, || async {
+            let secret = world.secrets().get_opt(name).await.unwrap()?;
+            let data = crate::world::data(&secret);
+            let repaired = data.len() == 6 && data["AWS_SECRET_ACCESS_KEY"] != "x";
+            repaired.then(|| assert_whole(&secret))
+        })
+        .await;
+    }
+    let rotated = || async { (world.asked_for(&role("rotates")).len() >= 2).then_some(()) };
+    wait_until("a rotation", SOON, rotated).await;
+    // A renewal that fails on a living credential, quoted in conditions and events alike.
+    world
+        .sts
+        .inject(Fault::cut_xml().for_role(&role("rotates")).times(1));
+    let failing = |s: &CredentialStatus| is_ready(s) && s.failure.is_some();
+    world.wait("rotates", "failing to renew", failing).await;
+}
+
+async fn patch_secret(world: &World, name: &str, patch: serde_json::Value) {
+    let params = kube::api::PatchParams::default();
+    let patch = kube::api::Patch::Merge(patch);
+    world.secrets().patch(name, &params, &patch).await.unwrap();
+}
+
+/// All that can be seen from outside without the right to read Secrets.
+async fn outside(world: &World) -> Vec<(&'static str, String)> {
+    let metadata = "jsonpath={range .items[*]}{.metadata}{.type}{end}";
+    let metrics = world.http("/metrics").await;
+    assert!(metrics.contains("tempcred_sts_calls"), "{metrics}");
+    vec![
+        ("/metrics", metrics),
+        (
+            "the events",
+            world.kubectl(&["get", "events", "-o", "json"]),
+        ),
+        (
+            "the resources",
+            world.kubectl(&["get", "tc", "-o", "json", "--show-managed-fields"]),
+        ),
+        ("the table", world.kubectl(&["get", "tc", "-o", "wide"])),
+        (
+            "describing the resources",
+            world.kubectl(&["describe", "tc"]),
+        ),
+        (
+            "describing the Secrets",
+            world.kubectl(&["describe", "secrets"]),
+        ),
+        (
+            "the Secrets' metadata",
+            world.kubectl(&["get", "secrets", "-o", metadata, "--show-managed-fields"]),
+        ),
+    ]
+}
