@@ -7,4 +7,5 @@
 
 mod world;
 
+mod examples;
 mod issue;

@@ -39,36 +39,7 @@ pub fn rig() -> &'static Rig {
 
 /// Installs the CRDs and gives the operator its role, as an administrator would.
 pub fn prepare(rig: &Rig) {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let run = |args: &[&str]| {
-        let output = rig.kubectl().args(args).output().unwrap();
-        assert!(
-            output.status.success(),
-            "kubectl {args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
-    run(&[
-        "apply",
-        "--server-side",
-        "-f",
-        &format!("{root}/crds"),
-        "-f",
-        &format!("{root}/tests/operator-rbac.yaml"),
-    ]);
-    let user = rig.operator().name();
-    run(&[
-        "create",
-        "clusterrolebinding",
-        "tempcred",
-        "--clusterrole=tempcred",
-        &format!("--user={user}"),
-    ]);
-    run(&[
-        "wait",
-        "--for=condition=Established",
-        "crd/temporarycredentials.tempcred.dev",
-    ]);
+    rig.install(env!("CARGO_MANIFEST_DIR").as_ref()).unwrap();
 }
 
 /// A namespace with an STS; the operator is started by the test.
