@@ -224,14 +224,12 @@ fn tell(
         && before.failure.as_ref().map(|f| f.count) != Some(failure.count)
     {
         let next = clock(failure.next_attempt.0);
-        let (class, message) = (format!("{:?}", failure.class), &failure.message);
-        news.push((
-            Tone::Bad,
-            format!(
-                "{name}: {}: {message} [next attempt {next}]",
-                class.to_lowercase()
-            ),
-        ));
+        let class = format!("{:?}", failure.class).to_lowercase();
+        let text = match &before.failure {
+            Some(same) if same.message == failure.message => format!("{class} again, as before"),
+            _ => format!("{class}: {}", failure.message),
+        };
+        news.push((Tone::Bad, format!("{name}: {text} [next attempt {next}]")));
     }
     news
 }

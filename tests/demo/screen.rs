@@ -16,8 +16,8 @@ use crate::table;
 /// How often the countdowns move.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Where the text of a piece of news begins: after the time.
-const INDENT: usize = 10;
+/// Where the text of a piece of news begins: after the time and a mark.
+const INDENT: usize = 12;
 
 /// Where the board is shown.
 pub struct Screen {
@@ -163,7 +163,7 @@ impl Live {
 
 /// A piece of news, broken into lines that fit.
 fn wrapped(news: &News, width: usize) -> Vec<String> {
-    let room = width.saturating_sub(INDENT + 2).max(20);
+    let room = width.saturating_sub(INDENT).max(20);
     let mut lines = vec![String::new()];
     for word in news.text.split(' ') {
         let last = lines.len() - 1;
@@ -184,13 +184,19 @@ fn wrapped(news: &News, width: usize) -> Vec<String> {
         Tone::Good => style(text.to_owned()),
         Tone::Bad => style(text.to_owned()).red(),
     };
+    let mark = match news.tone {
+        Tone::Chapter => "●",
+        Tone::Deed => "❯",
+        Tone::Good => "✔",
+        Tone::Bad => "✘",
+    };
     let begin = |number: usize| match number {
-        0 => style(clock(news.at)).dim().to_string(),
-        _ => " ".repeat(INDENT - 2),
+        0 => format!("{}  {} ", style(clock(news.at)).dim(), paint(mark)),
+        _ => " ".repeat(INDENT),
     };
     let text = lines.iter().enumerate();
     let mut shown: Vec<_> = text
-        .map(|(number, line)| format!("{}  {}", begin(number), paint(line)))
+        .map(|(number, line)| format!("{}{}", begin(number), paint(line)))
         .collect();
     if news.tone == Tone::Chapter {
         shown.insert(0, String::new());

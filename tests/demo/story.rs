@@ -117,13 +117,9 @@ impl Story<'_> {
                 },
             )
             .await?;
-        let same = match after.key() == before.key() {
-            true => "with the same key",
-            false => "with a new key, as values are not kept in memory",
-        };
         let made = self.calls(&after) - calls;
         ensure!(made <= 1, "{DELETED} took {made} STS calls to come back");
-        self.good(format!("{DELETED}: {same}; STS calls for it: {made}"));
+        self.good(format!("{DELETED}: that took {made} {}", plural(made)));
         Ok(())
     }
 
@@ -151,8 +147,8 @@ impl Story<'_> {
         let gone: Vec<_> = keys.difference(&now).cloned().collect();
         ensure!(!gone.is_empty(), "the Secret of {RESHAPED} did not change");
         self.good(format!(
-            "{RESHAPED}: no more {} in the Secret; same key; STS calls for it: 0",
-            gone.join(", ")
+            "{RESHAPED}: {} left the Secret, the key ID is the same, and that took 0 STS calls",
+            gone.join(" and ")
         ));
         Ok(())
     }
@@ -259,13 +255,17 @@ impl Story<'_> {
     }
 }
 
+fn plural(calls: usize) -> &'static str {
+    if calls == 1 { "STS call" } else { "STS calls" }
+}
+
 /// What it came to.
 pub fn summary(board: &Board, stage: &Stage) -> String {
     let ready = board.rows.iter().filter(|row| row.readiness().0).count();
     let rotations: usize = board.rows.iter().map(|row| row.rotations).sum();
     format!(
-        "\n{ready} of {} credentials are Ready, {rotations} rotations, {} calls to STS: one for each \
-         issue, refusal and rotation, and one more for the role in between of a chain.",
+        "\n{ready} of {} credentials are Ready; {rotations} rotations; {} calls to STS in all.\n\
+         Each issue, refusal and rotation takes one call, and the role on the way of a chain one more.",
         board.rows.len(),
         stage.sts.calls_total(),
     )
@@ -283,7 +283,7 @@ pub fn look_around(stage: &Stage, operator: &Operator) -> String {
 To look around, in another terminal:
 
   export KUBECONFIG={}
-  export PATH={}:$PATH            # if you have no kubectl
+  export PATH={}:$PATH
   kubectl get tc --watch
   kubectl describe tc {ROTATING}
   kubectl explain tc.spec.assumeRole

@@ -8,7 +8,10 @@ use crate::board::{Board, Presence, Row, clock};
 const HEADER: [&str; 6] = ["NAME", "READY", "KEY ID", "EXPIRES", "RENEWS IN", "ROTATED"];
 
 /// At least so wide is each column.
-const WIDTHS: [usize; 6] = [14, 14, 20, 8, 9, 7];
+const WIDTHS: [usize; 6] = [14, 14, 20, 8, 11, 7];
+
+/// So long after their issue credentials stand out, in seconds.
+const FRESH: i64 = 3;
 
 /// The lines of the table.
 pub fn lines(board: &Board, now: Timestamp) -> Vec<String> {
@@ -27,17 +30,14 @@ fn line(row: &Row, now: Timestamp, widths: [usize; 6]) -> String {
     let mark = if ready { "✔" } else { "✘" };
     let expires = row.status.expiration.as_ref().map(|at| clock(at.0));
     let renews = row.status.renewal_time.as_ref().map(|at| wait(at.0, now));
-    let retries = row
-        .status
-        .failure
-        .as_ref()
-        .map(|f| wait(f.next_attempt.0, now));
+    let retries = row.status.failure.as_ref();
+    let retries = retries.map(|f| format!("retry {}", wait(f.next_attempt.0, now)));
     let cells = [
         row.name.clone(),
         format!("{mark} {reason}"),
         row.key().to_owned(),
         expires.unwrap_or_default(),
-        renews.or(retries).unwrap_or_default(),
+        retries.or(renews).unwrap_or_default(),
         match row.rotations {
             0 => String::new(),
             count => format!("{count}×"),
@@ -46,10 +46,16 @@ fn line(row: &Row, now: Timestamp, widths: [usize; 6]) -> String {
     let text = join(cells, widths);
     match (row.presence, row.readiness()) {
         (Presence::Gone(_), _) => style(text).yellow().to_string(),
+        (_, (true, _)) if is_fresh(row, now) => style(text).green().bold().reverse().to_string(),
         (_, (true, _)) => style(text).green().to_string(),
         (_, (false, "Pending")) => style(text).dim().to_string(),
         (_, (false, _)) => style(text).red().to_string(),
     }
+}
+
+fn is_fresh(row: &Row, now: Timestamp) -> bool {
+    let issued = row.status.issued_at.as_ref();
+    issued.is_some_and(|at| now.duration_since(at.0).as_secs() < FRESH)
 }
 
 fn join(cells: [String; 6], widths: [usize; 6]) -> String {
