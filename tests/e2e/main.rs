@@ -9,6 +9,7 @@ mod denial;
 mod world;
 
 mod crash;
+mod examples;
 mod faults;
 mod issue;
 mod leak;

@@ -39,55 +39,7 @@ pub fn rig() -> &'static Rig {
 
 /// Installs the CRDs and gives the operator its role, as an administrator would.
 pub fn prepare(rig: &Rig) {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let run = |args: &[&str]| {
-        let output = rig.kubectl().args(args).output().unwrap();
-        assert!(
-            output.status.success(),
-            "kubectl {args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
-    run(&[
-        "apply",
-        "--server-side",
-        "-f",
-        &format!("{root}/crds"),
-        "-f",
-        &format!("{root}/tests/operator-rbac.yaml"),
-    ]);
-    let user = rig.operator().name();
-    run(&[
-        "create",
-        "clusterrolebinding",
-        "tempcred",
-        "--clusterrole=tempcred",
-        &format!("--user={user}"),
-    ]);
-    run(&[
-        "wait",
-        "--for=condition=Established",
-        "crd/temporarycredentials.tempcred.dev",
-    ]);
-    // The garbage collector learns of new types only every 30 s, and at its start from what is
-    // discoverable then: established is not discoverable yet.
-    let begin = Instant::now();
-    let discover = ["get", "--raw", "/apis/tempcred.dev/v1alpha1"];
-    while !rig
-        .kubectl()
-        .args(discover)
-        .output()
-        .unwrap()
-        .status
-        .success()
-    {
-        assert!(
-            begin.elapsed() < SOON,
-            "the API server does not serve tempcred.dev"
-        );
-        std::thread::sleep(POLL);
-    }
-    rig.restart_controllers().unwrap();
+    rig.install(env!("CARGO_MANIFEST_DIR").as_ref()).unwrap();
 }
 
 /// A namespace with an STS; the operator is started by the test.

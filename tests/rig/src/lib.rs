@@ -25,6 +25,7 @@ mod audit;
 mod background;
 mod cache;
 mod control_plane;
+mod install;
 pub mod janitor;
 mod moto;
 mod ports;

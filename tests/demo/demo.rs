@@ -1,0 +1,137 @@
+//! `cargo demo`: a real operator on a real control plane, issuing and rotating before one's eyes.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`stage`] | what runs: control plane, STS, operator |
+//! | [`story`] | what is done to it, and what must happen then |
+//! | [`follow`] | watches of the API server, which feed the board |
+//! | [`board`] | what is known: a row for each resource, and the news (pure) |
+//! | [`screen`], [`table`] | how it is shown, on a terminal and in a log |
+
+mod board;
+mod follow;
+mod screen;
+mod stage;
+mod story;
+mod table;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::board::Board;
+use crate::screen::Screen;
+use crate::stage::{Operator, Stage};
+
+/// What a shell reports of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// On a terminal: how long a person gets to read between two chapters.
+const READING: Duration = Duration::from_secs(5);
+
+/// Shows tempcred at work, in about two minutes: builds it, starts a real Kubernetes control plane
+/// and an STS (moto) on this machine, applies examples/ and shows what happens: credentials are
+/// issued and rotated, a deleted Secret comes back, AWS refuses a role.
+///
+/// Needs no cluster and no AWS account, and leaves nothing running. The first start builds the
+/// control plane, which takes minutes; later ones take seconds.
+#[derive(Parser)]
+#[command(name = "cargo demo")]
+struct Args {
+    /// Stay up at the end, to look around with kubectl, until Ctrl-C.
+    #[arg(long)]
+    stay: bool,
+
+    /// Print plain lines, one for each thing that happens, even on a terminal.
+    #[arg(long)]
+    plain: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let live = !args.plain && std::io::stdout().is_terminal();
+    match demo(&args, live).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            eprintln!("\nThe demo failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// False if it was interrupted.
+async fn demo(args: &Args, live: bool) -> Result<bool> {
+    let begin = Instant::now();
+    let stage = tokio::select! {
+        stage = tokio::task::spawn_blocking(Stage::start) => stage??,
+        // Whatever has been started ends with this process: the rig's janitor sees to it.
+        () = interrupted() => std::process::exit(INTERRUPTED.into()),
+    };
+    println!("Ready after {:.1?}.", begin.elapsed());
+
+    let (board, seen) = tokio::sync::watch::channel(Board::default());
+    let operator = Operator::start(&stage)?;
+    let mut screen = Screen::new(live, stage.sts.clone(), seen.clone());
+    let told = {
+        let story = story::Story {
+            stage: &stage,
+            operator: &operator,
+            board: &board,
+            seen,
+            pause: if live { READING } else { Duration::ZERO },
+        };
+        tokio::select! {
+            told = story.tell() => Some(told),
+            never = follow::follow(&stage, &board) => match never {},
+            never = screen.run() => match never {},
+            () = interrupted() => None,
+        }
+    };
+    screen.finish();
+    match told {
+        None => {
+            println!("\nInterrupted; ending what runs.");
+            return Ok(false);
+        }
+        Some(Err(error)) => {
+            eprintln!("\nThe operator's last lines:\n{}", operator.last_lines());
+            return Err(error);
+        }
+        Some(Ok(())) => {}
+    }
+    println!("{}", story::summary(&board.borrow(), &stage));
+    if args.stay {
+        println!("{}", story::look_around(&stage, &operator));
+        println!("All of this stays up until Ctrl-C.");
+        tokio::select! {
+            () = interrupted() => {}
+            never = follow::follow(&stage, &board) => match never {},
+        }
+        println!("\nEnding what runs.");
+    } else {
+        println!("To look around in it with kubectl: cargo demo --stay");
+    }
+    Ok(true)
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn interrupted() {
+    let wait = async {
+        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+        tokio::select! {
+            interrupt = tokio::signal::ctrl_c() => interrupt.context("SIGINT"),
+            _ = terminate.recv() => Ok(()),
+        }
+    };
+    if let Err(error) = wait.await {
+        // Without a handler the signal ends the process at once, and the janitor tidies up.
+        eprintln!("cannot wait for a signal: {error:#}");
+        std::future::pending::<()>().await;
+    }
+}
