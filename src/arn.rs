@@ -29,19 +29,13 @@ impl TryFrom<&str> for RoleArn {
             return Err(invalid());
         };
         let partition_ok = partition.starts_with("aws")
-            && partition
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b == b'-');
+            && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         let account_ok = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         let name = resource.strip_prefix("role/").unwrap_or_default();
         let name_ok = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
         let ok =
             arn == "arn" && partition_ok && service == "iam" && region.is_empty() && account_ok;
-        if ok && name_ok && text.len() <= 2048 {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(invalid())
-        }
+        if ok && name_ok && text.len() <= 2048 { Ok(Self(text.to_owned())) } else { Err(invalid()) }
     }
 }
 
@@ -60,34 +54,14 @@ mod tests {
     fn takes_roles_and_nothing_else() {
         for (row, text, ok) in [
             ("plain", "arn:aws:iam::123456789012:role/reports", true),
-            (
-                "with a path",
-                "arn:aws:iam::123456789012:role/a/b/reports",
-                true,
-            ),
-            (
-                "another partition",
-                "arn:aws-us-gov:iam::123456789012:role/r",
-                true,
-            ),
+            ("with a path", "arn:aws:iam::123456789012:role/a/b/reports", true),
+            ("another partition", "arn:aws-us-gov:iam::123456789012:role/r", true),
             ("a user", "arn:aws:iam::123456789012:user/r", false),
             ("no name", "arn:aws:iam::123456789012:role/", false),
             ("short account", "arn:aws:iam::12345678901:role/r", false),
-            (
-                "digits of another script",
-                "arn:aws:iam::١23456789012:role/r",
-                false,
-            ),
-            (
-                "a session",
-                "arn:aws:sts::123456789012:assumed-role/r/s",
-                false,
-            ),
-            (
-                "a region",
-                "arn:aws:iam:eu-west-1:123456789012:role/r",
-                false,
-            ),
+            ("digits of another script", "arn:aws:iam::١23456789012:role/r", false),
+            ("a session", "arn:aws:sts::123456789012:assumed-role/r/s", false),
+            ("a region", "arn:aws:iam:eu-west-1:123456789012:role/r", false),
             ("a newline", "arn:aws:iam::123456789012:role/r\nx", false),
             ("another cloud", "arn:gcp:iam::123456789012:role/r", false),
             ("upper case", "ARN:AWS:IAM::123456789012:ROLE/r", false),

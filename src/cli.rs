@@ -41,12 +41,7 @@ pub struct Run {
     pub sts_endpoint: Option<String>,
 
     /// Namespaces to serve, separated by commas. Default: all.
-    #[arg(
-        long,
-        env = "TEMPCRED_NAMESPACES",
-        value_name = "NAMES",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "TEMPCRED_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
     pub namespaces: Vec<String>,
 
     /// Serve only resources whose labels match this selector, for example `team=data`.
@@ -54,22 +49,12 @@ pub struct Run {
     pub selector: Option<String>,
 
     /// How many credentials are issued at the same time.
-    #[arg(
-        long,
-        env = "TEMPCRED_CONCURRENCY",
-        value_name = "COUNT",
-        default_value = "64"
-    )]
+    #[arg(long, env = "TEMPCRED_CONCURRENCY", value_name = "COUNT", default_value = "64")]
     pub concurrency: NonZeroU16,
 
     /// How many calls to STS are made a second at most. AWS throttles at about 600 per account and
     /// region, which others share.
-    #[arg(
-        long,
-        env = "TEMPCRED_STS_RATE",
-        value_name = "PER_SECOND",
-        default_value = "100"
-    )]
+    #[arg(long, env = "TEMPCRED_STS_RATE", value_name = "PER_SECOND", default_value = "100")]
     pub sts_rate: NonZeroU32,
 
     /// Address of the listener for /metrics, /livez and /readyz; port 0 takes a free one.
@@ -82,20 +67,10 @@ pub struct Run {
     pub http_addr: SocketAddr,
 
     /// How log lines look.
-    #[arg(
-        long,
-        env = "TEMPCRED_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text"
-    )]
+    #[arg(long, env = "TEMPCRED_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
     /// What is logged: a level, or levels by module (`info,tempcred=debug`).
-    #[arg(
-        long,
-        env = "TEMPCRED_LOG",
-        value_name = "FILTER",
-        default_value = "info"
-    )]
+    #[arg(long, env = "TEMPCRED_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 }

@@ -73,10 +73,7 @@ impl Desired {
     /// The API server refuses most specs that make no request; those that it cannot check, or took
     /// before a rule existed, end as an error in `operation`.
     pub fn compile(resource: &TemporaryCredential) -> Self {
-        let (namespace, name) = (
-            resource.namespace().unwrap_or_default(),
-            resource.name_any(),
-        );
+        let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
         let spec = &resource.spec;
         let operation = Operation::of(spec, &format!("tempcred-{namespace}-{name}"));
         let retain = spec.secret.deletion_policy == DeletionPolicy::Retain;
@@ -100,11 +97,7 @@ impl Desired {
             renew_request: resource.annotations().get(RENEW_REQUESTED_AT).cloned(),
             deleted: resource.meta().deletion_timestamp.is_some(),
             generation: resource.meta().generation.unwrap_or_default(),
-            owner: if retain {
-                None
-            } else {
-                resource.controller_owner_ref(&())
-            },
+            owner: if retain { None } else { resource.controller_owner_ref(&()) },
             uid: resource.uid().unwrap_or_default(),
             namespace,
             name,
@@ -160,26 +153,10 @@ pub(crate) mod tests {
         let base = desired(json!({}));
         let rows = [
             ("labels", json!({"metadata": {"labels": {"a": "b"}}}), false),
-            (
-                "annotations",
-                json!({"metadata": {"annotations": {"a": "b"}}}),
-                false,
-            ),
-            (
-                "renewal",
-                json!({"spec": {"renewal": {"before": "5m"}}}),
-                false,
-            ),
-            (
-                "formats",
-                json!({"spec": {"secret": {"formats": ["env"]}}}),
-                false,
-            ),
-            (
-                "secret labels",
-                json!({"spec": {"secret": {"labels": {"a": "b"}}}}),
-                false,
-            ),
+            ("annotations", json!({"metadata": {"annotations": {"a": "b"}}}), false),
+            ("renewal", json!({"spec": {"renewal": {"before": "5m"}}}), false),
+            ("formats", json!({"spec": {"secret": {"formats": ["env"]}}}), false),
+            ("secret labels", json!({"spec": {"secret": {"labels": {"a": "b"}}}}), false),
             ("suspend", json!({"spec": {"suspend": true}}), false),
             (
                 "the default spelled out",
@@ -191,34 +168,14 @@ pub(crate) mod tests {
                 json!({"spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/x"}}}),
                 true,
             ),
-            (
-                "duration",
-                json!({"spec": {"assumeRole": {"duration": "2h"}}}),
-                true,
-            ),
-            (
-                "external id",
-                json!({"spec": {"assumeRole": {"externalId": "xy"}}}),
-                true,
-            ),
-            (
-                "tags",
-                json!({"spec": {"assumeRole": {"tags": {"a": "b"}}}}),
-                true,
-            ),
-            (
-                "policy",
-                json!({"spec": {"assumeRole": {"policy": "{}"}}}),
-                true,
-            ),
+            ("duration", json!({"spec": {"assumeRole": {"duration": "2h"}}}), true),
+            ("external id", json!({"spec": {"assumeRole": {"externalId": "xy"}}}), true),
+            ("tags", json!({"spec": {"assumeRole": {"tags": {"a": "b"}}}}), true),
+            ("policy", json!({"spec": {"assumeRole": {"policy": "{}"}}}), true),
             ("region", json!({"spec": {"region": "eu-central-1"}}), true),
         ];
         for (row, patch, changes) in rows {
-            assert_eq!(
-                desired(patch).request_hash != base.request_hash,
-                changes,
-                "{row}"
-            );
+            assert_eq!(desired(patch).request_hash != base.request_hash, changes, "{row}");
         }
     }
 
@@ -227,15 +184,9 @@ pub(crate) mod tests {
         let base = desired(json!({}));
         for (row, patch) in [
             ("formats", json!({"spec": {"secret": {"formats": ["env"]}}})),
-            (
-                "labels",
-                json!({"spec": {"secret": {"labels": {"a": "b"}}}}),
-            ),
+            ("labels", json!({"spec": {"secret": {"labels": {"a": "b"}}}})),
             ("profile", json!({"spec": {"secret": {"profile": "p"}}})),
-            (
-                "deletion policy",
-                json!({"spec": {"secret": {"deletionPolicy": "Retain"}}}),
-            ),
+            ("deletion policy", json!({"spec": {"secret": {"deletionPolicy": "Retain"}}})),
             ("region", json!({"spec": {"region": "eu-central-1"}})),
         ] {
             assert_ne!(desired(patch).render_hash, base.render_hash, "{row}");

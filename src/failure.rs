@@ -23,12 +23,7 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: &[Self] = &[
-        Self::Blocked,
-        Self::Refused,
-        Self::Throttled,
-        Self::Transient,
-    ];
+    pub const ALL: &[Self] = &[Self::Blocked, Self::Refused, Self::Throttled, Self::Transient];
 
     /// How long the first failure of this class waits. A new role can answer `AccessDenied` for 10
     /// to 30 s until IAM has spread it, so a refusal is tried again after 10 s.
@@ -64,18 +59,12 @@ pub struct Problem {
 impl Problem {
     /// A problem, in words.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
+        Self { reason, message: message.into() }
     }
 
     /// A problem with a call to STS: which call, what happened, and the advice of the reason.
     pub fn of_call(reason: Reason, action: &str, target: &str, what: &str) -> Self {
-        Self::new(
-            reason,
-            format!("{action} for {target} failed: {what}. {}", reason.advice()),
-        )
+        Self::new(reason, format!("{action} for {target} failed: {what}. {}", reason.advice()))
     }
 
     /// Its class; a reason that is no failure by itself counts as transient.
@@ -114,9 +103,7 @@ pub fn after(
     now: Timestamp,
 ) -> FailureStatus {
     let class = problem.class();
-    let count = before
-        .filter(|b| b.class == class)
-        .map_or(1, |b| b.count.saturating_add(1));
+    let count = before.filter(|b| b.class == class).map_or(1, |b| b.count.saturating_add(1));
     let since = before.map_or(Time(now), |b| b.since.clone());
     let failing_for = now.duration_since(since.0).max(SignedDuration::ZERO);
     FailureStatus {
@@ -135,14 +122,7 @@ pub fn after(
 /// How long to wait before trying again to write a status that says so many times in a row that the
 /// API server could not be reached: it can be kept only in memory.
 pub fn wait_unreachable(count: u32, uid: &str) -> SignedDuration {
-    wait(
-        Class::Transient,
-        count.min(6),
-        None,
-        None,
-        uid,
-        Timestamp::UNIX_EPOCH,
-    )
+    wait(Class::Transient, count.min(6), None, None, uid, Timestamp::UNIX_EPOCH)
 }
 
 fn wait(
@@ -161,9 +141,8 @@ fn wait(
         full = full.min(waited + waited / 9 + class.shortest_wait());
     }
     let mut wait = full - spread(uid, full / 10);
-    if let Some(left) = expiration
-        .map(|at| at.duration_since(now))
-        .filter(SignedDuration::is_positive)
+    if let Some(left) =
+        expiration.map(|at| at.duration_since(now)).filter(SignedDuration::is_positive)
     {
         wait = wait.min(left / 3);
     }
@@ -177,10 +156,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn problem(class: Class) -> Problem {
-        let reason = Reason::ALL
-            .iter()
-            .find(|r| r.class() == Some(class))
-            .unwrap();
+        let reason = Reason::ALL.iter().find(|r| r.class() == Some(class)).unwrap();
         Problem::new(*reason, "x")
     }
 
@@ -215,10 +191,7 @@ mod tests {
                 failure = Some(next);
             }
             assert!(waits.is_sorted(), "{class:?}: {waits:?}");
-            assert!(
-                waits[0] <= class.shortest_wait() + SignedDuration::from_secs(1),
-                "{class:?}"
-            );
+            assert!(waits[0] <= class.shortest_wait() + SignedDuration::from_secs(1), "{class:?}");
             assert!(
                 *waits.last().unwrap() >= class.longest_wait() * 9 / 10,
                 "{class:?}: never reaches its longest"
@@ -245,13 +218,7 @@ mod tests {
     #[test]
     fn another_class_counts_from_one_but_remembers_since_when_it_fails() {
         let first = after(&problem(Class::Transient), None, None, "uid", at(0));
-        let second = after(
-            &problem(Class::Transient),
-            Some(&first),
-            None,
-            "uid",
-            at(10),
-        );
+        let second = after(&problem(Class::Transient), Some(&first), None, "uid", at(10));
         let third = after(&problem(Class::Refused), Some(&second), None, "uid", at(20));
         assert_eq!((second.count, third.count), (2, 1));
         assert_eq!(third.since, Time(at(0)));

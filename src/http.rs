@@ -47,10 +47,7 @@ async fn readyz(State(answers): State<Answers>) -> (StatusCode, &'static str) {
     } else if answers.readiness.is_ready() {
         (StatusCode::OK, "ok\n")
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "waiting for the first list of resources and Secrets\n",
-        )
+        (StatusCode::SERVICE_UNAVAILABLE, "waiting for the first list of resources and Secrets\n")
     }
 }
 

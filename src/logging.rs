@@ -31,9 +31,9 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
             .boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let guarded = lines.with_filter(filter).with_filter(filter_fn(|metadata| {
-        may_log(metadata.target(), *metadata.level())
-    }));
+    let guarded = lines
+        .with_filter(filter)
+        .with_filter(filter_fn(|metadata| may_log(metadata.target(), *metadata.level())));
     tracing_subscriber::registry().with(guarded).try_init()?;
     Ok(())
 }
@@ -64,11 +64,7 @@ mod tests {
             ("tempcred::controller", Level::TRACE, true),
             ("kube_client::client", Level::WARN, false),
             ("kube_runtime::controller", Level::WARN, true),
-            (
-                "aws_smithy_runtime::client::orchestrator",
-                Level::DEBUG,
-                false,
-            ),
+            ("aws_smithy_runtime::client::orchestrator", Level::DEBUG, false),
             ("hyper_util::client", Level::TRACE, false),
             ("aws_config::meta::region", Level::INFO, true),
         ] {

@@ -40,11 +40,7 @@ impl Default for Metrics {
             "Writes to the Kubernetes API, by object",
             Family::clone(&writes),
         );
-        Self {
-            registry,
-            sts_calls,
-            writes,
-        }
+        Self { registry, sts_calls, writes }
     }
 }
 
@@ -58,9 +54,7 @@ impl Metrics {
             Some(Class::Throttled) => "throttled",
             Some(Class::Transient) => "transient",
         };
-        self.sts_calls
-            .get_or_create(&StsCall { action, outcome })
-            .inc();
+        self.sts_calls.get_or_create(&StsCall { action, outcome }).inc();
     }
 
     /// One write to the Kubernetes API that went through.

@@ -86,10 +86,7 @@ impl Minted {
         }
         let expiration = whole_second(reply.expiration);
         if expiration <= now {
-            return Err(Unusable::Expired {
-                expiration,
-                now: whole_second(now),
-            });
+            return Err(Unusable::Expired { expiration, now: whole_second(now) });
         }
         Ok(Self {
             access_key_id: reply.access_key_id,
@@ -106,10 +103,8 @@ impl Minted {
     /// nothing: the values are long and random.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        let (secret, token) = (
-            self.secret_access_key.expose_secret(),
-            self.session_token.expose_secret(),
-        );
+        let (secret, token) =
+            (self.secret_access_key.expose_secret(), self.session_token.expose_secret());
         for value in [self.access_key_id.as_str(), secret, token] {
             hash.update(value.as_bytes());
             hash.update([0]);
@@ -152,10 +147,7 @@ mod tests {
     #[test]
     fn takes_only_whole_and_living_credentials() {
         assert_eq!(check(|_| ()), None);
-        assert_eq!(
-            check(|r| r.access_key_id.clear()),
-            Some(Unusable::Empty("access key ID"))
-        );
+        assert_eq!(check(|r| r.access_key_id.clear()), Some(Unusable::Empty("access key ID")));
         assert_eq!(
             check(|r| r.secret_access_key = String::new().into()),
             Some(Unusable::Empty("secret access key"))
@@ -178,11 +170,7 @@ mod tests {
     fn refuses_values_that_could_break_out_of_a_file() {
         for value in ["a\nb", "a b", "a\0", "a\u{2028}b"] {
             let found = check(|r| r.secret_access_key = value.to_owned().into());
-            assert_eq!(
-                found,
-                Some(Unusable::Malformed("secret access key")),
-                "{value:?}"
-            );
+            assert_eq!(found, Some(Unusable::Malformed("secret access key")), "{value:?}");
         }
     }
 

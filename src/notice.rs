@@ -49,11 +49,7 @@ impl Notice {
         while !note.is_char_boundary(end) {
             end -= 1;
         }
-        Self {
-            warning,
-            reason: reason.to_owned(),
-            note: note[..end].to_owned(),
-        }
+        Self { warning, reason: reason.to_owned(), note: note[..end].to_owned() }
     }
 }
 
@@ -104,10 +100,7 @@ mod tests {
             ("it does not", &failing, &expired, &["Expired"]),
         ];
         for (row, before, after, expected) in rows {
-            let got: Vec<_> = notices(before, after)
-                .into_iter()
-                .map(|n| n.reason)
-                .collect();
+            let got: Vec<_> = notices(before, after).into_iter().map(|n| n.reason).collect();
             assert_eq!(got, expected, "{row}");
         }
     }

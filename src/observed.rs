@@ -37,7 +37,7 @@ pub enum SecretState {
     /// It belongs to something else, named for a person.
     Foreign(String),
     /// It belongs to the resource.
-    Ours(Holding),
+    Ours(Box<Holding>),
 }
 
 /// A Secret that belongs to the resource.
@@ -127,26 +127,16 @@ pub fn look(
     let waiting = waiting_for(desired, status, attempted_request, now);
     // Each failed read is written to the status, and that comes back as an event: without the wait
     // here, reading would go round and round.
-    let read = if waiting.is_some_and(is_about_secret) {
-        Look::Wait
-    } else {
-        Look::Read
-    };
-    let recorded = status
-        .secret
-        .as_ref()
-        .filter(|secret| secret.name == desired.secret_name);
+    let read = if waiting.is_some_and(is_about_secret) { Look::Wait } else { Look::Read };
+    let recorded = status.secret.as_ref().filter(|secret| secret.name == desired.secret_name);
     let Some(cached) = cached else {
         return match waiting {
             Some(_) if recorded.is_none() => Look::Wait,
             Some(_) | None => read,
         };
     };
-    let render_hash = cached
-        .annotations
-        .as_ref()
-        .and_then(Facts::read)
-        .map(|facts| facts.render_hash);
+    let render_hash =
+        cached.annotations.as_ref().and_then(Facts::read).map(|facts| facts.render_hash);
     let recorded = recorded.map(|secret| secret.resource_version.as_str());
     let current = match (cached.resource_version.as_deref(), recorded) {
         (Some(cached), Some(recorded)) => !newer(cached, recorded),
@@ -175,12 +165,12 @@ fn newer(a: &str, b: &str) -> bool {
 impl SecretState {
     /// What is known of a Secret from its metadata alone.
     pub fn trusted(metadata: &ObjectMeta) -> Self {
-        Self::Ours(Holding {
+        Self::Ours(Box::new(Holding {
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             facts: metadata.annotations.as_ref().and_then(Facts::read),
             content: Content::AsWritten,
-        })
+        }))
     }
 
     /// What a Secret says that was read.
@@ -192,9 +182,8 @@ impl SecretState {
             return Self::Foreign(holder);
         }
         let facts = secret.metadata.annotations.as_ref().and_then(Facts::read);
-        let credentials = facts
-            .as_ref()
-            .and_then(|facts| credentials(secret.data.as_ref()?, facts));
+        let credentials =
+            facts.as_ref().and_then(|facts| credentials(secret.data.as_ref()?, facts));
         let tidy = match (&credentials, &facts) {
             (Some(minted), Some(facts)) => {
                 facts.render_hash == desired.render_hash
@@ -202,12 +191,12 @@ impl SecretState {
             }
             _ => false,
         };
-        Self::Ours(Holding {
+        Self::Ours(Box::new(Holding {
             uid: secret.metadata.uid.unwrap_or_default(),
             resource_version: secret.metadata.resource_version.unwrap_or_default(),
             facts,
             content: Content::Read { credentials, tidy },
-        })
+        }))
     }
 }
 
@@ -251,20 +240,10 @@ mod tests {
         let same = Some(cached("10", &desired.render_hash));
         let rows = [
             ("as written", &same, written("10"), Look::Trust),
-            (
-                "the watch is behind our own write",
-                &same,
-                written("12"),
-                Look::Trust,
-            ),
+            ("the watch is behind our own write", &same, written("12"), Look::Trust),
             ("edited", &same, written("9"), Look::Read),
             ("nothing recorded", &same, none.clone(), Look::Read),
-            (
-                "another shape is wanted",
-                &Some(cached("10", "other")),
-                written("10"),
-                Look::Read,
-            ),
+            ("another shape is wanted", &Some(cached("10", "other")), written("10"), Look::Read),
             ("not seen", &None, none, Look::Read),
             ("gone", &None, written("10"), Look::Read),
             (
@@ -273,12 +252,7 @@ mod tests {
                 failing("SecretConflict", None),
                 Look::Wait,
             ),
-            (
-                "edited, while STS refuses",
-                &same,
-                failing("AccessDenied", Some("9")),
-                Look::Read,
-            ),
+            ("edited, while STS refuses", &same, failing("AccessDenied", Some("9")), Look::Read),
             (
                 "edited, while Secrets are refused",
                 &same,
@@ -294,11 +268,7 @@ mod tests {
         ];
         let now = "2026-01-01T00:05:00Z".parse().unwrap();
         for (row, cached, status, expected) in rows {
-            assert_eq!(
-                look(&desired, &status, None, cached.as_ref(), now),
-                expected,
-                "{row}"
-            );
+            assert_eq!(look(&desired, &status, None, cached.as_ref(), now), expected, "{row}");
         }
     }
 

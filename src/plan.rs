@@ -4,9 +4,7 @@ use jiff::Timestamp;
 
 use crate::desired::Desired;
 use crate::failure::Problem;
-use crate::observed::{
-    Content, Holding, Observed, SecretState, is_about_secret, requested, waiting_for,
-};
+use crate::observed::{Content, Observed, SecretState, is_about_secret, requested, waiting_for};
 use crate::reason::Reason;
 
 /// What to do next.
@@ -96,13 +94,7 @@ fn need(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Option<Why> {
     let Some(facts) = &holding.facts else {
         return Some(Why::Damaged);
     };
-    if matches!(
-        holding.content,
-        Content::Read {
-            credentials: None,
-            ..
-        }
-    ) {
+    if matches!(holding.content, Content::Read { credentials: None, .. }) {
         Some(Why::Damaged)
     } else if facts.request_hash != desired.request_hash {
         Some(Why::RequestChanged)
@@ -119,16 +111,8 @@ fn need(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Option<Why> {
 
 /// Whether the Secret holds good credentials in a shape that is not what it should be.
 fn is_untidy(secret: &SecretState) -> bool {
-    let SecretState::Ours(Holding { content, .. }) = secret else {
-        return false;
-    };
-    matches!(
-        content,
-        Content::Read {
-            credentials: Some(_),
-            tidy: false
-        }
-    )
+    let SecretState::Ours(holding) = secret else { return false };
+    matches!(holding.content, Content::Read { credentials: Some(_), tidy: false })
 }
 
 fn conflict(desired: &Desired, holder: &str) -> Problem {
@@ -148,7 +132,7 @@ mod tests {
     use crate::api::CredentialStatus;
     use crate::desired::tests::desired;
     use crate::minted::Minted;
-    use crate::observed::Held;
+    use crate::observed::{Held, Holding};
     use crate::secret::Facts;
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -206,7 +190,7 @@ mod tests {
     impl Case {
         fn new(patch: Value) -> Self {
             let desired = desired(patch);
-            let secret = SecretState::Ours(holding(&desired));
+            let secret = SecretState::Ours(Box::new(holding(&desired)));
             Self {
                 desired,
                 secret,
@@ -233,7 +217,7 @@ mod tests {
                 secret: match &self.secret {
                     SecretState::Absent => SecretState::Absent,
                     SecretState::Foreign(who) => SecretState::Foreign(who.clone()),
-                    SecretState::Ours(h) => SecretState::Ours(Holding {
+                    SecretState::Ours(h) => SecretState::Ours(Box::new(Holding {
                         uid: h.uid.clone(),
                         resource_version: h.resource_version.clone(),
                         facts: h.facts.clone(),
@@ -244,7 +228,7 @@ mod tests {
                                 tidy: *tidy,
                             },
                         },
-                    }),
+                    })),
                 },
                 status: &self.status,
                 held: self.held.as_ref(),
@@ -309,12 +293,7 @@ mod tests {
                 100,
                 Plan::Rest,
             ),
-            (
-                "asked",
-                Case::new(with_request()),
-                100,
-                Plan::Mint(Why::Requested),
-            ),
+            ("asked", Case::new(with_request()), 100, Plan::Mint(Why::Requested)),
             (
                 "asked, and done",
                 Case::new(with_request())
@@ -346,12 +325,7 @@ mod tests {
                 200,
                 Plan::Mint(Why::Requested),
             ),
-            (
-                "failing, waiting",
-                plain().with(|c| c.status = failing(2500)),
-                2450,
-                Plan::Wait,
-            ),
+            ("failing, waiting", plain().with(|c| c.status = failing(2500)), 2450, Plan::Wait),
             (
                 "mints on the dot",
                 plain().with(|c| c.status = failing(2500)),
@@ -365,35 +339,17 @@ mod tests {
                 2450,
                 Plan::Mint(Why::Due),
             ),
-            (
-                "held",
-                plain().with(|c| held(c, 3600)),
-                100,
-                Plan::Write(Source::Held),
-            ),
-            (
-                "held, but expired",
-                plain().with(|c| held(c, 50)),
-                100,
-                Plan::Rest,
-            ),
+            ("held", plain().with(|c| held(c, 3600)), 100, Plan::Write(Source::Held)),
+            ("held, but expired", plain().with(|c| held(c, 50)), 100, Plan::Rest),
             (
                 "held for another request",
                 plain().with(|c| {
-                    c.held = Some(Held {
-                        request_hash: "x".into(),
-                        minted: minted(9000),
-                    })
+                    c.held = Some(Held { request_hash: "x".into(), minted: minted(9000) })
                 }),
                 2400,
                 Plan::Mint(Why::Due),
             ),
-            (
-                "suspended",
-                Case::new(json!({"spec": {"suspend": true}})),
-                3000,
-                Plan::Rest,
-            ),
+            ("suspended", Case::new(json!({"spec": {"suspend": true}})), 3000, Plan::Rest),
             (
                 "deleted",
                 Case::new(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})),

@@ -119,20 +119,9 @@ mod tests {
     #[test]
     fn every_reason_is_a_valid_condition_reason_and_says_what_to_do() {
         for reason in Reason::ALL {
-            assert!(
-                reason.as_str().chars().all(char::is_alphanumeric),
-                "{reason}"
-            );
-            assert!(
-                reason.meaning().ends_with('.'),
-                "{reason}: {}",
-                reason.meaning()
-            );
-            assert!(
-                reason.advice().ends_with('.'),
-                "{reason}: {}",
-                reason.advice()
-            );
+            assert!(reason.as_str().chars().all(char::is_alphanumeric), "{reason}");
+            assert!(reason.meaning().ends_with('.'), "{reason}: {}", reason.meaning());
+            assert!(reason.advice().ends_with('.'), "{reason}: {}", reason.advice());
         }
     }
 }

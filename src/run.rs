@@ -39,14 +39,9 @@ pub async fn run(settings: Run) -> anyhow::Result<()> {
         metrics: Arc::clone(&metrics),
         stop: stop.clone(),
     };
-    http::serve(settings.http_addr, answers)
-        .await
-        .with_context(|| {
-            format!(
-                "cannot listen on {}: choose another --http-addr",
-                settings.http_addr
-            )
-        })?;
+    http::serve(settings.http_addr, answers).await.with_context(|| {
+        format!("cannot listen on {}: choose another --http-addr", settings.http_addr)
+    })?;
     let sts = Sts::load(settings.region, settings.sts_endpoint, Arc::clone(&metrics)).await;
     let instance = std::env::var("HOSTNAME").ok();
     let cluster = Cluster::new(client.clone(), instance, metrics);
@@ -70,10 +65,7 @@ pub async fn run(settings: Run) -> anyhow::Result<()> {
 
 fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
-    let (mut term, mut int) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let token = stop.clone();
     tokio::spawn(async move {
         tokio::select! {

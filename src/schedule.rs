@@ -34,18 +34,12 @@ pub fn schedule(
     let asked = renewal.and_then(|r| margin(r, lifetime));
     let fits = |margin: &SignedDuration| lifetime - *margin >= LEAST_AGE;
     let (margin, clamped) = match asked {
-        Some(margin) => (
-            Some(margin).filter(fits).unwrap_or(lifetime / 3),
-            !fits(&margin),
-        ),
+        Some(margin) => (Some(margin).filter(fits).unwrap_or(lifetime / 3), !fits(&margin)),
         None => (lifetime / 3, false),
     };
     let wait = lifetime - margin;
     let early = spread(uid, wait / 10);
-    Schedule {
-        renew_at: issued + (wait - early).max(LEAST_AGE),
-        clamped,
-    }
+    Schedule { renew_at: issued + (wait - early).max(LEAST_AGE), clamped }
 }
 
 fn margin(renewal: &Renewal, lifetime: SignedDuration) -> Option<SignedDuration> {
@@ -77,17 +71,11 @@ mod tests {
     }
 
     fn before(seconds: u64) -> Renewal {
-        Renewal {
-            before: Some(Duration::from_secs(seconds)),
-            ..Renewal::default()
-        }
+        Renewal { before: Some(Duration::from_secs(seconds)), ..Renewal::default() }
     }
 
     fn percent(percent: u8) -> Renewal {
-        Renewal {
-            before_percentage: Some(percent),
-            ..Renewal::default()
-        }
+        Renewal { before_percentage: Some(percent), ..Renewal::default() }
     }
 
     #[test]
@@ -97,29 +85,14 @@ mod tests {
             ("before", 3600, Some(before(600)), 3000, false),
             ("percentage", 3600, Some(percent(25)), 2700, false),
             ("just fits", 900, Some(before(895)), 5, false),
-            (
-                "longer than the lifetime: the default instead",
-                900,
-                Some(before(900)),
-                600,
-                true,
-            ),
-            (
-                "leaves less than 5s: the default instead",
-                900,
-                Some(before(897)),
-                600,
-                true,
-            ),
+            ("longer than the lifetime: the default instead", 900, Some(before(900)), 600, true),
+            ("leaves less than 5s: the default instead", 900, Some(before(897)), 600, true),
             ("a very short lifetime", 6, None, 5, false),
         ];
         for (row, lifetime, renewal, expected, clamped) in rows {
             let got = schedule(at(0), at(lifetime), renewal.as_ref(), "uid");
             let age = got.renew_at.as_second();
-            assert!(
-                age <= expected && age >= (expected * 9 / 10).max(5),
-                "{row}: renews at {age}"
-            );
+            assert!(age <= expected && age >= (expected * 9 / 10).max(5), "{row}: renews at {age}");
             assert_eq!(got.clamped, clamped, "{row}");
         }
     }

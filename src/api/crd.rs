@@ -12,18 +12,10 @@ use crate::reason::Reason;
 /// Every CustomResourceDefinition of tempcred, as `tempcred crds` prints them.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crd = TemporaryCredential::crd();
-    let schemas = crd
-        .spec
-        .versions
-        .iter_mut()
-        .filter_map(|version| version.schema.as_mut());
+    let schemas = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
     for root in schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()) {
         unwrap_descriptions(root);
-        if let Some(status) = root
-            .properties
-            .as_mut()
-            .and_then(|fields| fields.get_mut("status"))
-        {
+        if let Some(status) = root.properties.as_mut().and_then(|fields| fields.get_mut("status")) {
             // From its first second a resource says that it waits, and kstatus sees it in progress;
             // if it stays so, no operator is running.
             status.default = Some(JSON(pending_status()));
@@ -36,17 +28,11 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
 /// breaks them anew.
 fn unwrap_descriptions(schema: &mut JSONSchemaProps) {
     if let Some(text) = &mut schema.description {
-        let paragraphs: Vec<_> = text
-            .split("\n\n")
-            .map(|paragraph| paragraph.replace('\n', " "))
-            .collect();
+        let paragraphs: Vec<_> =
+            text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
         *text = paragraphs.join("\n\n");
     }
-    for field in schema
-        .properties
-        .iter_mut()
-        .flat_map(|fields| fields.values_mut())
-    {
+    for field in schema.properties.iter_mut().flat_map(|fields| fields.values_mut()) {
         unwrap_descriptions(field);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {

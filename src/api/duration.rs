@@ -57,9 +57,7 @@ impl<'de> Deserialize<'de> for Duration {
         let text = String::deserialize(deserializer)?;
         let written: kube::core::Duration = text.parse().map_err(serde::de::Error::custom)?;
         if text.is_empty() || written.is_negative() {
-            return Err(serde::de::Error::custom(
-                "a duration looks like 15m or 1h30m",
-            ));
+            return Err(serde::de::Error::custom("a duration looks like 15m or 1h30m"));
         }
         Ok(Self(time::Duration::from(written).as_secs()))
     }
@@ -93,12 +91,7 @@ mod tests {
 
     #[test]
     fn reads_what_people_write() {
-        for (written, seconds) in [
-            ("15m", 900),
-            ("1h30m", 5400),
-            ("900s", 900),
-            ("12h", 43_200),
-        ] {
+        for (written, seconds) in [("15m", 900), ("1h30m", 5400), ("900s", 900), ("12h", 43_200)] {
             let read: Duration = serde_json::from_value(written.into()).expect(written);
             assert_eq!(read.as_secs(), seconds, "{written}");
         }
@@ -107,10 +100,7 @@ mod tests {
     #[test]
     fn refuses_what_is_no_duration() {
         for written in ["", "15", "-5m", "1 day", "m"] {
-            assert!(
-                serde_json::from_value::<Duration>(written.into()).is_err(),
-                "{written:?}"
-            );
+            assert!(serde_json::from_value::<Duration>(written.into()).is_err(), "{written:?}");
         }
     }
 

@@ -14,10 +14,7 @@ pub struct SecretSpec {
     /// Name of the Secret, in the namespace of this resource. It cannot be changed later.
     /// Default: the name of this resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub name: Option<String>,
 
     /// Type of the Secret. It cannot be changed later, as Kubernetes does not allow that. The types

@@ -26,20 +26,16 @@ pub(super) async fn request<T>(
     match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(kube::Error::Api(status))) => Err(of_status(what, &status)),
-        Ok(Err(_)) => Err(unavailable(
-            what,
-            "the API server could not be reached, or the connection broke",
-        )),
+        Ok(Err(_)) => {
+            Err(unavailable(what, "the API server could not be reached, or the connection broke"))
+        }
         Err(_) => Err(unavailable(what, "the API server did not answer in time")),
     }
 }
 
 fn unavailable(what: &str, why: &str) -> Failed {
     let reason = Reason::ApiServerUnavailable;
-    Failed::Problem(Problem::new(
-        reason,
-        format!("{what} failed: {why}. {}", reason.advice()),
-    ))
+    Failed::Problem(Problem::new(reason, format!("{what} failed: {why}. {}", reason.advice())))
 }
 
 fn of_status(what: &str, status: &Status) -> Failed {
@@ -68,15 +64,9 @@ fn refusal(status: &Status) -> String {
         .map(|cause| cause.field.as_str())
         .filter(|field| !field.is_empty())
         .collect();
-    let fields = if fields.is_empty() {
-        String::new()
-    } else {
-        format!(" over {}", fields.join(", "))
-    };
-    format!(
-        "the API server refuses it ({}, HTTP {}){fields}",
-        status.reason, status.code
-    )
+    let fields =
+        if fields.is_empty() { String::new() } else { format!(" over {}", fields.join(", ")) };
+    format!("the API server refuses it ({}, HTTP {}){fields}", status.reason, status.code)
 }
 
 #[cfg(test)]
@@ -103,18 +93,10 @@ mod tests {
                 panic!("{code}")
             };
             assert_eq!(problem.reason, reason, "{code}");
-            assert!(
-                !problem.message.contains("hush"),
-                "{code}: {}",
-                problem.message
-            );
+            assert!(!problem.message.contains("hush"), "{code}: {}", problem.message);
         }
         for code in [404, 409] {
-            assert_eq!(
-                of_status("writing", &status(code)),
-                Failed::Conflict,
-                "{code}"
-            );
+            assert_eq!(of_status("writing", &status(code)), Failed::Conflict, "{code}");
         }
     }
 }

@@ -11,11 +11,7 @@ impl Cluster {
     /// Publishes a notice about a resource. A failure to do so is logged and changes nothing else.
     pub async fn publish(&self, about: &ObjectReference, notice: Notice) {
         let event = Event {
-            type_: if notice.warning {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
+            type_: if notice.warning { EventType::Warning } else { EventType::Normal },
             reason: notice.reason,
             note: Some(notice.note),
             action: "Issue".to_owned(),

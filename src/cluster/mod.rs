@@ -33,14 +33,7 @@ pub struct Cluster {
 impl Cluster {
     /// Speaks through `client`; `instance` tells this process from its replicas in events.
     pub fn new(client: Client, instance: Option<String>, metrics: Arc<Metrics>) -> Self {
-        let reporter = Reporter {
-            controller: MANAGER.to_owned(),
-            instance,
-        };
-        Self {
-            recorder: Recorder::new(client.clone(), reporter),
-            client,
-            metrics,
-        }
+        let reporter = Reporter { controller: MANAGER.to_owned(), instance };
+        Self { recorder: Recorder::new(client.clone(), reporter), client, metrics }
     }
 }

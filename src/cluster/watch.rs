@@ -60,9 +60,7 @@ pub fn credentials<F: Fn(&str) + Send + 'static>(
 > {
     let config = selector
         .iter()
-        .fold(watcher::Config::default(), |config, selector| {
-            config.labels(selector)
-        });
+        .fold(watcher::Config::default(), |config, selector| config.labels(selector));
     let events = watcher(api::<TemporaryCredential>(client, namespace), config).default_backoff();
     let events = futures::StreamExt::inspect(events, move |event| {
         if let Ok(Event::Delete(gone)) = event {
@@ -70,11 +68,7 @@ pub fn credentials<F: Fn(&str) + Send + 'static>(
         }
     });
     let (store, listed, events) = remembered(events);
-    Watch {
-        store,
-        listed,
-        stream: events.applied_objects(),
-    }
+    Watch { store, listed, stream: events.applied_objects() }
 }
 
 /// Watches the metadata of the Secrets that tempcred wrote.
@@ -85,30 +79,20 @@ pub fn secrets(
     let config = watcher::Config::default().labels(CREDENTIAL_UID);
     let events = watcher(api::<SecretMeta>(client, namespace), config).default_backoff();
     let (store, listed, events) = remembered(events);
-    Watch {
-        store,
-        listed,
-        stream: events.touched_objects(),
-    }
+    Watch { store, listed, stream: events.touched_objects() }
 }
 
 /// Keeps what passes in a store, and notes when the first whole list has passed.
 fn remembered<K>(
     events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
-) -> (
-    Store<K>,
-    Listed,
-    impl Stream<Item = watcher::Result<Event<K>>> + Send,
-)
+) -> (Store<K>, Listed, impl Stream<Item = watcher::Result<Event<K>>> + Send)
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
 {
     let (reader, writer) = store();
     let listed = Listed::default();
     let note = Arc::clone(&listed);
-    let events = events
-        .modify(|object| object.managed_fields_mut().clear())
-        .reflect(writer);
+    let events = events.modify(|object| object.managed_fields_mut().clear()).reflect(writer);
     let events = futures::StreamExt::inspect(events, move |event| {
         if matches!(event, Ok(Event::InitDone)) {
             // A later list, after a broken watch, finds it set already.

@@ -65,11 +65,7 @@ impl Gate {
         rate: NonZeroU32,
         closed: CancellationToken,
     ) -> Arc<Self> {
-        let gate = Arc::new(Self {
-            queue: Mutex::default(),
-            came: Notify::new(),
-            closed,
-        });
+        let gate = Arc::new(Self { queue: Mutex::default(), came: Notify::new(), closed });
         let limiter = RateLimiter::direct(Quota::per_second(rate));
         let slots = Arc::new(Semaphore::new(concurrency));
         tokio::spawn(admit_all(Arc::clone(&gate), limiter, slots));
@@ -89,12 +85,7 @@ impl Gate {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             queue.turns += 1;
             let turn = queue.turns;
-            queue.waiters.push(Waiter {
-                deadline,
-                turn,
-                calls,
-                admit,
-            });
+            queue.waiters.push(Waiter { deadline, turn, calls, admit });
         }
         self.came.notify_one();
         tokio::select! {
@@ -105,19 +96,11 @@ impl Gate {
     }
 
     fn most_urgent(&self) -> Option<Waiter> {
-        self.queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .waiters
-            .pop()
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).waiters.pop()
     }
 
     fn is_empty(&self) -> bool {
-        self.queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .waiters
-            .is_empty()
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).waiters.is_empty()
     }
 }
 

@@ -38,17 +38,11 @@ impl Ledger {
 
     /// Puts it back.
     pub(super) fn put(&self, uid: &str, memory: Memory) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(uid.to_owned(), memory);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned(), memory);
     }
 
     /// Forgets a resource that is gone.
     pub(super) fn forget(&self, uid: &str) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(uid);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }

@@ -77,17 +77,8 @@ pub async fn run(
     readiness: Arc<Readiness>,
     stop: CancellationToken,
 ) {
-    let gate = Gate::open(
-        settings.concurrency.get().into(),
-        settings.sts_rate,
-        stop.clone(),
-    );
-    let operator = Arc::new(Operator {
-        cluster,
-        sts,
-        gate,
-        ledger: Ledger::default(),
-    });
+    let gate = Gate::open(settings.concurrency.get().into(), settings.sts_rate, stop.clone());
+    let operator = Arc::new(Operator { cluster, sts, gate, ledger: Ledger::default() });
     let scopes: Vec<Option<&str>> = match settings.namespaces.as_slice() {
         [] => vec![None],
         names => names.iter().map(|name| Some(name.as_str())).collect(),

@@ -18,7 +18,7 @@ use crate::desired::Desired;
 use crate::failure::{self, Problem};
 use crate::minted::Minted;
 use crate::notice::notices;
-use crate::observed::{Content, Held, Holding, Look, Observed, SecretState, look};
+use crate::observed::{Content, Held, Look, Observed, SecretState, look};
 use crate::plan::{Plan, Source, Why, plan};
 use crate::reason::Reason;
 use crate::secret::{Facts, Manifest};
@@ -46,19 +46,12 @@ pub(super) async fn reconcile(
     let uid = resource.uid().unwrap_or_default();
     let ledger = &scope.operator.ledger;
     let mut memory = ledger.take(&uid, resource.status.as_ref());
-    let (namespace, name) = (
-        resource.namespace().unwrap_or_default(),
-        resource.name_any(),
-    );
+    let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let span = tracing::info_span!("credential", namespace, name);
-    let action = Step {
-        resource: &resource,
-        scope: &scope,
-        memory: &mut memory,
-    }
-    .run()
-    .instrument(span)
-    .await;
+    let action = Step { resource: &resource, scope: &scope, memory: &mut memory }
+        .run()
+        .instrument(span)
+        .await;
     ledger.put(&uid, memory);
     Ok(action)
 }
@@ -78,16 +71,12 @@ impl Step<'_> {
         let secret = match self.observe(&desired).await {
             Ok(Some(secret)) => secret,
             Ok(None) => {
-                return self
-                    .settle(&desired, Known::Nothing, Attempt::Waiting)
-                    .await;
+                return self.settle(&desired, Known::Nothing, Attempt::Waiting).await;
             }
             Err(Failed::Conflict) => return Action::requeue(LOOK_AGAIN),
             Err(Failed::Problem(problem)) => {
                 self.note_attempt(&desired);
-                return self
-                    .settle(&desired, Known::Nothing, Attempt::Failed(problem))
-                    .await;
+                return self.settle(&desired, Known::Nothing, Attempt::Failed(problem)).await;
             }
         };
         let seen = Observed {
@@ -106,13 +95,9 @@ impl Step<'_> {
         match plan {
             Plan::Leave => Action::await_change(),
             Plan::Rest => self.settle(&desired, known(&secret), Attempt::Well).await,
-            Plan::Wait => {
-                self.settle(&desired, known(&secret), Attempt::Waiting)
-                    .await
-            }
+            Plan::Wait => self.settle(&desired, known(&secret), Attempt::Waiting).await,
             Plan::Report(problem) => {
-                self.settle(&desired, Known::NoSecret, Attempt::Failed(problem))
-                    .await
+                self.settle(&desired, Known::NoSecret, Attempt::Failed(problem)).await
             }
             Plan::Mint(why) => self.rotate(&desired, secret, why).await,
             Plan::Write(Source::Held) => self.write_held(&desired, &secret).await,
@@ -137,9 +122,7 @@ impl Step<'_> {
             (Look::Trust, Some(metadata)) => Ok(Some(SecretState::trusted(metadata))),
             (Look::Read | Look::Trust, _) => {
                 let cluster = &self.scope.operator.cluster;
-                let secret = cluster
-                    .read_secret(&desired.namespace, &desired.secret_name)
-                    .await?;
+                let secret = cluster.read_secret(&desired.namespace, &desired.secret_name).await?;
                 Ok(Some(SecretState::read(desired, secret)))
             }
         }
@@ -147,9 +130,7 @@ impl Step<'_> {
 
     /// Notes that the renew request is being tried: from now on it keeps to the backoff.
     fn note_attempt(&mut self, desired: &Desired) {
-        self.memory
-            .attempted_request
-            .clone_from(&desired.renew_request);
+        self.memory.attempted_request.clone_from(&desired.renew_request);
     }
 
     /// Asks STS for new credentials, keeps them in memory, and writes them.
@@ -181,25 +162,17 @@ impl Step<'_> {
         match minted {
             Ok(minted) => {
                 tracing::info!(?why, principal = minted.principal_arn, expiration = %minted.expiration, "issued");
-                self.memory.held = Some(Held {
-                    request_hash: desired.request_hash.clone(),
-                    minted,
-                });
+                self.memory.held =
+                    Some(Held { request_hash: desired.request_hash.clone(), minted });
                 self.write_held(desired, &secret).await
             }
-            Err(problem) => {
-                self.settle(desired, known(&secret), Attempt::Failed(problem))
-                    .await
-            }
+            Err(problem) => self.settle(desired, known(&secret), Attempt::Failed(problem)).await,
         }
     }
 
     /// Whether the resource changed or went away while it waited for its turn.
     fn is_outdated(&self) -> bool {
-        let now = self
-            .scope
-            .credentials
-            .get(&ObjectRef::from_obj(self.resource));
+        let now = self.scope.credentials.get(&ObjectRef::from_obj(self.resource));
         now.is_none_or(|now| {
             now.uid() != self.resource.uid()
                 || now.meta().generation != self.resource.meta().generation
@@ -212,14 +185,10 @@ impl Step<'_> {
         let Some(held) = self.memory.held.take() else {
             return Action::requeue(LOOK_AGAIN);
         };
-        match self
-            .write(desired, secret, &held.request_hash, &held.minted)
-            .await
-        {
+        match self.write(desired, secret, &held.request_hash, &held.minted).await {
             Ok(known) => {
                 let served = desired.renew_request.clone();
-                self.settle_serving(desired, known, Attempt::Well, served)
-                    .await
+                self.settle_serving(desired, known, Attempt::Well, served).await
             }
             Err(failed) => {
                 self.memory.held = Some(held);
@@ -230,22 +199,13 @@ impl Step<'_> {
 
     /// Writes anew what the Secret holds, in the shape that is wanted.
     async fn rewrite(self, desired: &Desired, secret: SecretState) -> Action {
-        let SecretState::Ours(Holding {
-            facts: Some(facts),
-            content:
-                Content::Read {
-                    credentials: Some(minted),
-                    ..
-                },
-            ..
-        }) = &secret
+        let SecretState::Ours(holding) = &secret else { return Action::requeue(LOOK_AGAIN) };
+        let (Some(facts), Content::Read { credentials: Some(minted), .. }) =
+            (&holding.facts, &holding.content)
         else {
             return Action::requeue(LOOK_AGAIN);
         };
-        match self
-            .write(desired, &secret, &facts.request_hash, minted)
-            .await
-        {
+        match self.write(desired, &secret, &facts.request_hash, minted).await {
             // A renewal that fails meanwhile goes on failing; the next look will tell.
             Ok(known) => self.settle(desired, known, Attempt::Waiting).await,
             Err(failed) => self.could_not_write(desired, &secret, failed).await,
@@ -264,17 +224,9 @@ impl Step<'_> {
             SecretState::Ours(holding) => manifest.only_if_uid(&holding.uid),
             SecretState::Absent | SecretState::Foreign(_) => manifest.only_if_absent(),
         };
-        let written = self
-            .scope
-            .operator
-            .cluster
-            .apply_secret(&desired.namespace, &manifest)
-            .await?;
-        tracing::info!(
-            secret = manifest.name(),
-            access_key_id = minted.access_key_id,
-            "written"
-        );
+        let written =
+            self.scope.operator.cluster.apply_secret(&desired.namespace, &manifest).await?;
+        tracing::info!(secret = manifest.name(), access_key_id = minted.access_key_id, "written");
         Ok(Known::Secret {
             resource_version: written.resource_version,
             facts: Facts::of(desired, request_hash, minted),
@@ -291,8 +243,7 @@ impl Step<'_> {
         match failed {
             Failed::Conflict => Action::requeue(LOOK_AGAIN),
             Failed::Problem(problem) => {
-                self.settle(desired, known(secret), Attempt::Failed(problem))
-                    .await
+                self.settle(desired, known(secret), Attempt::Failed(problem)).await
             }
         }
     }
@@ -314,24 +265,12 @@ impl Step<'_> {
             let (class, reason) = (problem.class(), problem.reason);
             tracing::warn!(?class, %reason, "{}", problem.message);
         }
-        let round = Round {
-            desired,
-            before: &self.memory.status,
-            known,
-            attempt,
-            served_request,
-        };
+        let round = Round { desired, before: &self.memory.status, known, attempt, served_request };
         let next = status::next(round, now);
         self.memory.status = next.clone();
         let mut look_at = status::next_look(&next, desired, now);
         if !status::same(&next, &self.memory.saved) {
-            match self
-                .scope
-                .operator
-                .cluster
-                .write_status(desired, &next)
-                .await
-            {
+            match self.scope.operator.cluster.write_status(desired, &next).await {
                 Ok(()) => {
                     self.memory.unreachable = 0;
                     let about = self.resource.object_ref(&());
@@ -365,13 +304,10 @@ fn known(secret: &SecretState) -> Known {
     };
     let details = match &holding.content {
         Content::AsWritten => None,
-        Content::Read {
-            credentials: Some(minted),
-            ..
-        } => Some((minted.access_key_id.clone(), minted.packed_policy_size)),
-        Content::Read {
-            credentials: None, ..
-        } => return Known::NoSecret,
+        Content::Read { credentials: Some(minted), .. } => {
+            Some((minted.access_key_id.clone(), minted.packed_policy_size))
+        }
+        Content::Read { credentials: None, .. } => return Known::NoSecret,
     };
     Known::Secret {
         resource_version: holding.resource_version.clone(),
@@ -388,9 +324,7 @@ fn expiration(secret: &SecretState) -> Option<Timestamp> {
 }
 
 fn nap(until: Option<Timestamp>, now: Timestamp) -> Action {
-    let wait = until
-        .map_or(LONGEST_NAP, |until| until.duration_since(now))
-        .min(LONGEST_NAP);
+    let wait = until.map_or(LONGEST_NAP, |until| until.duration_since(now)).min(LONGEST_NAP);
     // A millisecond more: timers count in them, and waking just before the time would be in vain.
     Action::requeue(
         Duration::try_from(wait.max(SignedDuration::ZERO)).unwrap_or_default()

@@ -34,17 +34,12 @@ pub struct Request {
 impl Request {
     /// Checks the ARNs and fills in the name of the session.
     pub(super) fn new(spec: &AssumeRole, session: &str) -> Result<Self, Invalid> {
-        let hops = spec
-            .via
-            .iter()
-            .map(|hop| Ok((RoleArn::try_from(hop.role_arn.as_str())?, hop.clone())));
+        let hops =
+            spec.via.iter().map(|hop| Ok((RoleArn::try_from(hop.role_arn.as_str())?, hop.clone())));
         Ok(Self {
             role: RoleArn::try_from(spec.role_arn.as_str())?,
             hops: hops.collect::<Result<_, _>>()?,
-            session: spec
-                .session_name
-                .clone()
-                .unwrap_or_else(|| shortened(session)),
+            session: spec.session_name.clone().unwrap_or_else(|| shortened(session)),
             spec: spec.clone(),
         })
     }
@@ -54,9 +49,7 @@ impl Request {
     }
 
     pub(super) fn calls(&self) -> u32 {
-        u32::try_from(self.hops.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1)
+        u32::try_from(self.hops.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
     pub(super) async fn call(&self, session: &Session) -> Result<Reply, Problem> {
@@ -101,17 +94,10 @@ async fn assume(
     role: &RoleArn,
 ) -> Result<Reply, Problem> {
     let output: AssumeRoleOutput = session
-        .call(ACTION, role.as_str(), |client| async move {
-            input.send_with(&client).await
-        })
+        .call(ACTION, role.as_str(), |client| async move { input.send_with(&client).await })
         .await?;
-    #[expect(
-        deprecated,
-        reason = "STS in older partitions still answers with this field alone"
-    )]
-    let packed = output
-        .session_token_utilization
-        .or(output.packed_policy_size);
+    #[expect(deprecated, reason = "STS in older partitions still answers with this field alone")]
+    let packed = output.session_token_utilization.or(output.packed_policy_size);
     let principal = output.assumed_role_user.map(|user| user.arn);
     reply(ACTION, role.as_str(), output.credentials, principal, packed)
 }

@@ -79,17 +79,11 @@ impl Facts {
     /// The annotations to write.
     pub fn annotations(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::from([
-            (
-                annotation::REQUEST_HASH.to_owned(),
-                self.request_hash.clone(),
-            ),
+            (annotation::REQUEST_HASH.to_owned(), self.request_hash.clone()),
             (annotation::RENDER_HASH.to_owned(), self.render_hash.clone()),
             (annotation::FINGERPRINT.to_owned(), self.fingerprint.clone()),
             (annotation::ISSUED_AT.to_owned(), self.issued_at.to_string()),
-            (
-                annotation::EXPIRATION.to_owned(),
-                self.expiration.to_string(),
-            ),
+            (annotation::EXPIRATION.to_owned(), self.expiration.to_string()),
         ]);
         if let Some(arn) = &self.principal_arn {
             all.insert(annotation::PRINCIPAL_ARN.to_owned(), arn.clone());
@@ -100,7 +94,5 @@ impl Facts {
 
 /// Name of the resource that a Secret belongs to, as the Secret says.
 pub fn credential_name(annotations: &BTreeMap<String, String>) -> Option<&str> {
-    annotations
-        .get(annotation::CREDENTIAL_NAME)
-        .map(String::as_str)
+    annotations.get(annotation::CREDENTIAL_NAME).map(String::as_str)
 }

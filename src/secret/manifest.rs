@@ -40,11 +40,7 @@ impl Manifest {
                 owner_references: desired.owner.clone().map(|owner| vec![owner]),
                 ..ObjectMeta::default()
             },
-            type_: desired
-                .secret
-                .type_
-                .clone()
-                .unwrap_or_else(|| "Opaque".to_owned()),
+            type_: desired.secret.type_.clone().unwrap_or_else(|| "Opaque".to_owned()),
             data: render::data(desired, minted),
         }
     }
@@ -77,12 +73,9 @@ impl Manifest {
         };
         let data = |key: &str| actual.data.as_ref().and_then(|data| data.get(key));
         let same_owner = match self.metadata.owner_references.as_deref() {
-            Some([owner]) => actual
-                .metadata
-                .owner_references
-                .iter()
-                .flatten()
-                .any(|o| o.uid == owner.uid),
+            Some([owner]) => {
+                actual.metadata.owner_references.iter().flatten().any(|o| o.uid == owner.uid)
+            }
             _ => true,
         };
         within(&self.metadata.labels, &actual.metadata.labels)
@@ -116,10 +109,7 @@ impl Serialize for Manifest {
             metadata: self.metadata.clone(),
             type_: Some(self.type_.clone()),
             data: Some(
-                self.data
-                    .iter()
-                    .map(|(key, value)| ((*key).to_owned(), bytes(value)))
-                    .collect(),
+                self.data.iter().map(|(key, value)| ((*key).to_owned(), bytes(value))).collect(),
             ),
             ..Secret::default()
         }
@@ -168,10 +158,7 @@ mod tests {
             .unwrap()
             .iter()
             .map(|(key, value)| {
-                format!(
-                    "--- {key}\n{}\n",
-                    String::from_utf8(value.0.clone()).unwrap()
-                )
+                format!("--- {key}\n{}\n", String::from_utf8(value.0.clone()).unwrap())
             })
             .collect();
         insta::assert_snapshot!(text);
@@ -189,53 +176,26 @@ mod tests {
 
     #[test]
     fn notices_edits_but_not_additions() {
-        let manifest = Manifest::render(
-            &desired(json!({})),
-            "hash",
-            &minted("id", "secret", "token"),
-        );
+        let manifest =
+            Manifest::render(&desired(json!({})), "hash", &minted("id", "secret", "token"));
         type Edit = fn(&mut Secret);
         let rows: [(&str, Edit, bool); 6] = [
             ("nothing", |_| (), true),
             (
                 "another label",
-                |s| {
-                    drop(
-                        s.metadata
-                            .labels
-                            .as_mut()
-                            .unwrap()
-                            .insert("a".into(), "b".into()),
-                    )
-                },
+                |s| drop(s.metadata.labels.as_mut().unwrap().insert("a".into(), "b".into())),
                 true,
             ),
             (
                 "another key",
-                |s| {
-                    drop(
-                        s.data
-                            .as_mut()
-                            .unwrap()
-                            .insert("a".into(), ByteString(vec![])),
-                    )
-                },
+                |s| drop(s.data.as_mut().unwrap().insert("a".into(), ByteString(vec![]))),
                 true,
             ),
             ("a removed label", |s| s.metadata.labels = None, false),
             ("no owner", |s| s.metadata.owner_references = None, false),
             (
                 "an edited value",
-                |s| {
-                    s.data
-                        .as_mut()
-                        .unwrap()
-                        .values_mut()
-                        .next()
-                        .unwrap()
-                        .0
-                        .push(0)
-                },
+                |s| s.data.as_mut().unwrap().values_mut().next().unwrap().0.push(0),
                 false,
             ),
         ];

@@ -18,11 +18,7 @@ pub enum Ownership {
 /// A controlling owner reference decides. Without one (`deletionPolicy: Retain`) the label with the
 /// UID does.
 pub fn ownership(secret: &ObjectMeta, uid: &str) -> Ownership {
-    let controller = secret
-        .owner_references
-        .iter()
-        .flatten()
-        .find(|o| o.controller == Some(true));
+    let controller = secret.owner_references.iter().flatten().find(|o| o.controller == Some(true));
     if let Some(owner) = controller {
         return if owner.uid == uid {
             Ownership::Ours
@@ -30,19 +26,10 @@ pub fn ownership(secret: &ObjectMeta, uid: &str) -> Ownership {
             Ownership::Foreign(format!("it is controlled by {} {}", owner.kind, owner.name))
         };
     }
-    match secret
-        .labels
-        .iter()
-        .flatten()
-        .find(|(key, _)| *key == CREDENTIAL_UID)
-    {
+    match secret.labels.iter().flatten().find(|(key, _)| *key == CREDENTIAL_UID) {
         Some((_, owner)) if owner == uid => Ownership::Ours,
         Some(_) => {
-            let name = secret
-                .annotations
-                .as_ref()
-                .and_then(credential_name)
-                .unwrap_or("unknown");
+            let name = secret.annotations.as_ref().and_then(credential_name).unwrap_or("unknown");
             Ownership::Foreign(format!("it was written for TemporaryCredential {name}"))
         }
         None => Ownership::Foreign("it was not written by tempcred".to_owned()),
@@ -59,26 +46,14 @@ mod tests {
         let controlled_by = |uid| json!({"apiVersion": "v1", "kind": "K", "name": "n", "uid": uid, "controller": true});
         let rows = [
             ("bare", json!({}), false),
-            (
-                "our owner reference",
-                json!({"ownerReferences": [controlled_by("me")]}),
-                true,
-            ),
+            ("our owner reference", json!({"ownerReferences": [controlled_by("me")]}), true),
             (
                 "another's owner reference",
                 json!({"ownerReferences": [controlled_by("you")]}),
                 false,
             ),
-            (
-                "our label alone",
-                json!({"labels": {CREDENTIAL_UID: "me"}}),
-                true,
-            ),
-            (
-                "another's label",
-                json!({"labels": {CREDENTIAL_UID: "you"}}),
-                false,
-            ),
+            ("our label alone", json!({"labels": {CREDENTIAL_UID: "me"}}), true),
+            ("another's label", json!({"labels": {CREDENTIAL_UID: "you"}}), false),
             (
                 "our label under another's control",
                 json!({"labels": {CREDENTIAL_UID: "me"}, "ownerReferences": [controlled_by("you")]}),

@@ -38,11 +38,7 @@ fn text<'a>(data: &'a BTreeMap<String, ByteString>, key: &str) -> Option<&'a str
 
 fn from_variables(data: &BTreeMap<String, ByteString>) -> Option<Values> {
     let value = |key| text(data, key).map(str::to_owned);
-    Some((
-        value(env::ACCESS_KEY_ID)?,
-        value(env::SECRET_ACCESS_KEY)?,
-        value(env::SESSION_TOKEN)?,
-    ))
+    Some((value(env::ACCESS_KEY_ID)?, value(env::SECRET_ACCESS_KEY)?, value(env::SESSION_TOKEN)?))
 }
 
 fn from_file(data: &BTreeMap<String, ByteString>) -> Option<Values> {
@@ -50,9 +46,7 @@ fn from_file(data: &BTreeMap<String, ByteString>) -> Option<Values> {
     // Only the first `=` parts key and value: secret keys and tokens hold more of them.
     let value = |wanted: &str| {
         let pairs = file.lines().filter_map(|line| line.split_once('='));
-        pairs
-            .map(|(key, value)| (key.trim(), value.trim()))
-            .find(|(key, _)| *key == wanted)
+        pairs.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| *key == wanted)
     };
     let owned = |wanted| value(wanted).map(|(_, value)| value.to_owned());
     Some((
@@ -65,9 +59,5 @@ fn from_file(data: &BTreeMap<String, ByteString>) -> Option<Values> {
 fn from_process(data: &BTreeMap<String, ByteString>) -> Option<Values> {
     let json: Value = serde_json::from_str(text(data, CREDENTIAL_PROCESS)?).ok()?;
     let value = |key: &str| json.get(key)?.as_str().map(str::to_owned);
-    Some((
-        value("AccessKeyId")?,
-        value("SecretAccessKey")?,
-        value("SessionToken")?,
-    ))
+    Some((value("AccessKeyId")?, value("SecretAccessKey")?, value("SessionToken")?))
 }

@@ -68,11 +68,8 @@ fn variables(desired: &Desired, minted: &Minted) -> Vec<(&'static str, SecretStr
 }
 
 fn credentials_file(desired: &Desired, minted: &Minted) -> SecretString {
-    let region = desired
-        .region
-        .iter()
-        .map(|region| format!("region = {region}\n"))
-        .collect::<String>();
+    let region =
+        desired.region.iter().map(|region| format!("region = {region}\n")).collect::<String>();
     format!(
         "[{}]\naws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {}\n{region}",
         desired.secret.profile,
@@ -92,7 +89,5 @@ fn credential_process(minted: &Minted) -> SecretString {
         expiration: minted.expiration.to_string(),
     };
     // A structure of strings always serialises.
-    serde_json::to_string(&credentials)
-        .unwrap_or_default()
-        .into()
+    serde_json::to_string(&credentials).unwrap_or_default().into()
 }

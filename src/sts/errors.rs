@@ -53,10 +53,7 @@ where
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
             let code = context.err().code();
-            (
-                reason_of(code, status),
-                said(code, status, context.err().message()),
-            )
+            (reason_of(code, status), said(code, status, context.err().message()))
         }
         SdkError::ResponseError(context) => {
             let status = context.raw().status().as_u16();
@@ -66,18 +63,13 @@ where
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
             (Reason::StsTimeout, "STS did not answer in time".to_owned())
         }
-        other if is_about_identity(other) => (
-            Reason::IdentityMissing,
-            "the operator found no AWS identity of its own".to_owned(),
-        ),
-        SdkError::DispatchFailure(_) => (
-            Reason::StsUnavailable,
-            "STS could not be reached, or the connection broke".to_owned(),
-        ),
-        _ => (
-            Reason::StsUnavailable,
-            "the request to STS could not be made".to_owned(),
-        ),
+        other if is_about_identity(other) => {
+            (Reason::IdentityMissing, "the operator found no AWS identity of its own".to_owned())
+        }
+        SdkError::DispatchFailure(_) => {
+            (Reason::StsUnavailable, "STS could not be reached, or the connection broke".to_owned())
+        }
+        _ => (Reason::StsUnavailable, "the request to STS could not be made".to_owned()),
     };
     Problem::of_call(reason, action, target, &what)
 }
@@ -99,10 +91,9 @@ fn said(code: Option<&str>, status: u16, message: Option<&str>) -> String {
     let code = code.map(one_line).filter(|code| !code.is_empty());
     let message = message.map(one_line).filter(|message| !message.is_empty());
     match (code, message) {
-        (Some(code), Some(message)) => format!(
-            "AWS says {code} (HTTP {status}): {}",
-            message.trim_end_matches('.')
-        ),
+        (Some(code), Some(message)) => {
+            format!("AWS says {code} (HTTP {status}): {}", message.trim_end_matches('.'))
+        }
         (Some(code), None) => format!("AWS says {code} (HTTP {status})"),
         (None, _) if status < 300 => {
             "the reply of STS could not be read; it was not used".to_owned()
@@ -113,11 +104,7 @@ fn said(code: Option<&str>, status: u16, message: Option<&str>) -> String {
 
 fn one_line(text: &str) -> String {
     let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    printable
-        .take(LONGEST_MESSAGE)
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    printable.take(LONGEST_MESSAGE).collect::<String>().trim().to_owned()
 }
 
 /// Whether the SDK failed to find credentials: that never reached the network.

@@ -63,12 +63,7 @@ impl Sts {
         if let Some(region) = region {
             loader = loader.region(Region::new(region));
         }
-        Self {
-            base: loader.load().await,
-            endpoint,
-            clients: Mutex::default(),
-            metrics,
-        }
+        Self { base: loader.load().await, endpoint, clients: Mutex::default(), metrics }
     }
 
     /// A session in `region`, or in the operator's, signed by the operator's own identity.
@@ -76,22 +71,15 @@ impl Sts {
     /// # Errors
     /// `RegionMissing` if neither is known.
     pub fn session(&self, region: Option<&str>) -> Result<Session, Problem> {
-        let region = region
-            .or_else(|| self.base.region().map(AsRef::as_ref))
-            .ok_or_else(|| {
-                Problem::new(
-                    Reason::RegionMissing,
-                    format!("No AWS region is known. {}", Reason::RegionMissing.advice()),
-                )
-            })?;
+        let region = region.or_else(|| self.base.region().map(AsRef::as_ref)).ok_or_else(|| {
+            Problem::new(
+                Reason::RegionMissing,
+                format!("No AWS region is known. {}", Reason::RegionMissing.advice()),
+            )
+        })?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = clients
-            .entry(region.to_owned())
-            .or_insert_with(|| self.client(region));
-        Ok(Session {
-            client: client.clone(),
-            metrics: Arc::clone(&self.metrics),
-        })
+        let client = clients.entry(region.to_owned()).or_insert_with(|| self.client(region));
+        Ok(Session { client: client.clone(), metrics: Arc::clone(&self.metrics) })
     }
 
     fn client(&self, region: &str) -> Client {
@@ -116,13 +104,9 @@ impl Session {
         );
         let config = self.client.config().to_builder();
         // The cache of the operator's identity would keep these for ever.
-        let config = config
-            .identity_cache(IdentityCache::no_cache())
-            .credentials_provider(credentials);
-        Self {
-            client: Client::from_conf(config.build()),
-            metrics: Arc::clone(&self.metrics),
-        }
+        let config =
+            config.identity_cache(IdentityCache::no_cache()).credentials_provider(credentials);
+        Self { client: Client::from_conf(config.build()), metrics: Arc::clone(&self.metrics) }
     }
 
     /// Makes one call. `target` names for a person what is asked for.
@@ -142,8 +126,7 @@ impl Session {
         let result = call(self.client.clone())
             .await
             .map_err(|error| errors::problem(action, target, &error));
-        self.metrics
-            .sts_call(action, result.as_ref().err().map(Problem::class));
+        self.metrics.sts_call(action, result.as_ref().err().map(Problem::class));
         result
     }
 }

@@ -153,10 +153,7 @@ impl Board {
                 let away = now.duration_since(since);
                 row.presence = Presence::There(Some(away));
                 let seconds = away.as_secs_f64();
-                Some((
-                    Tone::Good,
-                    format!("{name}: the Secret is back after {seconds:.2} s"),
-                ))
+                Some((Tone::Good, format!("{name}: the Secret is back after {seconds:.2} s")))
             }
             (Presence::NotYet, false) => {
                 row.presence = Presence::There(None);

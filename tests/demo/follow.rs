@@ -30,11 +30,7 @@ pub async fn follow(stage: &Stage, board: &Sender<Board>) -> Infallible {
     let credentials = Api::<TemporaryCredential>::namespaced(client.clone(), NAMESPACE);
     let secrets = Api::<PartialObjectMeta<Secret>>::namespaced(client, NAMESPACE);
     tokio::join!(
-        tell(
-            board,
-            watcher(credentials, Config::default()).default_backoff(),
-            Board::saw
-        ),
+        tell(board, watcher(credentials, Config::default()).default_backoff(), Board::saw),
         tell(
             board,
             watcher(secrets, Config::default()).default_backoff(),

@@ -40,17 +40,8 @@ impl Screen {
     /// A screen: `live` on a terminal.
     pub fn new(live: bool, sts: Responder, board: Receiver<Board>) -> Self {
         let term = Term::buffered_stdout();
-        let live = live.then(|| Live {
-            size: term.size(),
-            term,
-            drawn: 0,
-        });
-        Self {
-            live,
-            sts,
-            board,
-            told: 0,
-        }
+        let live = live.then(|| Live { size: term.size(), term, drawn: 0 });
+        Self { live, sts, board, told: 0 }
     }
 
     /// Shows what comes, for ever.
@@ -132,11 +123,7 @@ impl Live {
             .to_string(),
         );
         lines.push(String::new());
-        let news: Vec<_> = board
-            .news
-            .iter()
-            .flat_map(|news| wrapped(news, width.into()))
-            .collect();
+        let news: Vec<_> = board.news.iter().flat_map(|news| wrapped(news, width.into())).collect();
         // The last line of the terminal is left to the cursor.
         let room = usize::from(height).saturating_sub(lines.len() + 1);
         lines.extend_from_slice(&news[news.len().saturating_sub(room)..]);
@@ -195,9 +182,8 @@ fn wrapped(news: &News, width: usize) -> Vec<String> {
         _ => " ".repeat(INDENT),
     };
     let text = lines.iter().enumerate();
-    let mut shown: Vec<_> = text
-        .map(|(number, line)| format!("{}{}", begin(number), paint(line)))
-        .collect();
+    let mut shown: Vec<_> =
+        text.map(|(number, line)| format!("{}{}", begin(number), paint(line))).collect();
     if news.tone == Tone::Chapter {
         shown.insert(0, String::new());
     }

@@ -68,9 +68,7 @@ impl Drop for Stage {
     fn drop(&mut self) {
         if self.rig.audit().is_none() {
             // Not our cluster: leave it as it was.
-            let _ = self
-                .rig
-                .kubectl_output(&["delete", "namespace", NAMESPACE, "--wait=false"]);
+            let _ = self.rig.kubectl_output(&["delete", "namespace", NAMESPACE, "--wait=false"]);
         }
     }
 }
@@ -96,10 +94,7 @@ fn build() -> Result<()> {
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    ensure!(
-        command.status().context("cannot run cargo")?.success(),
-        "tempcred does not build"
-    );
+    ensure!(command.status().context("cannot run cargo")?.success(), "tempcred does not build");
     Ok(())
 }
 

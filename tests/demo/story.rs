@@ -106,16 +106,12 @@ impl Story<'_> {
             .delete(&before.secret, &DeleteParams::default())
             .await?;
         let after = self
-            .until(
-                "the deleted Secret is back, and the status knows",
-                SOON,
-                |board| {
-                    let row = board.row(DELETED)?;
-                    let there = matches!(row.presence, Presence::There(Some(_)));
-                    (there && row.status.secret != before.status.secret && row.readiness().0)
-                        .then(|| row.clone())
-                },
-            )
+            .until("the deleted Secret is back, and the status knows", SOON, |board| {
+                let row = board.row(DELETED)?;
+                let there = matches!(row.presence, Presence::There(Some(_)));
+                (there && row.status.secret != before.status.secret && row.readiness().0)
+                    .then(|| row.clone())
+            })
             .await?;
         let made = self.calls(&after) - calls;
         ensure!(made <= 1, "{DELETED} took {made} STS calls to come back");
@@ -130,9 +126,7 @@ impl Story<'_> {
         let before = self.row(RESHAPED)?;
         let (calls, keys) = (self.calls(&before), self.keys(client, &before).await?);
         let spec = json!({"spec": {"secret": {"formats": ["env"]}}});
-        self.deed(format!(
-            "kubectl patch tc {RESHAPED} --type merge -p '{spec}'"
-        ));
+        self.deed(format!("kubectl patch tc {RESHAPED} --type merge -p '{spec}'"));
         self.patch(client, RESHAPED, spec).await?;
         let after = self
             .until("the Secret has its new shape", SOON, |board| {
@@ -157,9 +151,7 @@ impl Story<'_> {
         self.chapter("The trust policy is corrected, and a renewal is asked for at once.");
         self.stage.sts.clear();
         let value = Timestamp::now().strftime("%FT%TZ").to_string();
-        self.deed(format!(
-            "kubectl annotate tc {LOCKED_OUT} {RENEW_REQUESTED_AT}={value}"
-        ));
+        self.deed(format!("kubectl annotate tc {LOCKED_OUT} {RENEW_REQUESTED_AT}={value}"));
         let annotation = json!({"metadata": {"annotations": {RENEW_REQUESTED_AT: value}}});
         self.patch(client, LOCKED_OUT, annotation).await?;
         self.until("the role that was closed is assumed", SOON, |board| {
@@ -222,12 +214,7 @@ impl Story<'_> {
     async fn keys(&self, client: &Client, row: &Row) -> Result<BTreeSet<String>> {
         let api = Api::<Secret>::namespaced(client.clone(), NAMESPACE);
         let secret = api.get(&row.secret).await?;
-        Ok(secret
-            .data
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key)
-            .collect())
+        Ok(secret.data.into_iter().flatten().map(|(key, _)| key).collect())
     }
 
     async fn patch(&self, client: &Client, name: &str, patch: Value) -> Result<()> {
@@ -250,8 +237,7 @@ impl Story<'_> {
     }
 
     fn note(&self, tone: Tone, text: impl Into<String>) {
-        self.board
-            .send_modify(|board| board.note(tone, text, Timestamp::now()));
+        self.board.send_modify(|board| board.note(tone, text, Timestamp::now()));
     }
 }
 
@@ -275,9 +261,9 @@ pub fn summary(board: &Board, stage: &Stage) -> String {
 pub fn look_around(stage: &Stage, operator: &Operator) -> String {
     let kubectl = stage.rig.kubectl();
     let folder = std::path::Path::new(kubectl.get_program()).parent();
-    let metrics = operator.address().map_or_else(String::new, |address| {
-        format!("  curl http://{address}/metrics\n")
-    });
+    let metrics = operator
+        .address()
+        .map_or_else(String::new, |address| format!("  curl http://{address}/metrics\n"));
     format!(
         "
 To look around, in another terminal:

@@ -37,10 +37,7 @@ async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive()
     let mut world = World::new().await;
     world.sts.inject(Fault::lifetime(LIFETIME));
     world.sts.inject(Fault::delay(STS_DELAY));
-    let kubeconfig = world
-        .rig
-        .kubeconfig_for(world.rig.operator(), None)
-        .unwrap();
+    let kubeconfig = world.rig.kubeconfig_for(world.rig.operator(), None).unwrap();
     let concurrency = CONCURRENCY.to_string();
     let flags = ["--concurrency", concurrency.as_str()];
     // Two thirds of the lifetime before its end: each rotates every 9 to 10 s.
@@ -51,9 +48,7 @@ async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive()
     }
     let watch = Watch::start(world.secrets());
     world.start_operator_with(kubeconfig.clone(), &flags).await;
-    watch
-        .wait_for("all have a Secret", |s| s.len() == RESOURCES)
-        .await;
+    watch.wait_for("all have a Secret", |s| s.len() == RESOURCES).await;
 
     for kill in 1..=KILLS {
         // The one kind of wait that is not for a condition: a kill comes at any time.
@@ -72,50 +67,23 @@ async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive()
         })
         .await;
     let all = wait_until("all are ready", SOON, || async {
-        let all = world
-            .credentials()
-            .list(&ListParams::default())
-            .await
-            .unwrap()
-            .items;
+        let all = world.credentials().list(&ListParams::default()).await.unwrap().items;
         all.iter()
-            .all(|c| {
-                c.status
-                    .as_ref()
-                    .is_some_and(|s| is_ready(s) && s.failure.is_none())
-            })
+            .all(|c| c.status.as_ref().is_some_and(|s| is_ready(s) && s.failure.is_none()))
             .then_some(all)
     })
     .await;
     assert_eq!(all.len(), RESOURCES);
     assert!(world.stop_operator().success());
-    let latest = world
-        .secrets()
-        .list(&ListParams::default())
-        .await
-        .unwrap()
-        .items;
-    let latest: HashMap<_, _> = latest
-        .iter()
-        .map(|s| (s.name_any(), assert_whole(s)))
-        .collect();
-    watch
-        .wait_for("the last write is seen", |now| *now == latest)
-        .await;
+    let latest = world.secrets().list(&ListParams::default()).await.unwrap().items;
+    let latest: HashMap<_, _> = latest.iter().map(|s| (s.name_any(), assert_whole(s))).collect();
+    watch.wait_for("the last write is seen", |now| *now == latest).await;
 
-    let minted: HashMap<_, _> = world
-        .sts
-        .minted()
-        .into_iter()
-        .map(|m| (m.access_key_id, m.expiration))
-        .collect();
+    let minted: HashMap<_, _> =
+        world.sts.minted().into_iter().map(|m| (m.access_key_id, m.expiration)).collect();
     let written = watch.written();
     for (key, expiration) in &written {
-        assert_eq!(
-            minted.get(key),
-            Some(expiration),
-            "{key} is not as STS issued it"
-        );
+        assert_eq!(minted.get(key), Some(expiration), "{key} is not as STS issued it");
     }
     let (versions, wasted) = (watch.versions(), minted.len() - written.len());
     println!(
@@ -127,11 +95,7 @@ async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive()
         wasted <= KILLS * CONCURRENCY,
         "{wasted} lost by {KILLS} kills with {CONCURRENCY} in flight"
     );
-    assert!(
-        written.len() >= RESOURCES * 3,
-        "they hardly rotated: {}",
-        written.len()
-    );
+    assert!(written.len() >= RESOURCES * 3, "they hardly rotated: {}", written.len());
 }
 
 #[tokio::test]
@@ -153,8 +117,7 @@ async fn five_kills_with_nothing_due_cost_no_call_and_no_write() {
             let log = world.log();
             let looked_at = |name: &str| {
                 let name = format!("name=\"{name}\"");
-                log.lines()
-                    .any(|l| l.contains(&name) && l.contains("planned"))
+                log.lines().any(|l| l.contains(&name) && l.contains("planned"))
             };
             names.iter().all(|name| looked_at(name)).then_some(())
         })
@@ -169,11 +132,7 @@ async fn five_kills_with_nothing_due_cost_no_call_and_no_write() {
     assert_eq!(world.sts.calls_total(), names.len() + 1);
     assert_eq!(
         world.writes(),
-        Writes {
-            secrets: names.len() + 1,
-            statuses: names.len() + 1,
-            events: names.len() + 1
-        }
+        Writes { secrets: names.len() + 1, statuses: names.len() + 1, events: names.len() + 1 }
     );
 }
 
@@ -221,10 +180,7 @@ impl Watch {
                 }
             }
         });
-        Self {
-            seen,
-            task: Mutex::new(Some(task)),
-        }
+        Self { seen, task: Mutex::new(Some(task)) }
     }
 
     /// Fails if a version was not as it must be.
@@ -236,10 +192,7 @@ impl Watch {
         }
         let now = Timestamp::now();
         for (name, (key, expiration)) in &self.seen.lock().unwrap().current {
-            assert!(
-                *expiration > now,
-                "{name}: {key} expired at {expiration}, it is {now}"
-            );
+            assert!(*expiration > now, "{name}: {key} expired at {expiration}, it is {now}");
         }
     }
 
@@ -254,8 +207,7 @@ impl Watch {
     fn current(&self) -> HashMap<String, String> {
         let seen = self.seen.lock().unwrap();
         let all = seen.current.iter();
-        all.map(|(name, (key, _))| (name.clone(), key.clone()))
-            .collect()
+        all.map(|(name, (key, _))| (name.clone(), key.clone())).collect()
     }
 
     fn written(&self) -> HashMap<String, Timestamp> {
@@ -272,18 +224,11 @@ impl Seen {
         let (name, key) = (secret.name_any(), assert_whole(secret));
         let expiration: Timestamp = data(secret)["AWS_CREDENTIAL_EXPIRATION"].parse().unwrap();
         let now = Timestamp::now();
-        assert!(
-            expiration > now,
-            "{name}: {key} expired at {expiration}, it is {now}"
-        );
-        self.versions
-            .insert(secret.resource_version().unwrap_or_default());
+        assert!(expiration > now, "{name}: {key} expired at {expiration}, it is {now}");
+        self.versions.insert(secret.resource_version().unwrap_or_default());
         self.written.insert(key.clone(), expiration);
         if let Some((last, until)) = self.current.insert(name.clone(), (key, expiration)) {
-            assert!(
-                until > now,
-                "{name}: {last} was replaced only after it expired at {until}"
-            );
+            assert!(until > now, "{name}: {last} was replaced only after it expired at {until}");
         }
     }
 }

@@ -33,10 +33,9 @@ impl Denial {
     pub async fn start(world: &World, denied: Denied) -> Self {
         let (resource, name) = match denied {
             Denied::Secrets => ("secrets", format!("{}-secrets", world.namespace)),
-            Denied::Statuses(_) => (
-                "temporarycredentials/status",
-                format!("{}-statuses", world.namespace),
-            ),
+            Denied::Statuses(_) => {
+                ("temporarycredentials/status", format!("{}-statuses", world.namespace))
+            }
         };
         let policy = json!({
             "metadata": {"name": name},
@@ -58,25 +57,15 @@ impl Denial {
             "spec": {"policyName": name, "validationActions": ["Deny"]},
         });
         Api::<ValidatingAdmissionPolicy>::all(world.client.clone())
-            .create(
-                &PostParams::default(),
-                &serde_json::from_value(policy).unwrap(),
-            )
+            .create(&PostParams::default(), &serde_json::from_value(policy).unwrap())
             .await
             .unwrap();
         Api::<ValidatingAdmissionPolicyBinding>::all(world.client.clone())
-            .create(
-                &PostParams::default(),
-                &serde_json::from_value(binding).unwrap(),
-            )
+            .create(&PostParams::default(), &serde_json::from_value(binding).unwrap())
             .await
             .unwrap();
-        let denial = Self {
-            client: world.client.clone(),
-            namespace: world.namespace.clone(),
-            denied,
-            name,
-        };
+        let denial =
+            Self { client: world.client.clone(), namespace: world.namespace.clone(), denied, name };
         wait_until("the policy is in force", SOON, || async {
             denial.refuses().await.then_some(())
         })
@@ -105,10 +94,7 @@ impl Denial {
     async fn refuses(&self) -> bool {
         let result = match self.denied {
             Denied::Secrets => {
-                let params = PostParams {
-                    dry_run: true,
-                    ..PostParams::default()
-                };
+                let params = PostParams { dry_run: true, ..PostParams::default() };
                 let probe: Secret =
                     serde_json::from_value(json!({"metadata": {"name": "probe"}})).unwrap();
                 Api::<Secret>::namespaced(self.client.clone(), &self.namespace)
@@ -117,10 +103,7 @@ impl Denial {
                     .map(|_| ())
             }
             Denied::Statuses(name) => {
-                let params = PatchParams {
-                    dry_run: true,
-                    ..PatchParams::default()
-                };
+                let params = PatchParams { dry_run: true, ..PatchParams::default() };
                 // One that says something new: a patch that changes nothing is not looked at.
                 let patch = Patch::Merge(json!({"status": {"packedPolicySize": 99}}));
                 Api::<TemporaryCredential>::namespaced(self.client.clone(), &self.namespace)

@@ -42,10 +42,7 @@ fn objects(yaml: &str) -> Vec<Value> {
     let parsed = serde_yaml::Deserializer::from_str(yaml).map(|d| Value::deserialize(d).unwrap());
     let mut objects: Vec<_> = parsed.filter(|object| !object.is_null()).collect();
     for object in &mut objects {
-        if let Some(metadata) = object
-            .pointer_mut("/metadata")
-            .and_then(Value::as_object_mut)
-        {
+        if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
             metadata.remove("namespace");
         }
     }
@@ -84,9 +81,7 @@ async fn all_ready(world: &World, namespace: &str, what: &str) -> Vec<String> {
     wait_until(&format!("{what} is ready"), SOON, || async {
         let all = api.list(&Default::default()).await.ok()?.items;
         let ready = |tc: &TemporaryCredential| tc.status.as_ref().is_some_and(is_ready);
-        all.iter()
-            .all(ready)
-            .then(|| all.iter().map(ResourceExt::name_any).collect())
+        all.iter().all(ready).then(|| all.iter().map(ResourceExt::name_any).collect())
     })
     .await
 }
@@ -150,10 +145,8 @@ fn blocks(place: &str, text: &str) -> Vec<Block> {
 fn blocks_are_found_with_what_is_said_above_them() {
     let text = "A\n<!-- refused -->\n\n```yaml\nkind: A\n```\n- list\n\n  ```yaml\n  kind: B\n  a:\n    b: 1\n  ```\n```yaml\nvalues: 1\n```\n";
     let found = blocks("x.md", text);
-    let seen: Vec<_> = found
-        .iter()
-        .map(|b| (b.place.as_str(), b.refused, b.objects.clone()))
-        .collect();
+    let seen: Vec<_> =
+        found.iter().map(|b| (b.place.as_str(), b.refused, b.objects.clone())).collect();
     assert_eq!(
         seen,
         [
@@ -179,9 +172,7 @@ async fn every_manifest_in_the_documentation_does_what_the_text_says() {
     }
     // A namespace each: texts may use one name for different things.
     let mut world = World::new().await;
-    let names: Vec<_> = (0..found.len())
-        .map(|i| format!("{}-doc{i}", world.namespace))
-        .collect();
+    let names: Vec<_> = (0..found.len()).map(|i| format!("{}-doc{i}", world.namespace)).collect();
     for name in &names {
         let object = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
         let api = Api::<Namespace>::all(world.client.clone());
@@ -224,20 +215,13 @@ fn whoami(world: &World, moto: &str, env: &[(&str, &str)]) -> String {
         .envs(env.iter().copied())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 #[tokio::test]
 async fn an_sdk_finds_a_working_identity_in_each_format() {
-    let moto = tokio::task::spawn_blocking(|| rig().moto())
-        .await
-        .unwrap()
-        .unwrap();
+    let moto = tokio::task::spawn_blocking(|| rig().moto()).await.unwrap().unwrap();
     let mut world = World::new().await;
     world.sts = Responder::forwarding_to(&moto).unwrap();
     world.start_operator(&[]).await;
@@ -261,24 +245,14 @@ async fn an_sdk_finds_a_working_identity_in_each_format() {
     let path = |key: &str| mount.join(key).display().to_string();
 
     let file = path("credentials");
-    let by_file = [
-        ("AWS_SHARED_CREDENTIALS_FILE", file.as_str()),
-        ("AWS_PROFILE", "reports"),
-    ];
+    let by_file = [("AWS_SHARED_CREDENTIALS_FILE", file.as_str()), ("AWS_PROFILE", "reports")];
     assert_eq!(whoami(&world, &moto, &by_file), expected, "credentialsFile");
 
     let config = path("config");
-    let process = format!(
-        "[default]\ncredential_process = cat {}\n",
-        path("credentials.json")
-    );
+    let process = format!("[default]\ncredential_process = cat {}\n", path("credentials.json"));
     fs::write(&config, process).unwrap();
     let by_process = [("AWS_CONFIG_FILE", config.as_str())];
-    assert_eq!(
-        whoami(&world, &moto, &by_process),
-        expected,
-        "credentialProcess"
-    );
+    assert_eq!(whoami(&world, &moto, &by_process), expected, "credentialProcess");
 
     let variables: Vec<_> = data
         .iter()

@@ -30,24 +30,14 @@ async fn a_credential_becomes_a_secret_with_one_call_and_one_write_of_each() {
     assert_eq!(condition(&status, "Stalled"), Some((false, "AllWell")));
 
     let owner = &secret.metadata.owner_references.unwrap()[0];
-    assert_eq!(
-        (owner.kind.as_str(), owner.controller),
-        ("TemporaryCredential", Some(true))
-    );
+    assert_eq!((owner.kind.as_str(), owner.controller), ("TemporaryCredential", Some(true)));
     assert_eq!(owner.uid, issued.metadata.uid.unwrap());
 
     wait_until("the event is there", Duration::from_secs(10), || async {
         (world.writes().events == 1).then_some(())
     })
     .await;
-    assert_eq!(
-        world.writes(),
-        Writes {
-            secrets: 1,
-            statuses: 1,
-            events: 1
-        }
-    );
+    assert_eq!(world.writes(), Writes { secrets: 1, statuses: 1, events: 1 });
     assert_eq!(world.sts.calls_total(), 1);
     assert_eq!(world.events("reports").await[0].1, "Issued");
 }
@@ -56,11 +46,9 @@ async fn a_credential_becomes_a_secret_with_one_call_and_one_write_of_each() {
 async fn a_minute_of_steady_state_is_silent() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
-    wait_until(
-        "the first round is over",
-        Duration::from_secs(10),
-        || async { (world.writes().events == 1).then_some(()) },
-    )
+    wait_until("the first round is over", Duration::from_secs(10), || async {
+        (world.writes().events == 1).then_some(())
+    })
     .await;
     let (requests, calls) = (world.requests(), world.sts.calls_total());
     // The one wait that is not for a condition: that nothing happens shows only in time.

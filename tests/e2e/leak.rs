@@ -73,18 +73,9 @@ fn the_detector_finds_a_value_in_any_dress_and_nothing_else() {
         ("JSON", json!({"k": value}).to_string()),
         ("in a URL", value.replace('/', "%2F")),
         ("base64", base64(value.to_owned())),
-        (
-            "in the base64 of a file",
-            base64(format!("[x]\nk = {value}\n")),
-        ),
-        (
-            "the same, one further",
-            base64(format!("[xy]\nk = {value}\n")),
-        ),
-        (
-            "the same, two further",
-            base64(format!("[xyz]\nk = {value}\n")),
-        ),
+        ("in the base64 of a file", base64(format!("[x]\nk = {value}\n"))),
+        ("the same, one further", base64(format!("[xy]\nk = {value}\n"))),
+        ("the same, two further", base64(format!("[xyz]\nk = {value}\n"))),
         ("bytes", value.bytes().map(|b| format!("{b:02x}")).collect()),
     ];
     for (row, text) in rows {
@@ -113,9 +104,7 @@ async fn nothing_leaks(args: &[&str]) {
     }
     live_through_everything(&world).await;
     for case in &cases {
-        world
-            .wait(case.name, "failing", |s| s.failure.is_some())
-            .await;
+        world.wait(case.name, "failing", |s| s.failure.is_some()).await;
     }
     let while_failing = outside(&world).await;
     world.sts.clear();
@@ -129,34 +118,16 @@ async fn nothing_leaks(args: &[&str]) {
     let log = world.whole_log();
     let minted = world.sts.minted();
     assert!(minted.len() > 15, "only {} were minted", minted.len());
-    let values = minted
-        .iter()
-        .flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
+    let values = minted.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
     let detector = Detector::of(values.chain([OPERATOR_SECRET]));
 
     // Where they belong, they are found; and what is public, shows.
     assert!(detector.find(&secrets).is_some(), "not even in the Secrets");
-    let chained = world
-        .sts
-        .requests()
-        .into_iter()
-        .filter_map(|r| r.security_token);
-    assert!(
-        detector.find(&chained.collect::<String>()).is_some(),
-        "nothing was chained"
-    );
-    let issued = world
-        .credentials()
-        .get("chained")
-        .await
-        .unwrap()
-        .status
-        .unwrap();
+    let chained = world.sts.requests().into_iter().filter_map(|r| r.security_token);
+    assert!(detector.find(&chained.collect::<String>()).is_some(), "nothing was chained");
+    let issued = world.credentials().get("chained").await.unwrap().status.unwrap();
     let key = issued.access_key_id.unwrap();
-    assert!(
-        log.contains(&key) && log.contains("DEBUG"),
-        "the log tells too little"
-    );
+    assert!(log.contains(&key) && log.contains("DEBUG"), "the log tells too little");
     assert!(places.iter().any(|(_, text)| text.contains(&key)));
     assert!(!log.contains(OPERATOR_KEY));
 
@@ -172,21 +143,12 @@ async fn live_through_everything(world: &World) {
     chained["assumeRole"]["via"] = json!([{"roleArn": "arn:aws:iam::123456789012:role/hop"}]);
     world.issue("chained", chained).await;
     for name in ["rotates", "reshaped", "edited", "cut-off", "deleted"] {
-        let spec = if name == "rotates" {
-            renewed_soon(name)
-        } else {
-            spec(name)
-        };
+        let spec = if name == "rotates" { renewed_soon(name) } else { spec(name) };
         world.issue(name, spec).await;
     }
     let one_format = json!({"spec": {"secret": {"formats": ["env"]}}});
     world.patch("reshaped", one_format).await;
-    patch_secret(
-        world,
-        "edited",
-        json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}}),
-    )
-    .await;
+    patch_secret(world, "edited", json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}})).await;
     patch_secret(world, "cut-off", json!({"data": {"credentials": null}})).await;
     let delete = kube::api::DeleteParams::default();
     world.secrets().delete("deleted", &delete).await.unwrap();
@@ -207,9 +169,7 @@ async fn live_through_everything(world: &World) {
     let rotated = || async { (world.asked_for(&role("rotates")).len() >= 2).then_some(()) };
     wait_until("a rotation", SOON, rotated).await;
     // A renewal that fails on a living credential, quoted in conditions and events alike.
-    world
-        .sts
-        .inject(Fault::cut_xml().for_role(&role("rotates")).times(1));
+    world.sts.inject(Fault::cut_xml().for_role(&role("rotates")).times(1));
     let failing = |s: &CredentialStatus| is_ready(s) && s.failure.is_some();
     world.wait("rotates", "failing to renew", failing).await;
 }
@@ -227,23 +187,11 @@ async fn outside(world: &World) -> Vec<(&'static str, String)> {
     assert!(metrics.contains("tempcred_sts_calls"), "{metrics}");
     vec![
         ("/metrics", metrics),
-        (
-            "the events",
-            world.kubectl(&["get", "events", "-o", "json"]),
-        ),
-        (
-            "the resources",
-            world.kubectl(&["get", "tc", "-o", "json", "--show-managed-fields"]),
-        ),
+        ("the events", world.kubectl(&["get", "events", "-o", "json"])),
+        ("the resources", world.kubectl(&["get", "tc", "-o", "json", "--show-managed-fields"])),
         ("the table", world.kubectl(&["get", "tc", "-o", "wide"])),
-        (
-            "describing the resources",
-            world.kubectl(&["describe", "tc"]),
-        ),
-        (
-            "describing the Secrets",
-            world.kubectl(&["describe", "secrets"]),
-        ),
+        ("describing the resources", world.kubectl(&["describe", "tc"])),
+        ("describing the Secrets", world.kubectl(&["describe", "secrets"])),
         (
             "the Secrets' metadata",
             world.kubectl(&["get", "secrets", "-o", metadata, "--show-managed-fields"]),

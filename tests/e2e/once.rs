@@ -31,23 +31,14 @@ async fn what_does_not_reach_sts_costs_no_call() {
     let before = assert_whole(&world.secrets().get("reports").await.unwrap());
     let rows: [(&str, Value); 6] = [
         ("label", json!({"metadata": {"labels": {"a": "b"}}})),
-        (
-            "annotation",
-            json!({"metadata": {"annotations": {"a": "b"}}}),
-        ),
+        ("annotation", json!({"metadata": {"annotations": {"a": "b"}}})),
         ("renewal", json!({"spec": {"renewal": {"before": "5m"}}})),
         (
             "secret labels",
             json!({"spec": {"secret": {"labels": {"team": "data"}, "annotations": {"note": "x"}}}}),
         ),
-        (
-            "profile",
-            json!({"spec": {"secret": {"profile": "reports"}}}),
-        ),
-        (
-            "deletion policy",
-            json!({"spec": {"secret": {"deletionPolicy": "Retain"}}}),
-        ),
+        ("profile", json!({"spec": {"secret": {"profile": "reports"}}})),
+        ("deletion policy", json!({"spec": {"secret": {"deletionPolicy": "Retain"}}})),
     ];
     for (row, patch) in rows {
         let changed = world.patch("reports", patch).await;
@@ -59,11 +50,7 @@ async fn what_does_not_reach_sts_costs_no_call() {
             .await;
     }
     let secret = world.secrets().get("reports").await.unwrap();
-    assert_eq!(
-        assert_whole(&secret),
-        before,
-        "the credentials are the same"
-    );
+    assert_eq!(assert_whole(&secret), before, "the credentials are the same");
     assert_eq!(secret.metadata.labels.as_ref().unwrap()["team"], "data");
     assert_eq!(secret.metadata.annotations.as_ref().unwrap()["note"], "x");
     assert_eq!(secret.metadata.owner_references, None, "retained");
@@ -90,9 +77,7 @@ async fn formats_come_and_go_without_a_call() {
             [&env[..], &["credentials", "credentials.json"]].concat(),
         ),
     ] {
-        world
-            .patch("reports", json!({"spec": {"secret": {"formats": formats}}}))
-            .await;
+        world.patch("reports", json!({"spec": {"secret": {"formats": formats}}})).await;
         wait_until(&format!("formats are {formats}"), SOON, || async {
             let data = world.data("reports").await;
             data.keys().eq(keys.iter()).then_some(())
@@ -107,11 +92,7 @@ async fn formats_come_and_go_without_a_call() {
 async fn a_deleted_secret_costs_at_most_one_call() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
-    world
-        .secrets()
-        .delete("reports", &Default::default())
-        .await
-        .unwrap();
+    world.secrets().delete("reports", &Default::default()).await.unwrap();
     wait_until("the Secret is back", SOON, || async {
         world.secrets().get_opt("reports").await.unwrap()
     })
@@ -120,10 +101,7 @@ async fn a_deleted_secret_costs_at_most_one_call() {
     let version = secret.metadata.resource_version.clone().unwrap();
     world
         .wait("reports", "told of the new Secret", |status| {
-            status
-                .secret
-                .as_ref()
-                .is_some_and(|secret| secret.resource_version == version)
+            status.secret.as_ref().is_some_and(|secret| secret.resource_version == version)
         })
         .await;
     assert_whole(&secret);
@@ -136,11 +114,7 @@ async fn edits_are_repaired() {
     world.issue("reports", plain()).await;
     let key = assert_whole(&world.secrets().get("reports").await.unwrap());
     let rows = [
-        (
-            "one value edited",
-            json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "edited"}}),
-            1,
-        ),
+        ("one value edited", json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "edited"}}), 1),
         (
             "a label removed",
             json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}}),
@@ -151,11 +125,7 @@ async fn edits_are_repaired() {
             json!({"metadata": {"labels": {"tempcred.dev/credential-uid": null}}}),
             1,
         ),
-        (
-            "the owner removed",
-            json!({"metadata": {"ownerReferences": null}}),
-            1,
-        ),
+        ("the owner removed", json!({"metadata": {"ownerReferences": null}}), 1),
         (
             "every value edited",
             json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x", "credentials": "x", "credentials.json": "x"}}),
@@ -169,11 +139,7 @@ async fn edits_are_repaired() {
     ];
     for (row, patch, calls) in rows {
         let params = kube::api::PatchParams::default();
-        world
-            .secrets()
-            .patch("reports", &params, &kube::api::Patch::Merge(patch))
-            .await
-            .unwrap();
+        world.secrets().patch("reports", &params, &kube::api::Patch::Merge(patch)).await.unwrap();
         wait_until(row, SOON, || async {
             let secret = world.secrets().get("reports").await.unwrap();
             let data = crate::world::data(&secret);
@@ -190,10 +156,7 @@ async fn edits_are_repaired() {
         .await;
         assert_eq!(world.sts.calls_total(), calls, "{row}");
     }
-    assert_ne!(
-        assert_whole(&world.secrets().get("reports").await.unwrap()),
-        key
-    );
+    assert_ne!(assert_whole(&world.secrets().get("reports").await.unwrap()), key);
 }
 
 #[tokio::test]
@@ -202,24 +165,11 @@ async fn what_others_add_to_the_secret_stays_and_costs_no_write() {
     world.issue("reports", plain()).await;
     let added = json!({"metadata": {"labels": {"theirs": "x"}}, "stringData": {"THEIRS": "y"}});
     let params = kube::api::PatchParams::default();
-    world
-        .secrets()
-        .patch("reports", &params, &kube::api::Patch::Merge(added))
-        .await
-        .unwrap();
-    let version = world
-        .secrets()
-        .get("reports")
-        .await
-        .unwrap()
-        .metadata
-        .resource_version
-        .unwrap();
+    world.secrets().patch("reports", &params, &kube::api::Patch::Merge(added)).await.unwrap();
+    let version = world.secrets().get("reports").await.unwrap().metadata.resource_version.unwrap();
     world
         .wait("reports", "aware of it", |s| {
-            s.secret
-                .as_ref()
-                .is_some_and(|s| s.resource_version == version)
+            s.secret.as_ref().is_some_and(|s| s.resource_version == version)
         })
         .await;
     assert_eq!(world.writes().secrets, 1);
@@ -230,9 +180,7 @@ async fn what_others_add_to_the_secret_stays_and_costs_no_write() {
         )
         .await;
     world
-        .wait("reports", "renewed", |status| {
-            status.last_renew_request.as_deref() == Some("1")
-        })
+        .wait("reports", "renewed", |status| status.last_renew_request.as_deref() == Some("1"))
         .await;
     let secret = world.secrets().get("reports").await.unwrap();
     assert_eq!(secret.metadata.labels.as_ref().unwrap()["theirs"], "x");
@@ -243,18 +191,9 @@ async fn what_others_add_to_the_secret_stays_and_costs_no_write() {
 async fn a_changed_request_costs_one_call() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
-    let changed = world
-        .patch(
-            "reports",
-            json!({"spec": {"assumeRole": {"duration": "2h"}}}),
-        )
-        .await;
+    let changed = world.patch("reports", json!({"spec": {"assumeRole": {"duration": "2h"}}})).await;
     let generation = changed.metadata.generation;
-    world
-        .wait("reports", "reissued", |s| {
-            s.observed_generation == generation && is_ready(s)
-        })
-        .await;
+    world.wait("reports", "reissued", |s| s.observed_generation == generation && is_ready(s)).await;
     assert_eq!(world.sts.calls_total(), 2);
     assert_eq!(world.sts.requests()[1].form["DurationSeconds"], "7200");
 }
@@ -266,11 +205,7 @@ async fn a_renew_request_costs_one_call_and_is_repeated_in_status() {
     let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "2026-01-01T00:00:00Z"}}});
     world.patch("reports", request).await;
     let wanted = Some("2026-01-01T00:00:00Z");
-    world
-        .wait("reports", "renewed", |status| {
-            status.last_renew_request.as_deref() == wanted
-        })
-        .await;
+    world.wait("reports", "renewed", |status| status.last_renew_request.as_deref() == wanted).await;
     assert_eq!(world.sts.calls_total(), 2);
     world.stop_operator();
     world.start_operator(&[]).await;
@@ -295,15 +230,9 @@ async fn a_chain_of_two_costs_two_calls_each_signed_by_the_one_before() {
     assert_eq!(requests[0].role_arn(), Some(hop));
     assert_eq!(requests[0].form["ExternalId"], "hop-id");
     assert_eq!(requests[0].form["RoleSessionName"], "hopping");
-    assert_eq!(
-        requests[0].signer.as_ref().unwrap().access_key_id,
-        crate::world::OPERATOR_KEY
-    );
+    assert_eq!(requests[0].signer.as_ref().unwrap().access_key_id, crate::world::OPERATOR_KEY);
     let minted = world.sts.minted();
-    assert_eq!(
-        requests[1].signer.as_ref().unwrap().access_key_id,
-        minted[0].access_key_id
-    );
+    assert_eq!(requests[1].signer.as_ref().unwrap().access_key_id, minted[0].access_key_id);
     assert_eq!(requests[1].security_token.as_ref(), Some(&minted[0].token));
     assert_eq!(
         assert_whole(&world.secrets().get("reports").await.unwrap()),
@@ -330,10 +259,7 @@ async fn every_field_reaches_sts_under_its_own_name() {
         ("SourceIdentity", "alice"),
         ("DurationSeconds", "1800"),
         ("Policy", policy),
-        (
-            "PolicyArns.member.1.arn",
-            "arn:aws:iam::aws:policy/ReadOnlyAccess",
-        ),
+        ("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/ReadOnlyAccess"),
         ("Tags.member.1.Key", "cost"),
         ("Tags.member.1.Value", "42"),
         ("Tags.member.2.Key", "team"),
@@ -343,18 +269,9 @@ async fn every_field_reaches_sts_under_its_own_name() {
         ("Version", "2011-06-15"),
     ];
     for (key, value) in expected {
-        assert_eq!(
-            request.form.get(key).map(String::as_str),
-            Some(value),
-            "{key}"
-        );
+        assert_eq!(request.form.get(key).map(String::as_str), Some(value), "{key}");
     }
-    assert_eq!(
-        request.form.len(),
-        expected.len(),
-        "{:?}",
-        request.form.keys()
-    );
+    assert_eq!(request.form.len(), expected.len(), "{:?}", request.form.keys());
     assert_eq!(request.signer.as_ref().unwrap().region, "eu-west-1");
     assert_eq!(world.data("reports").await["AWS_REGION"], "eu-west-1");
     assert!(issued.status.unwrap().packed_policy_size.is_some());
@@ -368,36 +285,20 @@ async fn suspend_stops_renewals_and_keeps_the_secret() {
     spec["renewal"] = json!({"before": "14m50s"});
     let issued = world.issue("reports", spec).await;
     let key = issued.status.unwrap().access_key_id;
-    world
-        .patch("reports", json!({"spec": {"suspend": true}}))
-        .await;
+    world.patch("reports", json!({"spec": {"suspend": true}})).await;
     let suspended = world
-        .wait("reports", "suspended", |s| {
-            condition(s, "Ready") == Some((true, "Suspended"))
-        })
+        .wait("reports", "suspended", |s| condition(s, "Ready") == Some((true, "Suspended")))
         .await;
     let calls = world.sts.calls_total();
-    let due = suspended
-        .status
-        .as_ref()
-        .unwrap()
-        .issued_at
-        .as_ref()
-        .unwrap()
-        .0
+    let due = suspended.status.as_ref().unwrap().issued_at.as_ref().unwrap().0
         + jiff::SignedDuration::from_secs(12);
     wait_until("well past the renewal", SOON, || async {
         (jiff::Timestamp::now() > due).then_some(())
     })
     .await;
     assert_eq!(world.sts.calls_total(), calls, "nothing was renewed");
-    assert_eq!(
-        assert_whole(&world.secrets().get("reports").await.unwrap()),
-        key.unwrap()
-    );
-    world
-        .patch("reports", json!({"spec": {"suspend": false}}))
-        .await;
+    assert_eq!(assert_whole(&world.secrets().get("reports").await.unwrap()), key.unwrap());
+    world.patch("reports", json!({"spec": {"suspend": false}})).await;
     world
         .wait("reports", "renewed at once", |s| {
             condition(s, "Ready") == Some((true, "Issued")) && s.renewal_time.is_some()
@@ -415,12 +316,7 @@ async fn a_rotation_costs_one_call_one_secret_write_and_one_status_write() {
     let mut spec = plain();
     spec["assumeRole"]["duration"] = json!("15m");
     spec["renewal"] = json!({"before": "14m50s"});
-    let first = world
-        .issue("reports", spec)
-        .await
-        .status
-        .unwrap()
-        .access_key_id;
+    let first = world.issue("reports", spec).await.status.unwrap().access_key_id;
     let second = world
         .wait("reports", "rotated", |s| s.access_key_id != first)
         .await
@@ -428,26 +324,13 @@ async fn a_rotation_costs_one_call_one_secret_write_and_one_status_write() {
         .unwrap()
         .access_key_id;
     world
-        .wait("reports", "rotated again", |s| {
-            s.access_key_id != first && s.access_key_id != second
-        })
+        .wait("reports", "rotated again", |s| s.access_key_id != first && s.access_key_id != second)
         .await;
     wait_until("three rounds", SOON, || async {
-        (world.writes()
-            == Writes {
-                secrets: 3,
-                statuses: 3,
-                events: 1,
-            })
-        .then_some(())
+        (world.writes() == Writes { secrets: 3, statuses: 3, events: 1 }).then_some(())
     })
     .await;
     assert_eq!(world.sts.calls_total(), 3);
-    let age = world.sts.minted()[1]
-        .at
-        .duration_since(world.sts.minted()[0].at);
-    assert!(
-        age.as_secs() >= 5 && age.as_secs() <= 11,
-        "rotated after {age:?}"
-    );
+    let age = world.sts.minted()[1].at.duration_since(world.sts.minted()[0].at);
+    assert!(age.as_secs() >= 5 && age.as_secs() <= 11, "rotated after {age:?}");
 }

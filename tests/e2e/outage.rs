@@ -32,9 +32,7 @@ async fn what_was_minted_while_the_api_server_was_down_is_what_is_written() {
     wait_for_failed_write(&world).await;
     blocking(|| rig.start_api_server().unwrap()).await;
 
-    let written = world
-        .wait_at_most(RECOVERY, "reports", "ready", is_ready)
-        .await;
+    let written = world.wait_at_most(RECOVERY, "reports", "ready", is_ready).await;
     let minted = world.sts.minted();
     assert_eq!(minted.len(), 1);
     let key = assert_whole(&world.secrets().get("reports").await.unwrap());
@@ -49,9 +47,7 @@ async fn what_was_minted_while_the_api_server_was_down_is_what_is_written() {
 async fn a_line_that_breaks_within_a_rotation_does_not_cost_a_second_mint() {
     let (mut world, proxy) = behind_proxy().await;
     // The first lives 15 s and is renewed after 9 to 10 s; its successor lives an hour.
-    world
-        .sts
-        .inject(Fault::lifetime(Duration::from_secs(15)).times(1));
+    world.sts.inject(Fault::lifetime(Duration::from_secs(15)).times(1));
     let first = world.issue("reports", plain()).await;
     let hold = world.sts.hold(Matching::any());
     arrived(&hold, 1).await;
@@ -68,11 +64,7 @@ async fn a_line_that_breaks_within_a_rotation_does_not_cost_a_second_mint() {
         })
         .await;
     let minted = world.sts.minted();
-    assert_eq!(
-        minted.len(),
-        2,
-        "one for the first issue, one for the rotation"
-    );
+    assert_eq!(minted.len(), 2, "one for the first issue, one for the rotation");
     let key = assert_whole(&world.secrets().get("reports").await.unwrap());
     assert_eq!(key, minted[1].access_key_id);
     assert_eq!(second.status.unwrap().access_key_id, Some(key));
@@ -95,9 +87,7 @@ async fn ten_seconds_without_the_api_server_cost_nothing() {
     proxy.restore();
     let begin = Instant::now();
     world.create("later", plain()).await;
-    world
-        .wait_at_most(RECOVERY, "later", "ready", is_ready)
-        .await;
+    world.wait_at_most(RECOVERY, "later", "ready", is_ready).await;
     println!("back at work after {:?}", begin.elapsed());
     let writes = world.writes();
     assert_eq!((writes.secrets, writes.statuses), (3, 3));
@@ -134,18 +124,14 @@ pub async fn behind_proxy() -> (World, Proxy) {
 
 /// Waits until so many calls to STS are held.
 pub async fn arrived(hold: &rig::sts::Hold, count: usize) {
-    tokio::time::timeout(SOON, hold.arrived(count))
-        .await
-        .expect("no call to STS came");
+    tokio::time::timeout(SOON, hold.arrived(count)).await.expect("no call to STS came");
 }
 
 /// Waits until the operator has credentials that it cannot write.
 pub async fn wait_for_failed_write(world: &World) {
     wait_until("a write fails", SOON, || async {
         let log = world.log();
-        let failed = log
-            .lines()
-            .any(|l| l.contains("Writing Secret") && l.contains(" failed"));
+        let failed = log.lines().any(|l| l.contains("Writing Secret") && l.contains(" failed"));
         failed.then_some(())
     })
     .await;

@@ -8,10 +8,7 @@ use crate::world::{SOON, World, assert_whole, condition, failure_reason, plain, 
 
 fn secret(name: &str, more: Value) -> Secret {
     let mut object = json!({"metadata": {"name": name}, "stringData": {"password": "theirs"}});
-    object["metadata"]
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    object["metadata"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(object).unwrap()
 }
 
@@ -30,28 +27,16 @@ async fn somebody_elses_secret_is_refused_and_untouched() {
             "it is controlled by Namespace default",
         ),
     ] {
-        let theirs = world
-            .secrets()
-            .create(&Default::default(), &secret(name, more))
-            .await
-            .unwrap();
+        let theirs =
+            world.secrets().create(&Default::default(), &secret(name, more)).await.unwrap();
         world.create(name, plain()).await;
-        let refused = world
-            .wait(name, "refused", |s| {
-                failure_reason(s) == Some("SecretConflict")
-            })
-            .await;
+        let refused =
+            world.wait(name, "refused", |s| failure_reason(s) == Some("SecretConflict")).await;
         let status = refused.status.unwrap();
         assert_eq!(condition(&status, "Ready"), Some((false, "SecretConflict")));
-        assert_eq!(
-            condition(&status, "Stalled"),
-            Some((true, "SecretConflict"))
-        );
+        assert_eq!(condition(&status, "Stalled"), Some((true, "SecretConflict")));
         let message = status.failure.unwrap().message;
-        assert!(
-            message.contains(says) && message.contains("Delete that Secret"),
-            "{message}"
-        );
+        assert!(message.contains(says) && message.contains("Delete that Secret"), "{message}");
         assert_eq!(world.secrets().get(name).await.unwrap(), theirs);
     }
     assert_eq!(world.sts.calls_total(), 0);
@@ -60,34 +45,20 @@ async fn somebody_elses_secret_is_refused_and_untouched() {
 #[tokio::test]
 async fn asking_for_a_renewal_of_a_refused_one_tries_once_and_not_in_a_loop() {
     let world = World::start().await;
-    world
-        .secrets()
-        .create(&Default::default(), &secret("reports", json!({})))
-        .await
-        .unwrap();
+    world.secrets().create(&Default::default(), &secret("reports", json!({}))).await.unwrap();
     world.create("reports", plain()).await;
-    world
-        .wait("reports", "refused", |s| {
-            failure_reason(s) == Some("SecretConflict")
-        })
-        .await;
+    world.wait("reports", "refused", |s| failure_reason(s) == Some("SecretConflict")).await;
     let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "1"}}});
     world.patch("reports", request).await;
     let count = |status: &CredentialStatus| status.failure.as_ref().map(|failure| failure.count);
-    world
-        .wait("reports", "refused again", |s| count(s) == Some(2))
-        .await;
+    world.wait("reports", "refused again", |s| count(s) == Some(2)).await;
     world.issue("another", plain()).await;
     let reports = world.credentials().get("reports").await.unwrap();
     assert_eq!(count(&reports.status.unwrap()), Some(2));
     // Suspended, it says so and rests.
+    world.patch("reports", json!({"spec": {"suspend": true}})).await;
     world
-        .patch("reports", json!({"spec": {"suspend": true}}))
-        .await;
-    world
-        .wait("reports", "suspended", |s| {
-            condition(s, "Ready") == Some((false, "Suspended"))
-        })
+        .wait("reports", "suspended", |s| condition(s, "Ready") == Some((false, "Suspended")))
         .await;
     world.issue("one-more", plain()).await;
     assert_eq!(world.writes().statuses, 3 + 2);
@@ -97,25 +68,11 @@ async fn asking_for_a_renewal_of_a_refused_one_tries_once_and_not_in_a_loop() {
 #[tokio::test]
 async fn once_the_other_secret_is_gone_ours_is_written() {
     let world = World::start().await;
-    world
-        .secrets()
-        .create(&Default::default(), &secret("reports", json!({})))
-        .await
-        .unwrap();
+    world.secrets().create(&Default::default(), &secret("reports", json!({}))).await.unwrap();
     world.create("reports", plain()).await;
-    world
-        .wait("reports", "refused", |s| {
-            failure_reason(s) == Some("SecretConflict")
-        })
-        .await;
-    world
-        .secrets()
-        .delete("reports", &Default::default())
-        .await
-        .unwrap();
-    world
-        .wait("reports", "ready by itself", crate::world::is_ready)
-        .await;
+    world.wait("reports", "refused", |s| failure_reason(s) == Some("SecretConflict")).await;
+    world.secrets().delete("reports", &Default::default()).await.unwrap();
+    world.wait("reports", "ready by itself", crate::world::is_ready).await;
     assert_whole(&world.secrets().get("reports").await.unwrap());
 }
 
@@ -130,11 +87,8 @@ async fn of_two_resources_with_one_secret_name_the_second_is_refused() {
     world.issue("first", shared()).await;
     let ours = world.secrets().get("shared").await.unwrap();
     world.create("second", shared()).await;
-    let refused = world
-        .wait("second", "refused", |s| {
-            failure_reason(s) == Some("SecretConflict")
-        })
-        .await;
+    let refused =
+        world.wait("second", "refused", |s| failure_reason(s) == Some("SecretConflict")).await;
     let message = refused.status.unwrap().failure.unwrap().message;
     assert!(message.contains("TemporaryCredential first"), "{message}");
     assert_eq!(world.secrets().get("shared").await.unwrap(), ours);
@@ -156,10 +110,8 @@ async fn two_resources_that_race_for_one_name_end_with_one_owner() {
             .await;
     }
     let all = world.credentials().list(&Default::default()).await.unwrap();
-    let ready = all
-        .iter()
-        .filter(|tc| tc.status.as_ref().is_some_and(crate::world::is_ready))
-        .count();
+    let ready =
+        all.iter().filter(|tc| tc.status.as_ref().is_some_and(crate::world::is_ready)).count();
     assert_eq!(ready, 1);
     assert_eq!(world.writes().secrets, world.writes().secrets.max(1));
     assert_whole(&world.secrets().get("shared").await.unwrap());
@@ -169,19 +121,9 @@ async fn two_resources_that_race_for_one_name_end_with_one_owner() {
 async fn the_secret_goes_with_the_resource() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
-    world
-        .credentials()
-        .delete("reports", &Default::default())
-        .await
-        .unwrap();
+    world.credentials().delete("reports", &Default::default()).await.unwrap();
     wait_until("the Secret is gone", SOON, || async {
-        world
-            .secrets()
-            .get_opt("reports")
-            .await
-            .unwrap()
-            .is_none()
-            .then_some(())
+        world.secrets().get_opt("reports").await.unwrap().is_none().then_some(())
     })
     .await;
     assert_eq!(world.sts.calls_total(), 1, "it was not brought back");
@@ -193,19 +135,9 @@ async fn a_retained_secret_stays() {
     let mut spec = plain();
     spec["secret"] = json!({"deletionPolicy": "Retain"});
     world.issue("reports", spec.clone()).await;
-    world
-        .credentials()
-        .delete("reports", &Default::default())
-        .await
-        .unwrap();
+    world.credentials().delete("reports", &Default::default()).await.unwrap();
     wait_until("the resource is gone", SOON, || async {
-        world
-            .credentials()
-            .get_opt("reports")
-            .await
-            .unwrap()
-            .is_none()
-            .then_some(())
+        world.credentials().get_opt("reports").await.unwrap().is_none().then_some(())
     })
     .await;
     let kept = world.secrets().get("reports").await.unwrap();
@@ -213,14 +145,8 @@ async fn a_retained_secret_stays() {
     assert_whole(&kept);
     // A new resource of the same name is another one: the Secret is not its own.
     world.create("reports", spec).await;
-    let refused = world
-        .wait("reports", "refused", |s| {
-            failure_reason(s) == Some("SecretConflict")
-        })
-        .await;
+    let refused =
+        world.wait("reports", "refused", |s| failure_reason(s) == Some("SecretConflict")).await;
     let message = refused.status.unwrap().failure.unwrap().message;
-    assert!(
-        message.contains("was written for TemporaryCredential reports"),
-        "{message}"
-    );
+    assert!(message.contains("was written for TemporaryCredential reports"), "{message}");
 }

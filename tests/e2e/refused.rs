@@ -22,18 +22,11 @@ async fn a_lost_status_write_is_made_up_for_without_a_second_mint() {
     let key = assert_whole(&world.secrets().get("reports").await.unwrap());
     denial.end().await;
 
-    let status = world
-        .wait("reports", "ready", is_ready)
-        .await
-        .status
-        .unwrap();
+    let status = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
     assert_eq!(condition(&status, "Stalled"), Some((false, "AllWell")));
     assert_eq!(world.sts.calls_total(), 1);
-    assert_eq!(
-        assert_whole(&world.secrets().get("reports").await.unwrap()),
-        key
-    );
+    assert_eq!(assert_whole(&world.secrets().get("reports").await.unwrap()), key);
 }
 
 #[tokio::test]
@@ -50,19 +43,12 @@ async fn a_killed_operator_that_lost_its_status_write_does_not_mint_again() {
     denial.end().await;
     world.start_operator(&[]).await;
 
-    let status = world
-        .wait("reports", "ready", is_ready)
-        .await
-        .status
-        .unwrap();
+    let status = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
     assert_eq!(world.sts.calls_total(), 1);
     let secret = world.secrets().get("reports").await.unwrap();
     assert_eq!(assert_whole(&secret), key);
-    assert_eq!(
-        status.secret.unwrap().resource_version,
-        secret.metadata.resource_version.unwrap()
-    );
+    assert_eq!(status.secret.unwrap().resource_version, secret.metadata.resource_version.unwrap());
     assert_eq!(world.writes().secrets, 1);
 }
 
@@ -74,20 +60,13 @@ async fn a_renewal_on_request_whose_status_was_lost_is_not_made_twice() {
     world.patch("reports", renew("now")).await;
     wait_for_lost_status(&world).await;
     world.kill_operator();
-    assert_ne!(
-        world.data("reports").await["AWS_ACCESS_KEY_ID"],
-        first.access_key_id.unwrap()
-    );
+    assert_ne!(world.data("reports").await["AWS_ACCESS_KEY_ID"], first.access_key_id.unwrap());
     world.start_operator(&[]).await;
     wait_for_lost_status(&world).await;
     world.kill_operator();
     denial.end().await;
     world.start_operator(&[]).await;
-    world
-        .wait("reports", "renewed", |s| {
-            s.last_renew_request.as_deref() == Some("now")
-        })
-        .await;
+    world.wait("reports", "renewed", |s| s.last_renew_request.as_deref() == Some("now")).await;
     assert_eq!(world.sts.calls_total(), 2);
 }
 
@@ -97,42 +76,23 @@ async fn what_the_cluster_refuses_to_store_is_kept_and_stored_when_it_may_be() {
     let denial = Denial::start(&world, Denied::Secrets).await;
     world.create("reports", plain()).await;
     let refused = world
-        .wait("reports", "refused", |s| {
-            failure_reason(s) == Some("SecretRejected")
-        })
+        .wait("reports", "refused", |s| failure_reason(s) == Some("SecretRejected"))
         .await
         .status
         .unwrap();
     let failure = refused.failure.as_ref().unwrap();
     assert_eq!(format!("{:?}", failure.class), "Blocked");
-    assert!(
-        failure.message.contains("admission policies"),
-        "{}",
-        failure.message
-    );
-    assert_eq!(
-        condition(&refused, "Ready"),
-        Some((false, "SecretRejected"))
-    );
-    assert_eq!(
-        condition(&refused, "Stalled"),
-        Some((true, "SecretRejected"))
-    );
+    assert!(failure.message.contains("admission policies"), "{}", failure.message);
+    assert_eq!(condition(&refused, "Ready"), Some((false, "SecretRejected")));
+    assert_eq!(condition(&refused, "Stalled"), Some((true, "SecretRejected")));
     denial.end().await;
 
-    world
-        .wait_at_most(AFTER_BACKOFF, "reports", "ready", is_ready)
-        .await;
+    world.wait_at_most(AFTER_BACKOFF, "reports", "ready", is_ready).await;
     let minted = world.sts.minted();
     assert_eq!(minted.len(), 1);
     let key = assert_whole(&world.secrets().get("reports").await.unwrap());
     assert_eq!(key, minted[0].access_key_id);
-    let events: Vec<_> = world
-        .events("reports")
-        .await
-        .into_iter()
-        .map(|e| e.1)
-        .collect();
+    let events: Vec<_> = world.events("reports").await.into_iter().map(|e| e.1).collect();
     assert!(events.contains(&"SecretRejected".to_owned()), "{events:?}");
 }
 
@@ -141,16 +101,10 @@ async fn a_request_to_renew_skips_the_backoff_once_and_not_in_a_loop() {
     let world = World::start().await;
     let denial = Denial::start(&world, Denied::Secrets).await;
     world.create("reports", plain()).await;
-    world
-        .wait("reports", "refused", |s| {
-            failure_reason(s) == Some("SecretRejected")
-        })
-        .await;
+    world.wait("reports", "refused", |s| failure_reason(s) == Some("SecretRejected")).await;
     world.patch("reports", renew("1")).await;
     let second = world
-        .wait("reports", "refused again", |s| {
-            s.failure.as_ref().is_some_and(|f| f.count == 2)
-        })
+        .wait("reports", "refused again", |s| s.failure.as_ref().is_some_and(|f| f.count == 2))
         .await;
     // The second wait of this class is half a minute: nothing is tried in a few seconds of it.
     let begin = world.writes();
@@ -162,17 +116,9 @@ async fn a_request_to_renew_skips_the_backoff_once_and_not_in_a_loop() {
 
     // A new value skips what is left of the wait.
     world.patch("reports", renew("2")).await;
-    let ready = world
-        .wait("reports", "ready", is_ready)
-        .await
-        .status
-        .unwrap();
+    let ready = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(ready.last_renew_request.as_deref(), Some("2"));
-    assert_eq!(
-        world.sts.minted().len(),
-        1,
-        "what was held is what was written"
-    );
+    assert_eq!(world.sts.minted().len(), 1, "what was held is what was written");
 }
 
 #[tokio::test]
@@ -180,13 +126,7 @@ async fn a_secret_that_may_not_be_read_is_not_read_in_a_loop() {
     let mut world = World::new().await;
     // As tenant, whose rights in this namespace are the test's to give and take.
     let user = format!("--user={}", world.rig.tenant().name());
-    world.kubectl(&[
-        "create",
-        "rolebinding",
-        "tempcred",
-        "--clusterrole=tempcred",
-        &user,
-    ]);
+    world.kubectl(&["create", "rolebinding", "tempcred", "--clusterrole=tempcred", &user]);
     let kubeconfig = world.rig.kubeconfig_for(world.rig.tenant(), None);
     world.start_operator_with(kubeconfig.unwrap(), &[]).await;
     world.issue("reports", plain()).await;
@@ -206,46 +146,22 @@ async fn a_secret_that_may_not_be_read_is_not_read_in_a_loop() {
         "--resource=temporarycredentials.tempcred.dev,temporarycredentials.tempcred.dev/status",
     ]);
     for role in ["no-get", "rest"] {
-        world.kubectl(&[
-            "create",
-            "rolebinding",
-            role,
-            &format!("--role={role}"),
-            &user,
-        ]);
+        world.kubectl(&["create", "rolebinding", role, &format!("--role={role}"), &user]);
     }
     wait_until("it may no longer read", SOON, || async {
         let who = format!("--as={}", world.rig.tenant().name());
         let mut ask = world.rig.kubectl();
-        ask.args([
-            "auth",
-            "can-i",
-            "get",
-            "secrets",
-            "-n",
-            &world.namespace,
-            &who,
-        ]);
+        ask.args(["auth", "can-i", "get", "secrets", "-n", &world.namespace, &who]);
         let answer = ask.output().unwrap();
         answer.stdout.starts_with(b"no").then_some(())
     })
     .await;
 
     world.kubectl(&["label", "secret", "reports", "edited=yes"]);
-    world
-        .wait("reports", "failing", |s| {
-            failure_reason(s) == Some("SecretRejected")
-        })
-        .await;
+    world.wait("reports", "failing", |s| failure_reason(s) == Some("SecretRejected")).await;
     // The first wait of this class is 15 s: nothing is tried in a few seconds of it.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let status = world
-        .credentials()
-        .get("reports")
-        .await
-        .unwrap()
-        .status
-        .unwrap();
+    let status = world.credentials().get("reports").await.unwrap().status.unwrap();
     assert_eq!(status.failure.as_ref().unwrap().count, 1);
     assert!(is_ready(&status), "the credentials still work");
     assert_eq!(world.sts.calls_total(), 1);
@@ -259,9 +175,8 @@ fn renew(value: &str) -> Value {
 async fn wait_for_lost_status(world: &World) {
     wait_until("a status write fails", SOON, || async {
         let log = world.log();
-        let lost = log
-            .lines()
-            .any(|l| l.contains("Writing the status of") && l.contains(" failed"));
+        let lost =
+            log.lines().any(|l| l.contains("Writing the status of") && l.contains(" failed"));
         lost.then_some(())
     })
     .await;

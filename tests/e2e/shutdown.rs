@@ -27,13 +27,7 @@ async fn what_is_in_flight_at_a_sigterm_is_finished() {
     assert!(world.wait_for_operator_end(GRACE).success());
 
     let key = assert_whole(&world.secrets().get("reports").await.unwrap());
-    let status = world
-        .credentials()
-        .get("reports")
-        .await
-        .unwrap()
-        .status
-        .unwrap();
+    let status = world.credentials().get("reports").await.unwrap().status.unwrap();
     assert!(is_ready(&status));
     assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
     assert_eq!(world.sts.calls_total(), 1);
@@ -52,33 +46,22 @@ async fn an_idle_operator_ends_at_once() {
 #[tokio::test]
 async fn what_waits_for_its_turn_at_a_sigterm_is_left_to_the_next_operator() {
     let mut world = World::new().await;
-    let kubeconfig = || {
-        world
-            .rig
-            .kubeconfig_for(world.rig.operator(), None)
-            .unwrap()
-    };
+    let kubeconfig = || world.rig.kubeconfig_for(world.rig.operator(), None).unwrap();
     let (one, two) = (kubeconfig(), kubeconfig());
-    world
-        .start_operator_with(one, &["--concurrency", "1"])
-        .await;
+    world.start_operator_with(one, &["--concurrency", "1"]).await;
     let hold = world.sts.hold(Matching::any());
     world.create("first", plain()).await;
     arrived(&hold, 1).await;
     world.create("second", plain()).await;
     wait_until("the second waits", SOON, || async {
         let log = world.log();
-        let waits = log
-            .lines()
-            .any(|l| l.contains("second") && l.contains("plan=Mint"));
+        let waits = log.lines().any(|l| l.contains("second") && l.contains("plan=Mint"));
         waits.then_some(())
     })
     .await;
     world.signal_operator();
-    wait_until("it is told", SOON, || async {
-        world.log().contains("SIGTERM").then_some(())
-    })
-    .await;
+    wait_until("it is told", SOON, || async { world.log().contains("SIGTERM").then_some(()) })
+        .await;
     hold.release();
     assert!(world.wait_for_operator_end(GRACE).success());
     assert_eq!(world.sts.calls_total(), 1);

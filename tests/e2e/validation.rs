@@ -32,26 +32,10 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
     let world = World::new().await;
     let role = "arn:aws:iam::123456789012:role/hop";
     let rows = [
-        (
-            "no request",
-            json!({}),
-            "set exactly one request under spec",
-        ),
-        (
-            "30s",
-            request(json!({"duration": "30s"})),
-            "duration must be between 15m and 12h",
-        ),
-        (
-            "13h",
-            request(json!({"duration": "13h"})),
-            "duration must be between 15m and 12h",
-        ),
-        (
-            "no duration",
-            request(json!({"duration": "soon"})),
-            "spec.assumeRole.duration",
-        ),
+        ("no request", json!({}), "set exactly one request under spec"),
+        ("30s", request(json!({"duration": "30s"})), "duration must be between 15m and 12h"),
+        ("13h", request(json!({"duration": "13h"})), "duration must be between 15m and 12h"),
+        ("no duration", request(json!({"duration": "soon"})), "spec.assumeRole.duration"),
         (
             "chained 2h",
             request(json!({"duration": "2h", "via": [{"roleArn": role}]})),
@@ -82,16 +66,8 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             beside("renewal", json!({"before": "5m", "beforePercentage": 20})),
             "set either renewal.before or renewal.beforePercentage",
         ),
-        (
-            "0 percent",
-            beside("renewal", json!({"beforePercentage": 0})),
-            "beforePercentage",
-        ),
-        (
-            "100 percent",
-            beside("renewal", json!({"beforePercentage": 100})),
-            "beforePercentage",
-        ),
+        ("0 percent", beside("renewal", json!({"beforePercentage": 0})), "beforePercentage"),
+        ("100 percent", beside("renewal", json!({"beforePercentage": 100})), "beforePercentage"),
         (
             "an ARN as policy",
             request(json!({"policy": "arn:aws:iam::aws:policy/X"})),
@@ -102,36 +78,20 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             request(json!({"policy": format!("{{{}}}", " ".repeat(2048))})),
             "spec.assumeRole.policy",
         ),
-        (
-            "no role",
-            json!({"assumeRole": {}}),
-            "spec.assumeRole.roleArn",
-        ),
+        ("no role", json!({"assumeRole": {}}), "spec.assumeRole.roleArn"),
         (
             "a user",
             request(json!({"roleArn": "arn:aws:iam::123456789012:user/x"})),
             "spec.assumeRole.roleArn",
         ),
-        (
-            "short external id",
-            request(json!({"externalId": "x"})),
-            "spec.assumeRole.externalId",
-        ),
-        (
-            "bad session name",
-            request(json!({"sessionName": "a b"})),
-            "spec.assumeRole.sessionName",
-        ),
+        ("short external id", request(json!({"externalId": "x"})), "spec.assumeRole.externalId"),
+        ("bad session name", request(json!({"sessionName": "a b"})), "spec.assumeRole.sessionName"),
         (
             "bad source identity",
             request(json!({"sourceIdentity": "x"})),
             "spec.assumeRole.sourceIdentity",
         ),
-        (
-            "51 tags",
-            request(json!({"tags": tags(51)})),
-            "must have at most 50",
-        ),
+        ("51 tags", request(json!({"tags": tags(51)})), "must have at most 50"),
         (
             "a long tag key",
             request(json!({"tags": {"k".repeat(129): "v"}})),
@@ -147,11 +107,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             request(json!({"tags": {"Team": "a", "team": "b"}})),
             "no two tag keys may be equal",
         ),
-        (
-            "tags of AWS",
-            request(json!({"tags": {"aws:x": "a"}})),
-            "must not begin with aws:",
-        ),
+        ("tags of AWS", request(json!({"tags": {"aws:x": "a"}})), "must not begin with aws:"),
         (
             "a transitive stranger",
             request(json!({"tags": {"a": "b"}, "transitiveTagKeys": ["c"]})),
@@ -167,31 +123,15 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             request(json!({"policyArns": vec!["arn:aws:iam::aws:policy/ReadOnlyAccess"; 11]})),
             "must have at most 10 items",
         ),
-        (
-            "no region",
-            beside("region", json!("Frankfurt")),
-            "spec.region",
-        ),
-        (
-            "bad secret name",
-            beside("secret", json!({"name": "Bad_Name"})),
-            "spec.secret.name",
-        ),
-        (
-            "no formats",
-            beside("secret", json!({"formats": []})),
-            "spec.secret.formats",
-        ),
+        ("no region", beside("region", json!("Frankfurt")), "spec.region"),
+        ("bad secret name", beside("secret", json!({"name": "Bad_Name"})), "spec.secret.name"),
+        ("no formats", beside("secret", json!({"formats": []})), "spec.secret.formats"),
         (
             "a format twice",
             beside("secret", json!({"formats": ["env", "env"]})),
             "spec.secret.formats",
         ),
-        (
-            "an unknown format",
-            beside("secret", json!({"formats": ["xml"]})),
-            "supported values",
-        ),
+        ("an unknown format", beside("secret", json!({"formats": ["xml"]})), "supported values"),
         (
             "a profile that breaks the file",
             beside("secret", json!({"profile": "x]\n[y"})),
@@ -199,34 +139,22 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
         ),
         (
             "a service account token",
-            beside(
-                "secret",
-                json!({"type": "kubernetes.io/service-account-token"}),
-            ),
+            beside("secret", json!({"type": "kubernetes.io/service-account-token"})),
             "leave type out",
         ),
         (
             "our annotation",
-            beside(
-                "secret",
-                json!({"annotations": {"tempcred.dev/expiration": "x"}}),
-            ),
+            beside("secret", json!({"annotations": {"tempcred.dev/expiration": "x"}})),
             "remove them",
         ),
         (
             "our label",
-            beside(
-                "secret",
-                json!({"labels": {"tempcred.dev/credential-uid": "x"}}),
-            ),
+            beside("secret", json!({"labels": {"tempcred.dev/credential-uid": "x"}})),
             "remove them",
         ),
         (
             "managed by another",
-            beside(
-                "secret",
-                json!({"labels": {"app.kubernetes.io/managed-by": "x"}}),
-            ),
+            beside("secret", json!({"labels": {"app.kubernetes.io/managed-by": "x"}})),
             "remove them",
         ),
         (
@@ -271,18 +199,9 @@ async fn takes_everything_that_sts_takes() {
             "a policy over lines",
             request(json!({"policy": "\n{\n  \"Version\": \"2012-10-17\"\n}\n"})),
         ),
-        (
-            "50 tags",
-            request(json!({"tags": tags(50), "transitiveTagKeys": ["key-0"]})),
-        ),
-        (
-            "tags in other scripts",
-            request(json!({"tags": {"Équipe": "données", "a b": ""}})),
-        ),
-        (
-            "margin just fits",
-            beside("renewal", json!({"before": "59m55s"})),
-        ),
+        ("50 tags", request(json!({"tags": tags(50), "transitiveTagKeys": ["key-0"]}))),
+        ("tags in other scripts", request(json!({"tags": {"Équipe": "données", "a b": ""}}))),
+        ("margin just fits", beside("renewal", json!({"before": "59m55s"}))),
         ("region", beside("region", json!("us-gov-west-1"))),
         (
             "keys with a domain",
@@ -291,14 +210,8 @@ async fn takes_everything_that_sts_takes() {
                 json!({"labels": {"example.com/a": ""}, "annotations": {"Example.com/A": "b"}}),
             ),
         ),
-        (
-            "own type",
-            beside("secret", json!({"type": "example.com/aws", "name": "a.b"})),
-        ),
-        (
-            "nulls, as templates leave them",
-            beside("region", Value::Null),
-        ),
+        ("own type", beside("secret", json!({"type": "example.com/aws", "name": "a.b"}))),
+        ("nulls, as templates leave them", beside("region", Value::Null)),
     ];
     for (index, (row, spec)) in rows.into_iter().enumerate() {
         if let Err(error) = world.try_create(&format!("taken-{index}"), spec).await {
@@ -328,16 +241,10 @@ async fn name_and_type_of_the_secret_cannot_change() {
         "{error}"
     );
     let error = refused(json!({"spec": {"secret": {"type": "example.com/x"}}})).await;
-    assert!(
-        error.contains("spec.secret.type cannot be changed"),
-        "{error}"
-    );
+    assert!(error.contains("spec.secret.type cannot be changed"), "{error}");
     // Spelling out the default changes nothing, so it is no change.
     world
-        .patch(
-            "reports",
-            json!({"spec": {"secret": {"name": "reports", "type": "Opaque"}}}),
-        )
+        .patch("reports", json!({"spec": {"secret": {"name": "reports", "type": "Opaque"}}}))
         .await;
 }
 
@@ -346,10 +253,7 @@ async fn a_resource_that_nobody_served_yet_says_so() {
     let world = World::new().await;
     world.create("reports", plain()).await;
     let shown = world.kubectl(&["get", "tc", "reports"]);
-    assert!(
-        shown.contains("Unknown") && shown.contains("Pending"),
-        "{shown}"
-    );
+    assert!(shown.contains("Unknown") && shown.contains("Pending"), "{shown}");
 }
 
 #[tokio::test]

@@ -83,11 +83,8 @@ impl World {
     /// A world on a control plane of its own.
     pub async fn on(rig: &'static Rig) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let namespace = format!(
-            "t{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let namespace =
+            format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let kubeconfig = Kubeconfig::read_from(rig.kubeconfig()).unwrap();
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
             .await
@@ -99,15 +96,7 @@ impl World {
             .await
             .unwrap();
         let sts = Responder::start().unwrap();
-        Self {
-            rig,
-            namespace,
-            sts,
-            client,
-            environment: BTreeMap::new(),
-            operator: None,
-            runs: 0,
-        }
+        Self { rig, namespace, sts, client, environment: BTreeMap::new(), operator: None, runs: 0 }
     }
 
     /// Starts the operator for this namespace and waits until it is ready.
@@ -143,13 +132,7 @@ impl World {
             .env("AWS_SECRET_ACCESS_KEY", OPERATOR_SECRET)
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
-            .args([
-                "run",
-                "--http-addr",
-                "127.0.0.1:0",
-                "--namespaces",
-                &self.namespace,
-            ])
+            .args(["run", "--http-addr", "127.0.0.1:0", "--namespaces", &self.namespace])
             .args(["--sts-endpoint", &self.sts.url()])
             .args(args);
         if !args.contains(&"--log") {
@@ -163,21 +146,12 @@ impl World {
         }
         let process = self
             .rig
-            .spawn(
-                &format!("operator-{}-{}", self.namespace, self.runs),
-                &mut command,
-            )
+            .spawn(&format!("operator-{}-{}", self.namespace, self.runs), &mut command)
             .unwrap();
         let address = wait_until("the operator listens", SOON, || async {
-            assert!(
-                process.is_running(),
-                "the operator ended: {}",
-                process.output().unwrap()
-            );
+            assert!(process.is_running(), "the operator ended: {}", process.output().unwrap());
             let output = process.output().ok()?;
-            let line = output
-                .lines()
-                .find(|line| line.contains("serving /livez"))?;
+            let line = output.lines().find(|line| line.contains("serving /livez"))?;
             listener(line)
         })
         .await;
@@ -191,9 +165,7 @@ impl World {
 
     /// Whether the operator runs.
     pub fn operator_runs(&self) -> bool {
-        self.operator
-            .as_ref()
-            .is_some_and(|operator| operator.process.is_running())
+        self.operator.as_ref().is_some_and(|operator| operator.process.is_running())
     }
 
     /// Kills the operator without a word.
@@ -234,9 +206,7 @@ impl World {
             std::io::Result::Ok(reply)
         };
         let reply = ask.await.unwrap_or_default();
-        reply
-            .split_once("\r\n\r\n")
-            .map_or_else(String::new, |(_, body)| body.to_owned())
+        reply.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
     }
 
     pub fn credentials(&self) -> Api<TemporaryCredential> {
@@ -269,10 +239,7 @@ impl World {
 
     /// Changes a resource by a JSON merge patch.
     pub async fn patch(&self, name: &str, patch: Value) -> TemporaryCredential {
-        self.credentials()
-            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
-            .await
-            .unwrap()
+        self.credentials().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
     }
 
     /// Waits until a resource is as the test wants it.
@@ -322,9 +289,7 @@ impl World {
     /// What the operator has written in this namespace so far.
     pub fn writes(&self) -> Writes {
         let audit = self.rig.audit().expect("needs the rig's own API server");
-        let requests = audit
-            .requests(self.rig.operator().name(), Some(&self.namespace))
-            .unwrap();
+        let requests = audit.requests(self.rig.operator().name(), Some(&self.namespace)).unwrap();
         let mut writes = Writes::default();
         let is_write = |verb: &str| ["create", "update", "patch", "delete"].contains(&verb);
         for request in requests.iter().filter(|r| is_write(&r.verb)) {
@@ -341,10 +306,7 @@ impl World {
     /// How many requests of any kind the operator has made in this namespace so far.
     pub fn requests(&self) -> usize {
         let audit = self.rig.audit().expect("needs the rig's own API server");
-        audit
-            .requests(self.rig.operator().name(), Some(&self.namespace))
-            .unwrap()
-            .len()
+        audit.requests(self.rig.operator().name(), Some(&self.namespace)).unwrap().len()
     }
 
     /// The events about a resource: type, reason and note.
@@ -354,27 +316,14 @@ impl World {
         events.retain(|e| e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
         events.sort_by_key(|e| e.event_time.clone());
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
-        events
-            .iter()
-            .map(|e| (text(&e.type_), text(&e.reason), text(&e.note)))
-            .collect()
+        events.iter().map(|e| (text(&e.type_), text(&e.reason), text(&e.note))).collect()
     }
 
     /// Runs kubectl in this namespace, and gives what it prints.
     pub fn kubectl(&self, args: &[&str]) -> String {
-        let output = self
-            .rig
-            .kubectl()
-            .args(["-n", &self.namespace])
-            .args(args)
-            .output()
-            .unwrap();
+        let output = self.rig.kubectl().args(["-n", &self.namespace]).args(args).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(
-            output.status.success(),
-            "kubectl {args:?}: {}",
-            text(&output.stderr)
-        );
+        assert!(output.status.success(), "kubectl {args:?}: {}", text(&output.stderr));
         text(&output.stdout)
     }
 }
@@ -424,12 +373,7 @@ pub async fn wait_until<T, F: Future<Output = Option<T>>>(
 /// The data of a Secret, as text.
 pub fn data(secret: &Secret) -> BTreeMap<String, String> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    secret
-        .data
-        .iter()
-        .flatten()
-        .map(|(key, value)| (key.clone(), text(&value.0)))
-        .collect()
+    secret.data.iter().flatten().map(|(key, value)| (key.clone(), text(&value.0))).collect()
 }
 
 /// Asserts that a Secret holds one whole credential of the responder: three values that belong
@@ -438,12 +382,7 @@ pub fn assert_whole(secret: &Secret) -> String {
     let data = data(secret);
     let key = data["AWS_ACCESS_KEY_ID"].clone();
     let (value, token) = (rig::sts::secret_for(&key), rig::sts::token_for(&key));
-    assert_eq!(
-        data["AWS_SECRET_ACCESS_KEY"],
-        value,
-        "{}",
-        secret.name_any()
-    );
+    assert_eq!(data["AWS_SECRET_ACCESS_KEY"], value, "{}", secret.name_any());
     assert_eq!(data["AWS_SESSION_TOKEN"], token);
     let process: Value = serde_json::from_str(&data["credentials.json"]).unwrap();
     assert_eq!(process["AccessKeyId"], key);
@@ -479,20 +418,13 @@ pub fn condition<'a>(status: &'a CredentialStatus, type_: &str) -> Option<(bool,
 
 /// The reason of the failure, if there is one.
 pub fn failure_reason(status: &CredentialStatus) -> Option<&str> {
-    status
-        .failure
-        .as_ref()
-        .map(|failure| failure.reason.as_str())
+    status.failure.as_ref().map(|failure| failure.reason.as_str())
 }
 
 /// The address in the line that says where the operator listens, in either log format.
 fn listener(line: &str) -> Option<SocketAddr> {
     let at = line.find("127.0.0.1:")?;
-    line[at..]
-        .split(|c: char| !(c.is_ascii_digit() || ".:".contains(c)))
-        .next()?
-        .parse()
-        .ok()
+    line[at..].split(|c: char| !(c.is_ascii_digit() || ".:".contains(c))).next()?.parse().ok()
 }
 
 impl World {
@@ -519,7 +451,5 @@ pub fn failure(status: &CredentialStatus) -> &tempcred::api::FailureStatus {
 /// The types of the conditions that are true, with their reasons.
 pub fn truths(status: &CredentialStatus) -> Vec<(&str, &str)> {
     let is_true = status.conditions.iter().filter(|c| c.status == "True");
-    is_true
-        .map(|c| (c.type_.as_str(), c.reason.as_str()))
-        .collect()
+    is_true.map(|c| (c.type_.as_str(), c.reason.as_str())).collect()
 }

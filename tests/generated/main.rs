@@ -1,10 +1,7 @@
 //! What is generated from the types is up to date.
 //!
 //! `TEMPCRED_UPDATE=1 cargo test --test generated` writes it anew.
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test, a failure to unwrap is the failure to show"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
 mod reference;
 
@@ -41,10 +38,7 @@ fn api_reference() {
     let pages: Vec<_> = tempcred::api::crds().iter().map(reference::page).collect();
     up_to_date(
         "docs/api.md",
-        &format!(
-            "# API reference\n\nMade from the types; do not edit.\n{}",
-            pages.concat()
-        ),
+        &format!("# API reference\n\nMade from the types; do not edit.\n{}", pages.concat()),
     );
 }
 
@@ -55,16 +49,9 @@ fn reasons() {
          names are stable. Made from `src/reason.rs`; do not edit.\n\n| Reason | Class | Meaning | What to do |\n|---|---|---|---|\n",
     );
     for reason in Reason::ALL {
-        let class = reason
-            .class()
-            .map_or("—".to_owned(), |class| format!("{class:?}"));
-        writeln!(
-            page,
-            "| `{reason}` | {class} | {} | {} |",
-            reason.meaning(),
-            reason.advice()
-        )
-        .unwrap();
+        let class = reason.class().map_or("—".to_owned(), |class| format!("{class:?}"));
+        writeln!(page, "| `{reason}` | {class} | {} | {} |", reason.meaning(), reason.advice())
+            .unwrap();
     }
     page.push_str("\n## Classes\n\nHow long a failure waits before the next attempt. The wait doubles each time, and never exceeds a third of the validity that is left.\n\n| Class | First wait | Longest wait |\n|---|---|---|\n");
     for class in Class::ALL {

@@ -9,13 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 /// The page of one resource.
 pub fn page(crd: &CustomResourceDefinition) -> String {
     let version = &crd.spec.versions[0];
-    let root = version
-        .schema
-        .as_ref()
-        .unwrap()
-        .open_api_v3_schema
-        .as_ref()
-        .unwrap();
+    let root = version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
     let mut page = format!(
         "\n## {}\n\n`{}/{}`, {}. {}\n",
         crd.spec.names.kind,
@@ -35,19 +29,11 @@ fn object(page: &mut String, path: &str, schema: &JSONSchemaProps) {
     let Some(fields) = &schema.properties else {
         return;
     };
-    write!(
-        page,
-        "\n### `{path}`\n\n{}\n\n",
-        schema.description.as_deref().unwrap_or_default()
-    )
-    .unwrap();
+    write!(page, "\n### `{path}`\n\n{}\n\n", schema.description.as_deref().unwrap_or_default())
+        .unwrap();
     page.push_str("| Field | Type | Description |\n|---|---|---|\n");
     for (name, field) in fields {
-        let required = schema
-            .required
-            .iter()
-            .flatten()
-            .any(|required| required == name);
+        let required = schema.required.iter().flatten().any(|required| required == name);
         let required = if required { "**Required.** " } else { "" };
         let text = field
             .description
@@ -76,21 +62,11 @@ fn object(page: &mut String, path: &str, schema: &JSONSchemaProps) {
 
 fn kind(schema: &JSONSchemaProps) -> String {
     let own = schema.type_.as_deref().unwrap_or("any");
-    match (
-        &schema.items,
-        &schema.additional_properties,
-        schema.format.as_deref(),
-    ) {
+    match (&schema.items, &schema.additional_properties, schema.format.as_deref()) {
         (Some(JSONSchemaPropsOrArray::Schema(items)), ..) => format!("list of {}", kind(items)),
         (_, Some(_), _) => "map of string".to_owned(),
         (.., Some("date-time")) => "time".to_owned(),
-        _ if schema
-            .pattern
-            .as_deref()
-            .is_some_and(|p| p.contains("h)?(")) =>
-        {
-            "duration".to_owned()
-        }
+        _ if schema.pattern.as_deref().is_some_and(|p| p.contains("h)?(")) => "duration".to_owned(),
         _ => own.to_owned(),
     }
 }

@@ -98,11 +98,7 @@ pub fn cases() -> Vec<Case> {
         ),
         row(
             "token-expired",
-            error(
-                403,
-                "ExpiredToken",
-                "The security token included in the request is expired",
-            ),
+            error(403, "ExpiredToken", "The security token included in the request is expired"),
             Transient,
             "IdentityExpired",
             "is expired. Usually passes",
@@ -183,59 +179,23 @@ pub fn cases() -> Vec<Case> {
             "StsUnavailable",
             "STS answered HTTP 502 without saying why",
         ),
-        row(
-            "reset",
-            Fault::reset(),
-            Transient,
-            "StsUnavailable",
-            "the connection broke",
-        ),
-        row(
-            "slow",
-            Fault::delay(TOO_LATE),
-            Transient,
-            "StsTimeout",
-            "STS did not answer in time",
-        ),
-        unusable(
-            "truncated",
-            Fault::truncated(),
-            "could not be read; it was not used",
-        ),
+        row("reset", Fault::reset(), Transient, "StsUnavailable", "the connection broke"),
+        row("slow", Fault::delay(TOO_LATE), Transient, "StsTimeout", "STS did not answer in time"),
+        unusable("truncated", Fault::truncated(), "could not be read; it was not used"),
         unusable(
             "cut-xml",
             Fault::cut_xml(),
             "has no expiration, as if cut short on the way; it was not used. Usually",
         ),
-        unusable(
-            "garbage",
-            Fault::garbage(),
-            "could not be read; it was not used",
-        ),
-        unusable(
-            "no-key-id",
-            Fault::empty(Field::AccessKeyId),
-            "has no access key ID",
-        ),
-        unusable(
-            "no-secret-key",
-            Fault::empty(Field::SecretAccessKey),
-            "has no secret access key",
-        ),
-        unusable(
-            "no-token",
-            Fault::empty(Field::SessionToken),
-            "has no session token",
-        ),
+        unusable("garbage", Fault::garbage(), "could not be read; it was not used"),
+        unusable("no-key-id", Fault::empty(Field::AccessKeyId), "has no access key ID"),
+        unusable("no-secret-key", Fault::empty(Field::SecretAccessKey), "has no secret access key"),
+        unusable("no-token", Fault::empty(Field::SessionToken), "has no session token"),
         unusable(
             "no-expiry",
             Fault::empty(Field::Expiration),
             "could not be read; it was not used",
         ),
-        unusable(
-            "born-expired",
-            Fault::expired(),
-            "check the clock of the operator's node",
-        ),
+        unusable("born-expired", Fault::expired(), "check the clock of the operator's node"),
     ]
 }

@@ -35,9 +35,7 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
     // The slowest class but one has been tried twice, the fastest three times, but for the timeout.
     let tried = |class, times| {
         let of_class = cases.iter().filter(move |c| c.class == class);
-        of_class
-            .filter(|c| c.name != "slow")
-            .all(|c| history.failures(c.name).len() >= times)
+        of_class.filter(|c| c.name != "slow").all(|c| history.failures(c.name).len() >= times)
     };
     wait_until("tried again", Duration::from_secs(60), || async {
         (tried(Class::Throttled, 2) && tried(Class::Transient, 3)).then_some(())
@@ -45,13 +43,7 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
     .await;
     assert_eq!(world.writes().secrets, 0, "a Secret came of a fault");
     for case in &cases {
-        let status = world
-            .credentials()
-            .get(case.name)
-            .await
-            .unwrap()
-            .status
-            .unwrap();
+        let status = world.credentials().get(case.name).await.unwrap().status.unwrap();
         assert_said(case, &status);
         let spoilt = world.asked_for(&role(case.name)).len();
         assert!(spoilt <= 7, "{}: asked {spoilt} times", case.name);
@@ -60,21 +52,14 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
     world.sts.clear();
     for case in &cases {
         let at_most = Duration::from_secs(60);
-        let ready = world
-            .wait_at_most(at_most, case.name, "ready again", is_ready)
-            .await;
+        let ready = world.wait_at_most(at_most, case.name, "ready again", is_ready).await;
         let status = ready.status.unwrap();
         assert_eq!(truths(&status), [("Ready", "Issued")], "{}", case.name);
         assert_eq!(status.failure, None, "{}", case.name);
         assert_whole(&world.secrets().get(case.name).await.unwrap());
         let asked = world.asked_for(&role(case.name));
         let failed = history.assert_paced(case.name, &asked);
-        assert_eq!(
-            asked.len(),
-            failed + 1,
-            "{}: one call per attempt",
-            case.name
-        );
+        assert_eq!(asked.len(), failed + 1, "{}: one call per attempt", case.name);
     }
     assert_eq!(world.writes().secrets, cases.len());
 }
@@ -82,29 +67,12 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
 fn assert_said(case: &Case, status: &tempcred::api::CredentialStatus) {
     let (name, failure) = (case.name, failure(status));
     let told = (failure.class, failure.reason.as_str());
-    assert_eq!(
-        told,
-        (case.class, case.reason),
-        "{name}: {}",
-        failure.message
-    );
-    assert!(
-        failure.message.contains(case.says),
-        "{name}: {}",
-        failure.message
-    );
+    assert_eq!(told, (case.class, case.reason), "{name}: {}", failure.message);
+    assert!(failure.message.contains(case.says), "{name}: {}", failure.message);
     let target = format!("AssumeRole for arn:aws:iam::123456789012:role/{name}/reports failed: ");
-    assert!(
-        failure.message.starts_with(&target),
-        "{name}: {}",
-        failure.message
-    );
+    assert!(failure.message.starts_with(&target), "{name}: {}", failure.message);
     assert_eq!(failure.message.lines().count(), 1, "{name}");
-    assert_eq!(
-        condition(status, "Ready"),
-        Some((false, case.reason)),
-        "{name}"
-    );
+    assert_eq!(condition(status, "Ready"), Some((false, case.reason)), "{name}");
     let expected = match case.class {
         Class::Blocked | Class::Refused => ("Stalled", case.reason),
         Class::Throttled | Class::Transient => ("Reconciling", "Retrying"),

@@ -85,10 +85,7 @@ impl History {
                 "{row}: failed by {heard}, again only at {announced}"
             );
             if let Some(next) = asked.get(number + 1) {
-                assert!(
-                    *next >= announced,
-                    "{row}: asked again at {next}, before {announced}"
-                );
+                assert!(*next >= announced, "{row}: asked again at {next}, before {announced}");
             }
         }
         failures.len()

@@ -16,10 +16,7 @@ use crate::world::{World, condition, failure, is_ready};
 async fn a_backoff_survives_the_end_of_the_operator() {
     let mut world = World::start().await;
     let history = History::of(&world).await;
-    let rows = [
-        ("refused", Fault::access_denied(), 1),
-        ("reset", Fault::reset(), 4),
-    ];
+    let rows = [("refused", Fault::access_denied(), 1), ("reset", Fault::reset(), 4)];
     for (row, fault, _) in &rows {
         world.sts.inject(fault.clone().for_role(&role(row)));
         world.create(row, spec(row)).await;
@@ -37,58 +34,34 @@ async fn a_backoff_survives_the_end_of_the_operator() {
     let before = rows.each_ref().map(|(row, ..)| history.failures(row).len());
     for ((row, ..), before) in rows.iter().zip(before) {
         let again = |s: &tempcred::api::CredentialStatus| {
-            s.failure
-                .as_ref()
-                .is_some_and(|f| f.count as usize > before)
+            s.failure.as_ref().is_some_and(|f| f.count as usize > before)
         };
         world.wait(row, "tried again", again).await;
     }
     for (row, ..) in &rows {
         let failed = history.assert_paced(row, &world.asked_for(&role(row)));
-        let since = history
-            .failures(row)
-            .iter()
-            .map(|(_, f)| f.since.clone())
-            .collect::<Vec<_>>();
-        assert!(
-            since.iter().all(|at| *at == since[0]),
-            "{row}: {since:?}, {failed} times"
-        );
+        let since = history.failures(row).iter().map(|(_, f)| f.since.clone()).collect::<Vec<_>>();
+        assert!(since.iter().all(|at| *at == since[0]), "{row}: {since:?}, {failed} times");
     }
 }
 
 #[tokio::test]
 async fn a_new_spec_is_tried_at_once_and_counts_from_one_but_a_new_label_is_not() {
     let world = World::start().await;
-    world
-        .sts
-        .inject(Fault::access_denied().for_role(&role("refused")));
+    world.sts.inject(Fault::access_denied().for_role(&role("refused")));
     world.create("reports", spec("refused")).await;
     let twice =
         |s: &tempcred::api::CredentialStatus| s.failure.as_ref().is_some_and(|f| f.count == 2);
-    let failed = world
-        .wait("reports", "refused twice", twice)
-        .await
-        .status
-        .unwrap();
+    let failed = world.wait("reports", "refused twice", twice).await.status.unwrap();
     let waits_until = failure(&failed).next_attempt.0;
     assert_eq!(world.asked_for(&role("refused")).len(), 2);
 
-    world
-        .patch("reports", json!({"metadata": {"labels": {"team": "data"}}}))
-        .await;
-    world
-        .patch(
-            "reports",
-            json!({"spec": {"assumeRole": {"duration": "30m"}}}),
-        )
-        .await;
+    world.patch("reports", json!({"metadata": {"labels": {"team": "data"}}})).await;
+    world.patch("reports", json!({"spec": {"assumeRole": {"duration": "30m"}}})).await;
     let first_again = |s: &tempcred::api::CredentialStatus| {
         s.observed_generation == Some(2) && s.failure.is_some()
     };
-    let changed = world
-        .wait("reports", "tried with the new spec", first_again)
-        .await;
+    let changed = world.wait("reports", "tried with the new spec", first_again).await;
     let status = changed.status.unwrap();
     let asked = world.asked_for(&role("refused"));
     assert_eq!(failure(&status).count, 1);
@@ -99,11 +72,7 @@ async fn a_new_spec_is_tried_at_once_and_counts_from_one_but_a_new_label_is_not(
 
     let role = json!({"spec": {"assumeRole": spec("allowed")["assumeRole"]}});
     world.patch("reports", role).await;
-    let ready = world
-        .wait("reports", "ready", is_ready)
-        .await
-        .status
-        .unwrap();
+    let ready = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(ready.failure, None);
     assert!(world.asked_for(&super::role("allowed"))[0] < waits_until);
     assert_eq!(world.sts.calls_total(), 4);
@@ -122,29 +91,18 @@ async fn an_operator_without_an_aws_identity_says_so() {
     .into();
     world.start_operator(&[]).await;
     world.create("reports", spec("reports")).await;
-    let failed = world
-        .wait("reports", "failing", |s| s.failure.is_some())
-        .await;
+    let failed = world.wait("reports", "failing", |s| s.failure.is_some()).await;
     let status = failed.status.unwrap();
     let failure = failure(&status);
-    assert_eq!(
-        (failure.class, failure.reason.as_str()),
-        (Class::Blocked, "IdentityMissing")
-    );
+    assert_eq!((failure.class, failure.reason.as_str()), (Class::Blocked, "IdentityMissing"));
     assert_eq!(
         failure.message,
         "AssumeRole for arn:aws:iam::123456789012:role/reports/reports failed: the operator found no \
          AWS identity of its own. Give the operator's ServiceAccount an AWS identity (IRSA, EKS Pod \
          Identity or instance profile)."
     );
-    assert_eq!(
-        condition(&status, "Stalled"),
-        Some((true, "IdentityMissing"))
-    );
-    assert_eq!(
-        condition(&status, "Ready"),
-        Some((false, "IdentityMissing"))
-    );
+    assert_eq!(condition(&status, "Stalled"), Some((true, "IdentityMissing")));
+    assert_eq!(condition(&status, "Ready"), Some((false, "IdentityMissing")));
     assert_eq!(world.sts.calls_total(), 0, "an unsigned request went out");
 }
 
@@ -171,9 +129,6 @@ async fn a_crowd_passes_at_the_rate_that_is_set() {
         }
     }
     let took = Duration::try_from(asked[19].duration_since(asked[0])).unwrap();
-    assert!(
-        took >= Duration::from_millis(2800),
-        "20 calls took only {took:?}"
-    );
+    assert!(took >= Duration::from_millis(2800), "20 calls took only {took:?}");
     assert!(took <= Duration::from_secs(6), "20 calls took {took:?}");
 }

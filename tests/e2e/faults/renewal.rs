@@ -31,19 +31,10 @@ async fn a_renewal_that_fails_leaves_ready_true_and_says_so_until_it_recovers() 
         keys.push(assert_whole(&world.secrets().get(row).await.unwrap()));
     }
     for ((row, _, reason), key) in rows.iter().zip(&keys) {
-        let failing = world
-            .wait(row, "failing to renew", |s| s.failure.is_some())
-            .await;
+        let failing = world.wait(row, "failing to renew", |s| s.failure.is_some()).await;
         let status = failing.status.unwrap();
-        assert_eq!(
-            truths(&status),
-            [("Ready", "Issued"), ("RenewalFailing", *reason)]
-        );
-        let told = status
-            .conditions
-            .iter()
-            .find(|c| c.type_ == "RenewalFailing")
-            .unwrap();
+        assert_eq!(truths(&status), [("Ready", "Issued"), ("RenewalFailing", *reason)]);
+        let told = status.conditions.iter().find(|c| c.type_ == "RenewalFailing").unwrap();
         assert_eq!(told.message, failure(&status).message, "{row}");
         assert_eq!(failure(&status).reason, *reason);
         assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()), "{row}");
@@ -78,62 +69,30 @@ async fn a_renewal_that_fails_leaves_ready_true_and_says_so_until_it_recovers() 
 async fn at_the_expiry_ready_turns_false_and_a_request_to_renew_brings_it_back() {
     let world = World::start().await;
     let lifetime = world.sts.inject(Fault::lifetime(Duration::from_secs(15)));
-    let issued = world
-        .issue("reports", spec("reports"))
-        .await
-        .status
-        .unwrap();
+    let issued = world.issue("reports", spec("reports")).await.status.unwrap();
     let expiration = issued.expiration.unwrap().0;
     world.sts.remove(lifetime);
     world.sts.inject(Fault::access_denied());
 
     let expired = |s: &CredentialStatus| !is_ready(s);
-    let status = world
-        .wait("reports", "expired", expired)
-        .await
-        .status
-        .unwrap();
+    let status = world.wait("reports", "expired", expired).await.status.unwrap();
     let late = Timestamp::now().duration_since(expiration);
     assert!(!late.is_negative(), "{late:?}");
-    assert!(
-        late < SignedDuration::from_secs(3),
-        "said only {late:?} after the expiry"
-    );
-    assert_eq!(
-        truths(&status),
-        [
-            ("Stalled", "AccessDenied"),
-            ("RenewalFailing", "AccessDenied")
-        ]
-    );
-    let ready = status
-        .conditions
-        .iter()
-        .find(|c| c.type_ == "Ready")
-        .unwrap();
+    assert!(late < SignedDuration::from_secs(3), "said only {late:?} after the expiry");
+    assert_eq!(truths(&status), [("Stalled", "AccessDenied"), ("RenewalFailing", "AccessDenied")]);
+    let ready = status.conditions.iter().find(|c| c.type_ == "Ready").unwrap();
     assert_eq!(ready.reason, "Expired");
     let says = format!("expired at {expiration}. AssumeRole for ");
     assert!(ready.message.contains(&says), "{}", ready.message);
-    assert!(
-        ready.message.contains("is not authorized to perform"),
-        "{}",
-        ready.message
-    );
+    assert!(ready.message.contains("is not authorized to perform"), "{}", ready.message);
     assert_eq!(status.expiration.unwrap().0, expiration);
 
     world.sts.clear();
     let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}});
     world.patch("reports", request).await;
-    let again = world
-        .wait("reports", "ready again", is_ready)
-        .await
-        .status
-        .unwrap();
+    let again = world.wait("reports", "ready again", is_ready).await.status.unwrap();
     assert_eq!(truths(&again), [("Ready", "Issued")]);
-    assert_eq!(
-        (again.failure, again.last_renew_request.as_deref()),
-        (None, Some("now"))
-    );
+    assert_eq!((again.failure, again.last_renew_request.as_deref()), (None, Some("now")));
     let reasons = || async {
         let events = world.events("reports").await;
         let reasons: Vec<_> = events.into_iter().map(|(_, reason, _)| reason).collect();
@@ -147,13 +106,8 @@ async fn at_the_expiry_ready_turns_false_and_a_request_to_renew_brings_it_back()
 async fn no_wait_is_longer_than_a_third_of_what_is_left_nor_long_after_the_expiry() {
     let world = World::start().await;
     let history = History::of(&world).await;
-    world
-        .sts
-        .inject(Fault::lifetime(Duration::from_secs(40)).times(2));
-    let rows = [
-        ("refused", Fault::access_denied()),
-        ("throttled", Fault::throttling()),
-    ];
+    world.sts.inject(Fault::lifetime(Duration::from_secs(40)).times(2));
+    let rows = [("refused", Fault::access_denied()), ("throttled", Fault::throttling())];
     for (row, fault) in &rows {
         let mut spec = spec(row);
         // Renewed nine to ten seconds after the issue, with 30 s left.
@@ -164,22 +118,11 @@ async fn no_wait_is_longer_than_a_third_of_what_is_left_nor_long_after_the_expir
     for (row, _) in &rows {
         let expired = |s: &CredentialStatus| !is_ready(s);
         let at_most = Duration::from_secs(60);
-        let status = world
-            .wait_at_most(at_most, row, "expired", expired)
-            .await
-            .status
-            .unwrap();
+        let status = world.wait_at_most(at_most, row, "expired", expired).await.status.unwrap();
         let expiration = status.expiration.as_ref().unwrap().0;
-        let living: Vec<_> = history
-            .failures(row)
-            .into_iter()
-            .filter(|(heard, _)| *heard < expiration)
-            .collect();
-        assert!(
-            living.len() >= 5,
-            "{row}: {} attempts in 30 s",
-            living.len()
-        );
+        let living: Vec<_> =
+            history.failures(row).into_iter().filter(|(heard, _)| *heard < expiration).collect();
+        assert!(living.len() >= 5, "{row}: {} attempts in 30 s", living.len());
         for (heard, failure) in &living {
             let left = expiration.duration_since(*heard);
             let wait = failure.next_attempt.0.duration_since(*heard);
@@ -191,11 +134,7 @@ async fn no_wait_is_longer_than_a_third_of_what_is_left_nor_long_after_the_expir
         let more = |s: &CredentialStatus| {
             failure(s).next_attempt.0 > expiration + SignedDuration::from_secs(5)
         };
-        let after = world
-            .wait(row, "tried once expired", more)
-            .await
-            .status
-            .unwrap();
+        let after = world.wait(row, "tried once expired", more).await.status.unwrap();
         let wait = failure(&after).next_attempt.0.duration_since(expiration);
         assert!(wait < SignedDuration::from_mins(1), "{row}: waits {wait:?}");
     }
@@ -220,27 +159,17 @@ async fn a_lifetime_shorter_than_the_margin_is_said_and_makes_no_loop() {
         let issued = world.wait(row, "clamped", is_ready).await.status.unwrap();
         let clamped = condition(&issued, "RenewalClamped");
         assert_eq!(clamped, Some((true, "LifetimeShorterThanAsked")), "{row}");
-        let told = issued
-            .conditions
-            .iter()
-            .find(|c| c.type_ == "RenewalClamped")
-            .unwrap();
+        let told = issued.conditions.iter().find(|c| c.type_ == "RenewalClamped").unwrap();
         assert!(told.message.contains("Lower spec.renewal, or raise"));
         let asked = world.asked_for(&role(row));
         for pair in asked.windows(2) {
             let gap = pair[1].duration_since(pair[0]);
             // At least 5 s after the time that the Secret says, which is a whole second, cut off.
-            assert!(
-                gap >= SignedDuration::from_secs(4),
-                "{row}: asked again after {gap:?}"
-            );
+            assert!(gap >= SignedDuration::from_secs(4), "{row}: asked again after {gap:?}");
         }
         assert!(history.failures(row).is_empty(), "{row}");
     }
     let entries = history.entries("short");
     let issued = entries.iter().position(|(_, s)| is_ready(s)).unwrap();
-    assert!(
-        entries[issued..].iter().all(|(_, s)| is_ready(s)),
-        "was not ready for a while"
-    );
+    assert!(entries[issued..].iter().all(|(_, s)| is_ready(s)), "was not ready for a while");
 }

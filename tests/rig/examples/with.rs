@@ -20,32 +20,17 @@ fn main() -> Result<ExitCode> {
     let program = args.next().context("usage: with PROGRAM [ARGUMENTS]")?;
     let begin = Instant::now();
     let rig = Rig::start()?;
-    eprintln!(
-        "rig: ready after {:.1?} in {}",
-        begin.elapsed(),
-        rig.dir().display()
-    );
+    eprintln!("rig: ready after {:.1?} in {}", begin.elapsed(), rig.dir().display());
     let kubectl = rig.kubectl();
-    let tools = [
-        Path::new(kubectl.get_program()).parent(),
-        rig.python().parent(),
-    ]
-    .map(|dir| dir.unwrap_or(Path::new("")).to_owned());
+    let tools = [Path::new(kubectl.get_program()).parent(), rig.python().parent()]
+        .map(|dir| dir.unwrap_or(Path::new("")).to_owned());
     let old = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(tools.into_iter().chain(env::split_paths(&old)))?;
     let mut command = Command::new(program);
     for (key, value) in kubectl.get_envs() {
         command.env(key, value.unwrap_or_default());
     }
-    let status = command
-        .args(args)
-        .env("PATH", path)
-        .env("RIG_DIR", rig.dir())
-        .status()?;
+    let status = command.args(args).env("PATH", path).env("RIG_DIR", rig.dir()).status()?;
     drop(rig);
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -87,10 +87,7 @@ impl Audit {
     /// The same log, but only what comes from now on.
     pub fn from_now(&self) -> Result<Self> {
         let from = self.log.metadata().map_or(0, |meta| meta.len());
-        Ok(Self {
-            log: self.log.clone(),
-            from,
-        })
+        Ok(Self { log: self.log.clone(), from })
     }
 
     /// The requests of a user, in the order of their answers; of one namespace if
@@ -114,9 +111,7 @@ impl Audit {
                 return Ok(found);
             }
             if !line.contains(&user_mark)
-                || namespace_mark
-                    .as_ref()
-                    .is_some_and(|mark| !line.contains(mark))
+                || namespace_mark.as_ref().is_some_and(|mark| !line.contains(mark))
             {
                 continue;
             }
@@ -135,22 +130,12 @@ impl Audit {
 
 /// A watch has two lines, at its begin and at its end.
 fn counts(line: &Line) -> bool {
-    line.stage
-        == if line.verb == "watch" {
-            "ResponseStarted"
-        } else {
-            "ResponseComplete"
-        }
+    line.stage == if line.verb == "watch" { "ResponseStarted" } else { "ResponseComplete" }
 }
 
 impl From<Line> for Request {
     fn from(line: Line) -> Self {
-        let LineObject {
-            resource,
-            subresource,
-            namespace,
-            name,
-        } = line.object_ref;
+        let LineObject { resource, subresource, namespace, name } = line.object_ref;
         Self {
             verb: line.verb,
             resource,

@@ -23,25 +23,18 @@ impl Background {
         S: FnOnce() -> F + Send + 'static,
     {
         let (stop, stopped) = oneshot::channel::<()>();
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build();
-                let Ok(runtime) = runtime else { return };
-                tokio::task::LocalSet::new().block_on(&runtime, async {
-                    tokio::select! {
-                        () = server() => {}
-                        _ = stopped => {}
-                    }
-                });
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            tokio::task::LocalSet::new().block_on(&runtime, async {
+                tokio::select! {
+                    () = server() => {}
+                    _ = stopped => {}
+                }
             });
+        });
         let thread = thread.context("cannot start a thread")?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 

@@ -84,12 +84,7 @@ impl ControlPlane {
         kubectl: &Path,
         users: &Users,
     ) -> Result<Self> {
-        let tokens = [
-            &users.admin,
-            &users.operator,
-            &users.tenant,
-            &users.controllers,
-        ];
+        let tokens = [&users.admin, &users.operator, &users.tenant, &users.controllers];
         let tokens: String = tokens.map(User::line).concat();
         write_private(&dir.join("tokens.csv"), &tokens)?;
         write_private(&dir.join("service-account.pem"), &random::rsa_key_pem()?)?;
@@ -163,14 +158,10 @@ impl ControlPlane {
         // The first thing that the controllers do and anybody can see.
         let mut seen = self.kubectl();
         seen.args(["get", "serviceaccount", "default", "--namespace", "default"]);
-        wait_until(
-            "the controllers' first ServiceAccount",
-            left(deadline),
-            || {
-                process.must_run()?;
-                Ok(seen.status()?.success())
-            },
-        )
+        wait_until("the controllers' first ServiceAccount", left(deadline), || {
+            process.must_run()?;
+            Ok(seen.status()?.success())
+        })
         .with_context(|| process.last_lines())?;
         running.controllers = Some(process);
         Ok(())
@@ -228,19 +219,13 @@ impl ControlPlane {
         let mut command = Command::new(&self.kubectl);
         command.env("KUBECONFIG", self.admin_kubeconfig());
         command.env("KUBECACHEDIR", self.dir.join("kubectl"));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 
     fn spawn(&self, component: Component, flags: &[String]) -> Result<Process> {
         let name = component.name();
-        let mut command = self
-            .source
-            .command(component)
-            .with_context(|| format!("no {name}"))?;
+        let mut command = self.source.command(component).with_context(|| format!("no {name}"))?;
         command.args(flags).current_dir(&self.dir);
         // A proxy of the person's must not come between processes on one machine.
         command.env("NO_PROXY", "*").env("no_proxy", "*");

@@ -32,11 +32,7 @@ impl Rig {
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": self.operator().name()}],
         });
         fs::write(&binding, content.to_string())?;
-        let paths = [
-            root.join("crds"),
-            root.join("tests/operator-rbac.yaml"),
-            binding,
-        ];
+        let paths = [root.join("crds"), root.join("tests/operator-rbac.yaml"), binding];
         let mut apply = vec!["apply".to_owned(), "--server-side".to_owned()];
         for path in paths {
             apply.extend(["--filename".to_owned(), path.display().to_string()]);

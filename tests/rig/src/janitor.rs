@@ -57,10 +57,7 @@ impl Janitor {
             .spawn()
             .context("cannot start sh, the rig's janitor")?;
         let pipe = shell.stdin.take().context("the janitor has no stdin")?;
-        let inner = Inner {
-            dir: dir.to_owned(),
-            shell: Mutex::new(Some((shell, pipe))),
-        };
+        let inner = Inner { dir: dir.to_owned(), shell: Mutex::new(Some((shell, pipe))) };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -79,10 +76,7 @@ impl Janitor {
             .open(&log)
             .with_context(|| format!("cannot write {}", log.display()))?;
         let mut child = Command::new("sh");
-        child
-            .args(["-c", ENTER, "enter"])
-            .arg(command.get_program())
-            .args(command.get_args());
+        child.args(["-c", ENTER, "enter"]).arg(command.get_program()).args(command.get_args());
         for (key, value) in command.get_envs() {
             match value {
                 Some(value) => child.env(key, value),
@@ -114,12 +108,7 @@ impl Janitor {
     /// Ends what is left and waits until the folder is gone. Later calls do
     /// nothing.
     pub fn finish(&self) {
-        let shell = self
-            .0
-            .shell
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let shell = self.0.shell.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((mut shell, pipe)) = shell {
             drop(pipe);
             let _ = shell.wait();
@@ -137,11 +126,8 @@ impl Janitor {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some((mut shell, pipe)) = self
-            .shell
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        if let Some((mut shell, pipe)) =
+            self.shell.get_mut().unwrap_or_else(PoisonError::into_inner).take()
         {
             drop(pipe);
             let _ = shell.wait();
@@ -157,10 +143,7 @@ const RESCUED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) fn rescue(log: &Path) -> PathBuf {
     let failed = crate::workspace::root().join("failed");
     for old in fs::read_dir(&failed).into_iter().flatten().flatten() {
-        let age = old
-            .metadata()
-            .and_then(|meta| meta.modified())
-            .map(|at| at.elapsed());
+        let age = old.metadata().and_then(|meta| meta.modified()).map(|at| at.elapsed());
         if matches!(age, Ok(Ok(age)) if age > RESCUED_FOR) {
             let _ = fs::remove_file(old.path());
         }
@@ -186,9 +169,7 @@ mod tests {
     const DIR: &str = "TEMPCRED_RIG_TEST_DIR";
 
     fn new_dir() -> Result<PathBuf> {
-        let dir = workspace::root()
-            .join("run")
-            .join(format!("test-{}", random::hex::<4>()));
+        let dir = workspace::root().join("run").join(format!("test-{}", random::hex::<4>()));
         fs::create_dir_all(&dir)?;
         Ok(dir)
     }
@@ -196,8 +177,7 @@ mod tests {
     /// Zombies do not count: who reaps them is up to the machine.
     fn lives(pid: &str) -> bool {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
     }
 
     fn sleeper(janitor: &Janitor, dir: &Path) -> Result<(Process, Vec<String>)> {
@@ -208,10 +188,7 @@ mod tests {
         let process = janitor.spawn("sleeper", &command)?;
         wait_until("the sleeper's ids", SOON, || Ok(dir.join("pids").exists()))?;
         let pids = fs::read_to_string(dir.join("pids"))?;
-        Ok((
-            process,
-            pids.split_whitespace().map(str::to_owned).collect(),
-        ))
+        Ok((process, pids.split_whitespace().map(str::to_owned).collect()))
     }
 
     /// Not a test: what the next one kills.
@@ -250,9 +227,7 @@ mod tests {
         janitor.finish();
         ensure!(!dir.exists());
         process.wait(SOON)?;
-        wait_until("the grandchild's end", SOON, || {
-            Ok(!pids.iter().any(|pid| lives(pid)))
-        })?;
+        wait_until("the grandchild's end", SOON, || Ok(!pids.iter().any(|pid| lives(pid))))?;
         ensure!(janitor.spawn("late", &Command::new("true")).is_err());
         Ok(())
     }
@@ -263,9 +238,7 @@ mod tests {
         let janitor = Janitor::start(&dir, true)?;
         let (process, pids) = sleeper(&janitor, &dir)?;
         drop(process);
-        wait_until("the end of both", SOON, || {
-            Ok(!pids.iter().any(|pid| lives(pid)))
-        })?;
+        wait_until("the end of both", SOON, || Ok(!pids.iter().any(|pid| lives(pid))))?;
         janitor.finish();
         ensure!(dir.exists(), "it was to be kept");
         Ok(fs::remove_dir_all(dir)?)

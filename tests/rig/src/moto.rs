@@ -25,24 +25,14 @@ impl Moto {
     pub(crate) fn start(python: &Python, janitor: &Janitor) -> Result<Self> {
         let [port] = ports::free()?;
         let mut command = Command::new(python.interpreter());
-        command.args([
-            "-m",
-            "moto.server",
-            "-H",
-            "127.0.0.1",
-            "-p",
-            &port.to_string(),
-        ]);
+        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
         command.env("PYTHONUNBUFFERED", "1");
         let process = janitor.spawn("moto", &command)?;
         wait_until("moto's first answer", READY_WITHIN, || {
             process.must_run()?;
             Ok(answers(port).unwrap_or(false))
         })?;
-        Ok(Self {
-            url: format!("http://127.0.0.1:{port}"),
-            _process: process,
-        })
+        Ok(Self { url: format!("http://127.0.0.1:{port}"), _process: process })
     }
 
     pub(crate) fn url(&self) -> &str {

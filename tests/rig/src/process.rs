@@ -37,13 +37,7 @@ impl Process {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.with_context(|| format!("{name} has no process id"))?;
         let state = Mutex::new(State { child, ended: None });
-        Ok(Self {
-            name: name.to_owned(),
-            pid,
-            log,
-            janitor,
-            state,
-        })
+        Ok(Self { name: name.to_owned(), pid, log, janitor, state })
     }
 
     /// The process id, which is that of its process group too.
@@ -104,11 +98,7 @@ impl Process {
                 return Ok(status);
             }
             if Instant::now() >= deadline {
-                bail!(
-                    "{} still runs after {at_most:?}\n{}",
-                    self.name,
-                    self.last_lines()
-                );
+                bail!("{} still runs after {at_most:?}\n{}", self.name, self.last_lines());
             }
             std::thread::sleep(LOOK_AGAIN);
         }

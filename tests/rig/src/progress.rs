@@ -56,16 +56,10 @@ impl Progress {
         let begin = Instant::now();
         let thread = std::thread::spawn(move || {
             while stopped.recv_timeout(LINE_EVERY) == Err(RecvTimeoutError::Timeout) {
-                say(&format!(
-                    "{what} ({} so far)",
-                    HumanDuration(begin.elapsed())
-                ));
+                say(&format!("{what} ({} so far)", HumanDuration(begin.elapsed())));
             }
         });
-        Self::Lines {
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self::Lines { stop: Some(stop), thread: Some(thread) }
     }
 }
 

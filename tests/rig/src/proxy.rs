@@ -28,11 +28,7 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy to `server`: `https://HOST:PORT` or `HOST:PORT`.
     pub fn to(server: &str) -> Result<Self> {
-        let target = server
-            .split("://")
-            .last()
-            .unwrap_or(server)
-            .trim_end_matches('/');
+        let target = server.split("://").last().unwrap_or(server).trim_end_matches('/');
         let target = target.to_socket_addrs().ok().and_then(|mut all| all.next());
         let target = target.with_context(|| format!("{server} has no host and port"))?;
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -40,11 +36,7 @@ impl Proxy {
         let address = listener.local_addr()?;
         let (open, watched) = watch::channel(true);
         let thread = Background::start("rig-proxy", move || serve(listener, target, watched))?;
-        Ok(Self {
-            address,
-            open,
-            _thread: thread,
-        })
+        Ok(Self { address, open, _thread: thread })
     }
 
     /// `https://127.0.0.1:PORT`, for a kubeconfig.

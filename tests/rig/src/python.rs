@@ -38,8 +38,7 @@ impl Python {
                 .context("python3 has no working venv (on Debian: apt install python3-venv)")?;
             let mut pip = Command::new(python(dir));
             pip.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
-            pip.args(["--disable-pip-version-check", "--requirement"])
-                .arg(&list);
+            pip.args(["--disable-pip-version-check", "--requirement"]).arg(&list);
             janitor.spawn("pip", &pip)?.must_succeed(INSTALLED_WITHIN)
         })?;
         Ok(Self { dir })
@@ -61,9 +60,7 @@ fn python(dir: &Path) -> PathBuf {
 /// Runs to the end and returns stdout, or fails with what stderr says.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let done = command
-        .output()
-        .with_context(|| format!("cannot run {program}"))?;
+    let done = command.output().with_context(|| format!("cannot run {program}"))?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr);
         bail!("{program} ended with {}:\n{}", done.status, said.trim_end());

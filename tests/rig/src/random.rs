@@ -11,10 +11,7 @@ use aws_lc_rs::{digest, rand};
 /// could continue without.
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    #[expect(
-        clippy::expect_used,
-        reason = "no caller could go on without randomness"
-    )]
+    #[expect(clippy::expect_used, reason = "no caller could go on without randomness")]
     rand::fill(&mut bytes).expect("the system's source of randomness fails");
     bytes
 }
@@ -43,9 +40,7 @@ pub(crate) fn rsa_key_pem() -> Result<String> {
     use base64::{Engine, prelude::BASE64_STANDARD};
 
     let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("cannot make an RSA key"))?;
-    let der: Pkcs8V1Der<'_> = key
-        .as_der()
-        .map_err(|_| anyhow!("cannot encode an RSA key"))?;
+    let der: Pkcs8V1Der<'_> = key.as_der().map_err(|_| anyhow!("cannot encode an RSA key"))?;
     let text = BASE64_STANDARD.encode(der.as_ref());
     let mut pem = String::from("-----BEGIN PRIVATE KEY-----\n");
     let mut rest = text.as_str();

@@ -60,10 +60,7 @@ impl Rig {
             let python = scope.spawn(Python::ready);
             (Source::ready(), python.join())
         });
-        let (source, python) = (
-            source?,
-            python.unwrap_or_else(|_| bail!("a thread panicked"))?,
-        );
+        let (source, python) = (source?, python.unwrap_or_else(|_| bail!("a thread panicked"))?);
 
         let dir = workspace::new_run()?;
         let janitor = Janitor::start(&dir, std::env::var_os(KEEP).is_some())?;
@@ -79,17 +76,7 @@ impl Rig {
             (Some(plane), kubeconfig, server)
         };
         let moto = Mutex::new(None);
-        Ok(Self {
-            dir,
-            kubeconfig,
-            kubectl,
-            server,
-            users,
-            python,
-            moto,
-            control_plane,
-            janitor,
-        })
+        Ok(Self { dir, kubeconfig, kubectl, server, users, python, moto, control_plane, janitor })
     }
 
     /// The folder of this run; removed at the end.
@@ -144,9 +131,7 @@ impl Rig {
                 config
             }
         };
-        let path = self
-            .dir
-            .join(format!("{}-{}.kubeconfig", user.name(), random::hex::<4>()));
+        let path = self.dir.join(format!("{}-{}.kubeconfig", user.name(), random::hex::<4>()));
         write_private(&path, &config.to_string())?;
         Ok(path)
     }
@@ -187,9 +172,7 @@ impl Rig {
     /// What was asked of the API server. None with a foreign cluster.
     #[must_use]
     pub fn audit(&self) -> Option<Audit> {
-        self.control_plane
-            .as_ref()
-            .map(|plane| Audit::new(plane.audit_log()))
+        self.control_plane.as_ref().map(|plane| Audit::new(plane.audit_log()))
     }
 
     /// Kills the API server, as a crash would. etcd keeps the data.
@@ -208,26 +191,17 @@ impl Rig {
     /// installed, this makes owner references to it count at once. Does nothing
     /// with a foreign cluster.
     pub fn restart_controllers(&self) -> Result<()> {
-        self.control_plane
-            .as_ref()
-            .map_or(Ok(()), ControlPlane::restart_controllers)
+        self.control_plane.as_ref().map_or(Ok(()), ControlPlane::restart_controllers)
     }
 
     fn own_control_plane(&self) -> Result<&ControlPlane> {
-        self.control_plane
-            .as_ref()
-            .context("the rig does not stop an API server it did not start")
+        self.control_plane.as_ref().context("the rig does not stop an API server it did not start")
     }
 }
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        drop(
-            self.moto
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        drop(self.moto.get_mut().unwrap_or_else(PoisonError::into_inner).take());
         drop(self.control_plane.take());
         self.janitor.finish();
     }
@@ -236,22 +210,12 @@ impl Drop for Rig {
 /// Copies the current context of a kubeconfig, as JSON with all files inside.
 fn copy_kubeconfig(kubectl: &Path, theirs: &Path, dir: &Path) -> Result<(PathBuf, String)> {
     let mut view = Command::new(kubectl);
-    view.args([
-        "config",
-        "view",
-        "--raw",
-        "--minify",
-        "--flatten",
-        "--output",
-        "json",
-    ]);
+    view.args(["config", "view", "--raw", "--minify", "--flatten", "--output", "json"]);
     view.env("KUBECONFIG", theirs);
     let text = python::output(&mut view).with_context(|| format!("cannot use {FOREIGN}"))?;
     let config: Value = serde_json::from_str(&text)?;
     let server = config["clusters"][0]["cluster"]["server"].as_str();
-    let server = server
-        .with_context(|| format!("{FOREIGN} names no server"))?
-        .to_owned();
+    let server = server.with_context(|| format!("{FOREIGN} names no server"))?.to_owned();
     let path = dir.join("admin.kubeconfig");
     write_private(&path, &text)?;
     Ok((path, server))

@@ -60,26 +60,16 @@ impl Source {
             if !path.is_file() {
                 bail!("{FOREIGN}: there is no kubeconfig at {}", path.display());
             }
-            say(&format!(
-                "using the cluster of {FOREIGN} ({})",
-                path.display()
-            ));
+            say(&format!("using the cluster of {FOREIGN} ({})", path.display()));
             return Ok(Self::Foreign(path));
         }
         if let Some(dir) = set(ASSETS) {
             for component in [Component::Etcd, Component::ApiServer] {
                 if !dir.join(component.name()).is_file() {
-                    bail!(
-                        "{ASSETS}: there is no {} in {}",
-                        component.name(),
-                        dir.display()
-                    );
+                    bail!("{ASSETS}: there is no {} in {}", component.name(), dir.display());
                 }
             }
-            say(&format!(
-                "using the control plane of {ASSETS} ({})",
-                dir.display()
-            ));
+            say(&format!("using the control plane of {ASSETS} ({})", dir.display()));
             let assets = Self::Assets(dir);
             if assets.command(Component::ControllerManager).is_none() {
                 say("warning: no kube-controller-manager there, so nothing collects garbage");
@@ -87,9 +77,7 @@ impl Source {
             return Ok(assets);
         }
         let binary = build()?;
-        say(&format!(
-            "using a control plane built from Go modules ({VERSION})"
-        ));
+        say(&format!("using a control plane built from Go modules ({VERSION})"));
         Ok(Self::Built(binary))
     }
 
@@ -119,9 +107,7 @@ impl Source {
 }
 
 fn set(variable: &str) -> Option<PathBuf> {
-    env::var_os(variable)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Builds `control-plane/` unless that has been done.
@@ -129,16 +115,13 @@ fn build() -> Result<PathBuf> {
     let sources = workspace::sources().join("control-plane");
     let read = |name: &'static str| fs::read_to_string(sources.join(name)).with_context(|| name);
     let (main, module, sums) = (read("main.go")?, read("go.mod")?, read("go.sum")?);
-    let dir = cache::made_once(
-        "control-plane",
-        &[VERSION, &main, &module, &sums],
-        |dir, janitor| {
+    let dir =
+        cache::made_once("control-plane", &[VERSION, &main, &module, &sums], |dir, janitor| {
             let _progress = Progress::start(
                 "building etcd and Kubernetes from Go modules (about 5 minutes, once)",
             );
             go_build(janitor, &sources, &dir.join("control-plane"))
-        },
-    )?;
+        })?;
     Ok(dir.join("control-plane"))
 }
 
@@ -150,22 +133,11 @@ fn go_build(janitor: &Janitor, sources: &Path, binary: &Path) -> Result<()> {
         "-s -w -X {at}.gitVersion={VERSION} -X {at}.gitMajor={major} -X {at}.gitMinor={minor}"
     );
     let mut go = Command::new("go");
-    go.args([
-        "build",
-        "-trimpath",
-        "-buildvcs=false",
-        "-ldflags",
-        &stamp,
-        "-o",
-    ]);
+    go.args(["build", "-trimpath", "-buildvcs=false", "-ldflags", &stamp, "-o"]);
     go.arg(binary).arg(".").current_dir(sources);
     // A person's own settings, and a go.work above the workspace, must not matter.
-    go.env("GOWORK", "off")
-        .env("GOFLAGS", "-mod=readonly")
-        .env("CGO_ENABLED", "0");
-    go.env_remove("GOOS")
-        .env_remove("GOARCH")
-        .env_remove("GO111MODULE");
+    go.env("GOWORK", "off").env("GOFLAGS", "-mod=readonly").env("CGO_ENABLED", "0");
+    go.env_remove("GOOS").env_remove("GOARCH").env_remove("GO111MODULE");
     janitor
         .spawn("go-build", &go)?
         .must_succeed(BUILT_WITHIN)

@@ -22,11 +22,7 @@ pub struct User {
 impl User {
     /// A user with a token of its own.
     pub(crate) fn new(name: &str, group: Option<&'static str>) -> Self {
-        Self {
-            name: name.to_owned(),
-            group,
-            token: random::hex::<24>(),
-        }
+        Self { name: name.to_owned(), group, token: random::hex::<24>() }
     }
 
     /// The name that RBAC and the audit log know.

@@ -85,9 +85,7 @@ fn two_rigs_run_side_by_side_and_leave_nothing() -> Result<()> {
 #[test]
 fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()> {
     let rig = Rig::start()?;
-    let audit = rig
-        .audit()
-        .context("this rig has a control plane of its own")?;
+    let audit = rig.audit().context("this rig has a control plane of its own")?;
     kubectl(&rig, &["create", "namespace", "team"])?;
 
     // The tenant may do what is bound to it, and nothing else.
@@ -96,14 +94,8 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
     let get = ["get", "secrets", "--namespace", "team"];
     ensure!(as_tenant(&get).is_err());
     let name = format!("--user={}", rig.tenant().name());
-    let bind = [
-        "create",
-        "rolebinding",
-        "tenant",
-        "--clusterrole=admin",
-        "--namespace=team",
-        &name,
-    ];
+    let bind =
+        ["create", "rolebinding", "tenant", "--clusterrole=admin", "--namespace=team", &name];
     kubectl(&rig, &bind)?;
     // Roles are aggregated, and bindings noticed, a moment after they are written.
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -113,20 +105,12 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
 
     let codes = |audit: &rig::Audit| -> Result<Vec<u16>> {
         let all = audit.requests(rig.tenant().name(), Some("team"))?;
-        let lists = all
-            .iter()
-            .filter(|r| r.verb == "list" && r.resource == "secrets");
+        let lists = all.iter().filter(|r| r.verb == "list" && r.resource == "secrets");
         Ok(lists.map(|request| request.code).collect())
     };
     let seen = codes(&audit)?;
-    ensure!(
-        seen.first() == Some(&403) && seen.last() == Some(&200),
-        "{seen:?}"
-    );
-    ensure!(
-        seen.iter().filter(|code| **code == 200).count() == 1,
-        "{seen:?}"
-    );
+    ensure!(seen.first() == Some(&403) && seen.last() == Some(&200), "{seen:?}");
+    ensure!(seen.iter().filter(|code| **code == 200).count() == 1, "{seen:?}");
     ensure!(codes(&audit.from_now()?)?.is_empty());
 
     // A line of its own can be cut; the others stay.
@@ -149,21 +133,12 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
 
     // A kind that is new: owner references to it count.
     apply(&rig, CRD)?;
-    kubectl(
-        &rig,
-        &["wait", "--for=condition=Established", "crd/owners.rig.test"],
-    )?;
+    kubectl(&rig, &["wait", "--for=condition=Established", "crd/owners.rig.test"])?;
     rig.restart_controllers()?;
     let owner = r#"{"apiVersion": "rig.test/v1", "kind": "Owner",
         "metadata": {"name": "one", "namespace": "team"}}"#;
     apply(&rig, owner)?;
-    let get_uid = [
-        "get",
-        "owner",
-        "one",
-        "--namespace=team",
-        "--output=jsonpath={.metadata.uid}",
-    ];
+    let get_uid = ["get", "owner", "one", "--namespace=team", "--output=jsonpath={.metadata.uid}"];
     let uid = kubectl(&rig, &get_uid)?;
     let owned = r#"{"apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": "owned", "namespace": "team", "ownerReferences":
@@ -171,13 +146,7 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
     apply(&rig, &owned.replace("UID", &uid))?;
     kubectl(&rig, &["delete", "owner", "one", "--namespace=team"])?;
     // Less than the 30 s after which the collector looks for new kinds by itself.
-    let gone = [
-        "wait",
-        "--for=delete",
-        "secret/owned",
-        "--namespace=team",
-        "--timeout=20s",
-    ];
+    let gone = ["wait", "--for=delete", "secret/owned", "--namespace=team", "--timeout=20s"];
     kubectl(&rig, &gone)?;
     kubectl(&rig, &["delete", "namespace", "team", "--timeout=60s"])?;
 
@@ -191,10 +160,7 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
          print(reply['AssumedRoleUser']['Arn'])"
     );
     let arn = output(Command::new(rig.python()).args(["-c", &code]))?;
-    ensure!(
-        arn == "arn:aws:sts::123456789012:assumed-role/r/me\n",
-        "{arn}"
-    );
+    ensure!(arn == "arn:aws:sts::123456789012:assumed-role/r/me\n", "{arn}");
     Ok(())
 }
 

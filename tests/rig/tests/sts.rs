@@ -35,10 +35,7 @@ fn seconds_from_now(at: Timestamp) -> i64 {
 #[test]
 fn mints_what_can_be_checked_and_records_it() -> Result<()> {
     let sts = Responder::start()?;
-    let reply = call(
-        &sts,
-        &assume_form(ROLE, "&DurationSeconds=900&Tags.member.1.Key=a"),
-    )?;
+    let reply = call(&sts, &assume_form(ROLE, "&DurationSeconds=900&Tags.member.1.Key=a"))?;
     ensure!(reply.status == 200, "{}", reply.body);
     let id = reply.text("AccessKeyId");
     ensure!(reply.text("SecretAccessKey") == secret_for(id));
@@ -48,18 +45,11 @@ fn mints_what_can_be_checked_and_records_it() -> Result<()> {
     ensure!((895..=900).contains(&seconds_from_now(reply.expiration()?)));
     ensure!(reply.text("Expiration").len() == "2026-01-01T00:00:00Z".len());
 
-    let [minted] = &sts.minted()[..] else {
-        anyhow::bail!("{:?}", sts.minted())
-    };
+    let [minted] = &sts.minted()[..] else { anyhow::bail!("{:?}", sts.minted()) };
     ensure!(minted.access_key_id == id && minted.role_arn.as_deref() == Some(ROLE));
     ensure!(minted.expiration == reply.expiration()?);
-    let [received] = &sts.requests()[..] else {
-        anyhow::bail!("{:?}", sts.requests())
-    };
-    let signer = Signer {
-        access_key_id: "AKIDEXAMPLE".into(),
-        region: "eu-west-1".into(),
-    };
+    let [received] = &sts.requests()[..] else { anyhow::bail!("{:?}", sts.requests()) };
+    let signer = Signer { access_key_id: "AKIDEXAMPLE".into(), region: "eu-west-1".into() };
     ensure!(received.signer.as_ref() == Some(&signer));
     ensure!(received.form["RoleSessionName"] == "me" && received.user_agent == "test");
     ensure!(sts.calls("AssumeRole") == 1 && sts.calls("GetSessionToken") == 0);
@@ -72,51 +62,20 @@ fn answers_every_action_and_refuses_the_unknown() -> Result<()> {
     let sts = Responder::start()?;
     let role = ROLE.replace(':', "%3A");
     let rows = [
-        (
-            "AssumeRole",
-            format!("RoleArn={role}&RoleSessionName=me"),
-            "Credentials",
-        ),
-        (
-            "AssumeRoleWithWebIdentity",
-            format!("RoleArn={role}&WebIdentityToken=a.b.c"),
-            "Provider",
-        ),
-        (
-            "AssumeRoleWithSAML",
-            format!("RoleArn={role}&SAMLAssertion=x"),
-            "SubjectType",
-        ),
-        (
-            "AssumeRoot",
-            "TargetPrincipal=111122223333".to_owned(),
-            "Credentials",
-        ),
+        ("AssumeRole", format!("RoleArn={role}&RoleSessionName=me"), "Credentials"),
+        ("AssumeRoleWithWebIdentity", format!("RoleArn={role}&WebIdentityToken=a.b.c"), "Provider"),
+        ("AssumeRoleWithSAML", format!("RoleArn={role}&SAMLAssertion=x"), "SubjectType"),
+        ("AssumeRoot", "TargetPrincipal=111122223333".to_owned(), "Credentials"),
         ("GetSessionToken", String::new(), "Credentials"),
-        (
-            "GetFederationToken",
-            "Name=bob".to_owned(),
-            "FederatedUserId",
-        ),
-        (
-            "GetWebIdentityToken",
-            "Audience.member.1=x".to_owned(),
-            "WebIdentityToken",
-        ),
+        ("GetFederationToken", "Name=bob".to_owned(), "FederatedUserId"),
+        ("GetWebIdentityToken", "Audience.member.1=x".to_owned(), "WebIdentityToken"),
         ("GetCallerIdentity", String::new(), "Account"),
     ];
     for (action, parameters, element) in &rows {
         let reply = call(&sts, &format!("Action={action}&{parameters}"))?;
         ensure!(reply.status == 200, "{action}: {}", reply.body);
-        ensure!(
-            reply.body.starts_with(&format!("<{action}Response xmlns=")),
-            "{action}"
-        );
-        ensure!(
-            reply.body.contains(&format!("<{element}>")),
-            "{action}: {}",
-            reply.body
-        );
+        ensure!(reply.body.starts_with(&format!("<{action}Response xmlns=")), "{action}");
+        ensure!(reply.body.contains(&format!("<{element}>")), "{action}: {}", reply.body);
         ensure!(sts.calls(action) == 1, "{action}");
     }
     ensure!(sts.minted().len() == 7);
@@ -134,12 +93,7 @@ fn errors_come_with_the_status_code_and_message_of_aws() -> Result<()> {
     let rows = [
         (Fault::throttling(), 400, "Throttling", "Rate exceeded"),
         (Fault::access_denied(), 403, "AccessDenied", denied.as_str()),
-        (
-            Fault::error(418, "Teapot", "a &lt; b"),
-            418,
-            "Teapot",
-            "a &amp;lt; b",
-        ),
+        (Fault::error(418, "Teapot", "a &lt; b"), 418, "Teapot", "a &amp;lt; b"),
         (Fault::internal_failure(), 500, "InternalFailure", ""),
         (Fault::service_unavailable(), 503, "ServiceUnavailable", ""),
     ];
@@ -147,16 +101,8 @@ fn errors_come_with_the_status_code_and_message_of_aws() -> Result<()> {
     for (fault, status, code, message) in rows {
         let id = sts.inject(fault);
         let reply = assume(&sts)?;
-        ensure!(
-            reply.status == status && reply.text("Code") == code,
-            "{code}: {}",
-            reply.body
-        );
-        ensure!(
-            reply.text("Message").starts_with(message),
-            "{code}: {}",
-            reply.body
-        );
+        ensure!(reply.status == status && reply.text("Code") == code, "{code}: {}", reply.body);
+        ensure!(reply.text("Message").starts_with(message), "{code}: {}", reply.body);
         sts.remove(id);
         ensure!(assume(&sts)?.status == 200, "{code} was removed");
     }
@@ -184,19 +130,12 @@ fn bodies_are_cut_with_and_without_telling() -> Result<()> {
     let sts = Responder::start()?;
     sts.inject(Fault::truncated().times(1));
     let reply = assume(&sts)?;
-    ensure!(
-        reply.status == 200 && reply.body.len() == reply.length / 2,
-        "{}",
-        reply.body
-    );
+    ensure!(reply.status == 200 && reply.body.len() == reply.length / 2, "{}", reply.body);
     sts.inject(Fault::cut_xml().times(1));
     let reply = assume(&sts)?;
     ensure!(reply.status == 200 && reply.body.len() == reply.length);
     ensure!(reply.body.contains("<Credentials>") && !reply.body.contains("</Credentials>"));
-    ensure!(
-        sts.minted().len() == 2,
-        "what was lost on its way was minted all the same"
-    );
+    ensure!(sts.minted().len() == 2, "what was lost on its way was minted all the same");
     sts.inject(Fault::garbage().times(1));
     let reply = assume(&sts)?;
     ensure!(reply.status == 200 && !reply.body.contains("Credentials"));
@@ -217,11 +156,7 @@ fn credentials_are_wrong_in_the_way_that_was_asked() -> Result<()> {
         sts.inject(Fault::empty(field).times(1));
         let reply = assume(&sts)?;
         for (_, other) in fields {
-            ensure!(
-                reply.text(other).is_empty() == (other == name),
-                "{name}: {}",
-                reply.body
-            );
+            ensure!(reply.text(other).is_empty() == (other == name), "{name}: {}", reply.body);
         }
     }
     sts.inject(Fault::expired().times(1));
@@ -253,12 +188,7 @@ fn a_delay_delays_and_combines_with_an_error() -> Result<()> {
 #[test]
 fn faults_hit_whom_they_are_for_and_as_often_as_they_are_to() -> Result<()> {
     let sts = Responder::start()?;
-    sts.inject(
-        Fault::throttling()
-            .for_action("AssumeRole")
-            .for_role("role/busy")
-            .times(2),
-    );
+    sts.inject(Fault::throttling().for_action("AssumeRole").for_role("role/busy").times(2));
     let busy = assume_form("arn:aws:iam::111122223333:role/busy", "");
     ensure!(assume(&sts)?.status == 200);
     ensure!(call(&sts, "Action=GetSessionToken")?.status == 200);
@@ -272,11 +202,7 @@ fn faults_hit_whom_they_are_for_and_as_often_as_they_are_to() -> Result<()> {
     ensure!(statuses == [400, 403, 200]);
 
     sts.inject(Fault::internal_failure());
-    ensure!(
-        [assume(&sts)?, assume(&sts)?]
-            .iter()
-            .all(|reply| reply.status == 500)
-    );
+    ensure!([assume(&sts)?, assume(&sts)?].iter().all(|reply| reply.status == 500));
     sts.clear();
     ensure!(assume(&sts)?.status == 200);
     Ok(())
@@ -294,10 +220,7 @@ fn a_gate_holds_what_matches_until_it_is_released() -> Result<()> {
         }
         hold.wait_arrived(2, SOON)?;
         ensure!(replies.try_recv().is_err() && sts.minted().is_empty());
-        ensure!(
-            call(&sts, "Action=GetCallerIdentity")?.status == 200,
-            "others pass"
-        );
+        ensure!(call(&sts, "Action=GetCallerIdentity")?.status == 200, "others pass");
         hold.release();
         ensure!(replies.recv_timeout(SOON)?? == 200 && replies.recv_timeout(SOON)?? == 200);
         Ok(())
@@ -315,11 +238,7 @@ fn one_connection_serves_many_requests() -> Result<()> {
     for _ in 0..3 {
         ensure!(receive(stream.try_clone()?)?.status == 200);
         let form = "Action=GetSessionToken";
-        write!(
-            stream,
-            "POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{form}",
-            form.len()
-        )?;
+        write!(stream, "POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{form}", form.len())?;
     }
     ensure!(receive(stream)?.status == 200);
     ensure!(sts.calls("GetSessionToken") == 3);

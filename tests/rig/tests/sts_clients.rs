@@ -35,15 +35,9 @@ print(key['AccessKeyId'], key['SecretAccessKey'], key['SessionToken'])
 "#;
 
 fn boto3(rig: &Rig, sts: &Responder, whose: &str) -> Result<[String; 3]> {
-    let run = Command::new(rig.python())
-        .args(["-c", CALLS, &sts.url(), whose])
-        .output()?;
+    let run = Command::new(rig.python()).args(["-c", CALLS, &sts.url(), whose]).output()?;
     let text = String::from_utf8(run.stdout)?;
-    ensure!(
-        run.status.success(),
-        "{}",
-        String::from_utf8_lossy(&run.stderr)
-    );
+    ensure!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let mut words = text.split_whitespace().map(str::to_owned);
     Ok(std::array::from_fn(|_| words.next().unwrap_or_default()))
 }

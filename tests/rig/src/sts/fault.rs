@@ -51,11 +51,7 @@ enum What {
 /// Instead of credentials.
 #[derive(Clone)]
 pub(super) enum Outcome {
-    Error {
-        status: u16,
-        code: String,
-        message: String,
-    },
+    Error { status: u16, code: String, message: String },
     AccessDenied,
     Reset,
     Garbage,
@@ -81,51 +77,33 @@ impl Matching {
     /// Only this action, such as `AssumeRole`.
     #[must_use]
     pub fn action(self, action: &str) -> Self {
-        Self {
-            action: Some(action.to_owned()),
-            ..self
-        }
+        Self { action: Some(action.to_owned()), ..self }
     }
 
     /// Only role ARNs with this in them.
     #[must_use]
     pub fn role(self, part: &str) -> Self {
-        Self {
-            role: Some(part.to_owned()),
-            ..self
-        }
+        Self { role: Some(part.to_owned()), ..self }
     }
 
     fn matches(&self, request: &Received) -> bool {
-        self.action
-            .as_ref()
-            .is_none_or(|action| *action == request.action)
+        self.action.as_ref().is_none_or(|action| *action == request.action)
             && self.role.as_ref().is_none_or(|part| {
-                request
-                    .role_arn()
-                    .is_some_and(|role| role.contains(part.as_str()))
+                request.role_arn().is_some_and(|role| role.contains(part.as_str()))
             })
     }
 }
 
 impl Fault {
     fn new(what: What) -> Self {
-        Self {
-            what,
-            matching: Matching::any(),
-            times: None,
-        }
+        Self { what, matching: Matching::any(), times: None }
     }
 
     /// Any error: HTTP status, code and message.
     #[must_use]
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         let (code, message) = (code.to_owned(), message.to_owned());
-        Self::new(What::Outcome(Outcome::Error {
-            status,
-            code,
-            message,
-        }))
+        Self::new(What::Outcome(Outcome::Error { status, code, message }))
     }
 
     /// Too many calls: 400 `Throttling`.
@@ -212,10 +190,7 @@ impl Fault {
     }
 
     pub(super) fn hold(matching: Matching, hold: &Hold) -> Self {
-        Self {
-            matching,
-            ..Self::new(What::Hold(hold.gate()))
-        }
+        Self { matching, ..Self::new(What::Hold(hold.gate())) }
     }
 
     /// Only for this action, such as `AssumeRole`.

@@ -59,9 +59,6 @@ impl Signer {
         let (_, scope) = header.split_once("Credential=")?;
         let mut parts = scope.split(',').next()?.split('/');
         let (key, _date, region) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Self {
-            access_key_id: key.to_owned(),
-            region: region.to_owned(),
-        })
+        Some(Self { access_key_id: key.to_owned(), region: region.to_owned() })
     }
 }

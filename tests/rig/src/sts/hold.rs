@@ -23,13 +23,8 @@ pub(super) struct Gate {
 
 impl Hold {
     pub(super) fn new() -> Self {
-        let gate = Gate {
-            arrivals: watch::Sender::new(0),
-            open: watch::Sender::new(false),
-        };
-        Self {
-            gate: Arc::new(gate),
-        }
+        let gate = Gate { arrivals: watch::Sender::new(0), open: watch::Sender::new(false) };
+        Self { gate: Arc::new(gate) }
     }
 
     pub(super) fn gate(&self) -> Arc<Gate> {
@@ -45,19 +40,12 @@ impl Hold {
     /// Waits until so many requests have come. In any runtime; put a deadline on it.
     pub async fn arrived(&self, count: usize) {
         // The sender lives as long as self, so this cannot fail.
-        let _ = self
-            .gate
-            .arrivals
-            .subscribe()
-            .wait_for(|arrivals| *arrivals >= count)
-            .await;
+        let _ = self.gate.arrivals.subscribe().wait_for(|arrivals| *arrivals >= count).await;
     }
 
     /// Blocks until so many requests have come, at most so long.
     pub fn wait_arrived(&self, count: usize, at_most: Duration) -> Result<()> {
-        wait_until("requests at the gate", at_most, || {
-            Ok(self.arrivals() >= count)
-        })
+        wait_until("requests at the gate", at_most, || Ok(self.arrivals() >= count))
     }
 
     /// Lets go of what is held, and of all that comes.

@@ -41,15 +41,10 @@ pub(super) async fn read_request(
             return Ok(None);
         }
     };
-    if headers
-        .get("expect")
-        .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-    {
+    if headers.get("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
-    let length = headers
-        .get("content-length")
-        .map_or(Ok(0), |text| text.parse::<usize>());
+    let length = headers.get("content-length").map_or(Ok(0), |text| text.parse::<usize>());
     let end = head_length + length.map_err(invalid)?;
     while buffer.len() < end {
         if stream.read_buf(buffer).await? == 0 {
@@ -73,10 +68,7 @@ fn parse_head(buffer: &[u8]) -> io::Result<Option<(BTreeMap<String, String>, usi
 
 fn to_map(headers: &[httparse::Header<'_>]) -> BTreeMap<String, String> {
     let pair = |header: &httparse::Header<'_>| {
-        (
-            header.name.to_lowercase(),
-            String::from_utf8_lossy(header.value).into_owned(),
-        )
+        (header.name.to_lowercase(), String::from_utf8_lossy(header.value).into_owned())
     };
     headers.iter().map(pair).collect()
 }
@@ -86,9 +78,7 @@ impl Reply {
     pub(super) fn head(&self, now: Timestamp) -> Vec<u8> {
         let Self { status, body } = self;
         let (length, id) = (body.len(), reply::request_id());
-        let date = DateTimePrinter::new()
-            .timestamp_to_rfc9110_string(&now)
-            .unwrap_or_default();
+        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
         format!(
             "HTTP/1.1 {status} {}\r\nx-amzn-RequestId: {id}\r\nContent-Type: text/xml\r\n\
              Content-Length: {length}\r\nDate: {date}\r\n\r\n",
@@ -113,10 +103,7 @@ fn reason(status: u16) -> &'static str {
 pub(super) async fn forward(peer: SocketAddr, request: &HttpRequest) -> io::Result<Reply> {
     let mut head = format!("POST / HTTP/1.1\r\nHost: {peer}\r\nConnection: close\r\n");
     for (name, value) in &request.headers {
-        if !matches!(
-            name.as_str(),
-            "host" | "connection" | "expect" | "accept-encoding"
-        ) {
+        if !matches!(name.as_str(), "host" | "connection" | "expect" | "accept-encoding") {
             // Writing to a String does not fail.
             let _ = write!(head, "{name}: {value}\r\n");
         }
@@ -134,10 +121,7 @@ pub(super) async fn forward(peer: SocketAddr, request: &HttpRequest) -> io::Resu
         return Err(invalid("the peer's reply breaks off"));
     };
     let status = response.code.unwrap_or(502);
-    Ok(Reply {
-        status,
-        body: bytes.split_off(length),
-    })
+    Ok(Reply { status, body: bytes.split_off(length) })
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

@@ -76,9 +76,7 @@ pub(super) fn jwt(audiences: &[&String], issued: Timestamp, expiration: Timestam
         "sub": format!("arn:aws:iam::{}:user/rig", super::reply::ACCOUNT),
     });
     let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    let signed = [header, payload]
-        .map(|part| encode(part.to_string().as_bytes()))
-        .join(".");
+    let signed = [header, payload].map(|part| encode(part.to_string().as_bytes())).join(".");
     let signature = random::sha256(signed.as_bytes());
     format!("{signed}.{}", encode(&signature))
 }
@@ -96,10 +94,7 @@ mod tests {
         for id in ids {
             assert_eq!(id.len(), 20);
             assert!(id.starts_with("ASIA"));
-            assert!(
-                id.bytes()
-                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-            );
+            assert!(id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()));
         }
     }
 

@@ -59,13 +59,8 @@ impl Responder {
     /// [`Fault::empty`], [`Fault::expired`], [`Fault::lifetime`] have no effect then,
     /// and [`Fault::clock_skew`] moves only the `Date`.
     pub fn forwarding_to(url: &str) -> Result<Self> {
-        let host = url
-            .strip_prefix("http://")
-            .unwrap_or(url)
-            .trim_end_matches('/');
-        let peer = host
-            .parse()
-            .with_context(|| format!("{url} is not http://ADDRESS:PORT"))?;
+        let host = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+        let peer = host.parse().with_context(|| format!("{url} is not http://ADDRESS:PORT"))?;
         Self::with(State::new(Some(peer)))
     }
 
@@ -76,11 +71,7 @@ impl Responder {
         let state = Arc::new(state);
         let theirs = Arc::clone(&state);
         let thread = Background::start("rig-sts", move || serve::serve(listener, theirs))?;
-        Ok(Self {
-            state,
-            address,
-            _thread: Arc::new(thread),
-        })
+        Ok(Self { state, address, _thread: Arc::new(thread) })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -124,22 +115,14 @@ impl Responder {
     /// How many requests there were for an action, such as `AssumeRole`.
     #[must_use]
     pub fn calls(&self, action: &str) -> usize {
-        self.state
-            .log()
-            .requests
-            .iter()
-            .filter(|request| request.action == action)
-            .count()
+        self.state.log().requests.iter().filter(|request| request.action == action).count()
     }
 
     /// How many requests there were for a role, by its whole ARN.
     #[must_use]
     pub fn calls_for_role(&self, role_arn: &str) -> usize {
         let log = self.state.log();
-        log.requests
-            .iter()
-            .filter(|request| request.role_arn() == Some(role_arn))
-            .count()
+        log.requests.iter().filter(|request| request.role_arn() == Some(role_arn)).count()
     }
 
     /// How many requests there were.

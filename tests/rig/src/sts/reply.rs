@@ -27,19 +27,14 @@ pub(super) fn error(status: u16, code: &str, message: &str) -> Reply {
          <Code>{code}</Code>\n    <Message>{message}</Message>\n  </Error>\n  \
          <RequestId>{id}</RequestId>\n</ErrorResponse>\n"
     );
-    Reply {
-        status,
-        body: body.into_bytes(),
-    }
+    Reply { status, body: body.into_bytes() }
 }
 
 /// What AWS says when a trust policy does not let the caller in.
 pub(super) fn access_denied(state: &State, request: &Received) -> Reply {
     let caller = state.caller(request);
     let action = &request.action;
-    let resource = request
-        .role_arn()
-        .map(|role| format!(" on resource: {role}"));
+    let resource = request.role_arn().map(|role| format!(" on resource: {role}"));
     let message = format!(
         "User: {caller} is not authorized to perform: sts:{action}{}",
         resource.unwrap_or_default()
@@ -51,11 +46,7 @@ pub(super) fn access_denied(state: &State, request: &Received) -> Reply {
 pub(super) fn answer(state: &State, request: &Received, plan: &Plan) -> Reply {
     let form = &request.form;
     let get = |name: &str| form.get(name).map_or("", String::as_str);
-    let call = Call {
-        state,
-        request,
-        plan,
-    };
+    let call = Call { state, request, plan };
     match request.action.as_str() {
         "AssumeRole" | "AssumeRoleWithWebIdentity" | "AssumeRoleWithSAML" => call.assume_role(),
         "AssumeRoot" => {
@@ -107,13 +98,8 @@ impl Call<'_> {
         if !role.starts_with("arn:") || !role.contains(":role/") {
             return error(400, "ValidationError", &format!("{role} is invalid"));
         }
-        let session = form
-            .get("RoleSessionName")
-            .map_or("saml-user", String::as_str);
-        let arn = format!(
-            "arn:aws:sts::{}:assumed-role/{name}/{session}",
-            account_of(role)
-        );
+        let session = form.get("RoleSessionName").map_or("saml-user", String::as_str);
+        let arn = format!("arn:aws:sts::{}:assumed-role/{name}/{session}", account_of(role));
         let mut xml = self.credentials(3600, &arn);
         let id = format!("{}:{session}", unique_id("AROA", role));
         let user = element("AssumedRoleId", &id) + &element("Arn", &arn);
@@ -126,9 +112,7 @@ impl Call<'_> {
             "AssumeRoleWithWebIdentity" => {
                 let claims = claims(get("WebIdentityToken"));
                 let text = |name: &str| claims[name].as_str().unwrap_or("unknown").to_owned();
-                let audience = claims["aud"][0]
-                    .as_str()
-                    .map_or_else(|| text("aud"), str::to_owned);
+                let audience = claims["aud"][0].as_str().map_or_else(|| text("aud"), str::to_owned);
                 xml += &element("SubjectFromWebIdentityToken", &text("sub"));
                 xml += &element("Provider", &text("iss"));
                 xml += &element("Audience", &audience);
@@ -146,11 +130,8 @@ impl Call<'_> {
 
     fn web_identity_token(&self) -> Reply {
         let form = &self.request.form;
-        let audiences: Vec<_> = form
-            .iter()
-            .filter(|(key, _)| key.starts_with("Audience."))
-            .map(|(_, v)| v)
-            .collect();
+        let audiences: Vec<_> =
+            form.iter().filter(|(key, _)| key.starts_with("Audience.")).map(|(_, v)| v).collect();
         let (now, expiration) = self.times(300);
         let token = mint::jwt(&audiences, now, expiration);
         self.record("", "", &token, expiration);
@@ -165,10 +146,7 @@ impl Call<'_> {
         let id = mint::key_id();
         let (secret, token) = (mint::secret_for(&id), mint::token_for(&id));
         self.record(&id, &secret, &token, expiration);
-        self.state
-            .log()
-            .principals
-            .insert(id.clone(), principal.to_owned());
+        self.state.log().principals.insert(id.clone(), principal.to_owned());
         let inner = self.field("AccessKeyId", &id, Field::AccessKeyId)
             + &self.field("SecretAccessKey", &secret, Field::SecretAccessKey)
             + &self.field("SessionToken", &token, Field::SessionToken)
@@ -178,11 +156,7 @@ impl Call<'_> {
 
     /// Now and the expiry, by the responder's clock, in whole seconds.
     fn times(&self, default_seconds: i64) -> (Timestamp, Timestamp) {
-        let asked = self
-            .request
-            .form
-            .get("DurationSeconds")
-            .and_then(|text| text.parse().ok());
+        let asked = self.request.form.get("DurationSeconds").and_then(|text| text.parse().ok());
         let mut seconds: i64 = asked.unwrap_or(default_seconds);
         for shape in &self.plan.shapes {
             match shape {
@@ -222,10 +196,7 @@ impl Call<'_> {
              <ResponseMetadata>\n<RequestId>{id}</RequestId>\n</ResponseMetadata>\n\
              </{action}Response>\n"
         );
-        Reply {
-            status: 200,
-            body: body.into_bytes(),
-        }
+        Reply { status: 200, body: body.into_bytes() }
     }
 }
 
@@ -250,9 +221,7 @@ fn wrap(name: &str, inner: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// How much of the room for policies and tags is used, in percent. AWS packs them
@@ -267,10 +236,7 @@ fn packed_policy_size(form: &BTreeMap<String, String>) -> String {
     if packed == 0 {
         return String::new();
     }
-    element(
-        "PackedPolicySize",
-        &(packed * 100 / 4096).clamp(1, 100).to_string(),
-    )
+    element("PackedPolicySize", &(packed * 100 / 4096).clamp(1, 100).to_string())
 }
 
 /// The account in an ARN, or the text itself if it is an account.
@@ -278,10 +244,7 @@ fn account_of(arn: &str) -> &str {
     if arn.len() == 12 && arn.bytes().all(|byte| byte.is_ascii_digit()) {
         return arn;
     }
-    arn.split(':')
-        .nth(4)
-        .filter(|account| !account.is_empty())
-        .unwrap_or(ACCOUNT)
+    arn.split(':').nth(4).filter(|account| !account.is_empty()).unwrap_or(ACCOUNT)
 }
 
 /// Such as `AROA…` for a role: the same for the same name.

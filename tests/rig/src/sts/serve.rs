@@ -64,16 +64,11 @@ async fn respond(
             stream.set_zero_linger()?;
             return Ok(ControlFlow::Break(()));
         }
-        Some(Outcome::Error {
-            status,
-            code,
-            message,
-        }) => reply::error(*status, code, message),
+        Some(Outcome::Error { status, code, message }) => reply::error(*status, code, message),
         Some(Outcome::AccessDenied) => reply::access_denied(state, &request),
-        Some(Outcome::Garbage) => Reply {
-            status: 200,
-            body: b"\x00<html>{not a reply of STS".to_vec(),
-        },
+        Some(Outcome::Garbage) => {
+            Reply { status: 200, body: b"\x00<html>{not a reply of STS".to_vec() }
+        }
         None => credentials(state, http_request, &request, &plan).await,
     };
     send(stream, reply, &plan).await
@@ -109,17 +104,9 @@ async fn send(
     }
     let mut bytes = reply.head(reply::clock(plan.skew));
     let truncated = has(|shape| matches!(shape, Shape::Truncated));
-    bytes.extend(if truncated {
-        &reply.body[..half]
-    } else {
-        &reply.body[..]
-    });
+    bytes.extend(if truncated { &reply.body[..half] } else { &reply.body[..] });
     stream.write_all(&bytes).await?;
-    Ok(if truncated {
-        ControlFlow::Break(())
-    } else {
-        ControlFlow::Continue(())
-    })
+    Ok(if truncated { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 }
 
 /// Takes what another STS minted from its reply.

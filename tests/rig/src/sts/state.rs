@@ -25,11 +25,7 @@ pub(super) struct Log {
 
 impl State {
     pub(super) fn new(peer: Option<SocketAddr>) -> Self {
-        Self {
-            peer,
-            rules: Mutex::default(),
-            log: Mutex::default(),
-        }
+        Self { peer, rules: Mutex::default(), log: Mutex::default() }
     }
 
     pub(super) fn rules(&self) -> MutexGuard<'_, Rules> {

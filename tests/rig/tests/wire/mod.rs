@@ -24,17 +24,13 @@ pub struct Reply {
 
 impl Reply {
     pub fn text(&self, name: &str) -> &str {
-        let rest = self
-            .body
-            .split_once(&format!("<{name}>"))
-            .map_or("", |(_, rest)| rest);
+        let rest = self.body.split_once(&format!("<{name}>")).map_or("", |(_, rest)| rest);
         rest.split_once("</").map_or("", |(text, _)| text)
     }
 
     pub fn header(&self, name: &str) -> &str {
         let line = self.head.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|line| line.strip_prefix(": "))
-            .unwrap_or_default()
+        line.and_then(|line| line.strip_prefix(": ")).unwrap_or_default()
     }
 
     pub fn expiration(&self) -> Result<Timestamp> {
@@ -63,23 +59,12 @@ pub fn receive(mut stream: TcpStream) -> Result<Reply> {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("Content-Length: "));
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
             let length = length.context("no length")?.parse()?;
-            let read = if body.len() < length {
-                stream.read(&mut chunk)?
-            } else {
-                0
-            };
+            let read = if body.len() < length { stream.read(&mut chunk)? } else { 0 };
             if read == 0 {
                 let status = head.split(' ').nth(1).context("no status")?.parse()?;
-                return Ok(Reply {
-                    status,
-                    head: head.to_owned(),
-                    body: body.to_owned(),
-                    length,
-                });
+                return Ok(Reply { status, head: head.to_owned(), body: body.to_owned(), length });
             }
             bytes.extend(&chunk[..read]);
         } else {
