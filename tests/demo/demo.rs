@@ -33,14 +33,16 @@ const INTERRUPTED: u8 = 130;
 /// On a terminal: how long a person gets to read between two chapters.
 const READING: Duration = Duration::from_secs(5);
 
-/// Shows tempcred at work, in about two minutes: builds it, starts a real Kubernetes control plane
-/// and an STS (moto) on this machine, applies examples/ and shows what happens: credentials are
-/// issued and rotated, a deleted Secret comes back, AWS refuses a role.
+/// Shows tempcred at work, in about a minute.
 ///
-/// Needs no cluster and no AWS account, and leaves nothing running. The first start builds the
-/// control plane, which takes minutes; later ones take seconds.
+/// Builds it, starts a real Kubernetes control plane and an STS (moto) on this
+/// machine, applies examples/ and shows what happens: credentials are issued and
+/// rotated, a deleted Secret comes back, AWS refuses a role.
+///
+/// Needs no cluster and no AWS account, and leaves nothing running. The first start
+/// builds the control plane, which takes minutes; later ones take seconds.
 #[derive(Parser)]
-#[command(name = "cargo demo")]
+#[command(name = "cargo demo", bin_name = "cargo demo", verbatim_doc_comment)]
 struct Args {
     /// Stay up at the end, to look around with kubectl, until Ctrl-C.
     #[arg(long)]
