@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::TemporaryCredential;
 use crate::reason::Reason;
@@ -21,7 +21,29 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
             status.default = Some(JSON(pending_status()));
         }
     }
-    vec![crd]
+    vec![unfolded(crd)]
+}
+
+/// The same with each paragraph of a description on one line, as in Rust's doc comments a single
+/// line break means nothing. `kubectl explain` would keep it, and then break the rest to its width.
+fn unfolded(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let mut value = json!(crd);
+    unfold(&mut value);
+    serde_json::from_value(value).unwrap_or(crd)
+}
+
+fn unfold(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(text)) = fields.get_mut("description") {
+                let paragraphs = text.split("\n\n").map(|p| p.replace('\n', " "));
+                *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+            }
+            fields.values_mut().for_each(unfold);
+        }
+        Value::Array(items) => items.iter_mut().for_each(unfold),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Joins the lines of each description: they are broken where the source is, and `kubectl explain`
@@ -52,4 +74,21 @@ fn pending_status() -> serde_json::Value {
             "observedGeneration": 0,
         }],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubectl_explain_gets_paragraphs_and_not_broken_lines() {
+        let mut value = json!({"a": [{"description": "one\ntwo\n\nthree\nfour", "type": "x\ny"}]});
+        unfold(&mut value);
+        assert_eq!(
+            value,
+            json!({"a": [{"description": "one two\n\nthree four", "type": "x\ny"}]})
+        );
+        let text = json!(crds()).to_string();
+        assert!(text.contains("and at most the role's own maximum; at most `1h`"));
+    }
 }
