@@ -48,7 +48,7 @@ impl Screen {
     pub async fn run(&mut self) -> Infallible {
         let mut tick = tokio::time::interval(TICK);
         loop {
-            self.show();
+            self.show(false);
             tokio::select! {
                 _ = tick.tick(), if self.live.is_some() => {}
                 Ok(()) = self.board.changed() => {}
@@ -56,19 +56,19 @@ impl Screen {
         }
     }
 
-    /// Shows the last state, and gives the terminal back.
+    /// Shows the last state with all the news, and gives the terminal back.
     pub fn finish(&mut self) {
-        self.show();
+        self.show(true);
         if let Some(live) = &self.live {
             let _ = live.term.show_cursor().and_then(|()| live.term.flush());
         }
     }
 
-    fn show(&mut self) {
+    fn show(&mut self, whole: bool) {
         let board = self.board.borrow_and_update();
         match &mut self.live {
             // A terminal that is gone is no reason to fail.
-            Some(live) => drop(live.draw(&board, &self.sts, Timestamp::now())),
+            Some(live) => drop(live.draw(&board, &self.sts, whole)),
             None => {
                 let mut out = std::io::stdout().lock();
                 for news in &board.news[self.told..] {
@@ -100,7 +100,10 @@ fn plain(news: &News) -> String {
 }
 
 impl Live {
-    fn draw(&mut self, board: &Board, sts: &Responder, now: Timestamp) -> std::io::Result<()> {
+    /// Draws as much of the news as fits, or the `whole` of it, of which the terminal then scrolls
+    /// a part away.
+    fn draw(&mut self, board: &Board, sts: &Responder, whole: bool) -> std::io::Result<()> {
+        let now = Timestamp::now();
         let size @ (height, width) = self.term.size();
         let mut lines = vec![
             String::new(),
@@ -125,7 +128,10 @@ impl Live {
         lines.push(String::new());
         let news: Vec<_> = board.news.iter().flat_map(|news| wrapped(news, width.into())).collect();
         // The last line of the terminal is left to the cursor.
-        let room = usize::from(height).saturating_sub(lines.len() + 1);
+        let room = match whole {
+            true => news.len(),
+            false => usize::from(height).saturating_sub(lines.len() + 1),
+        };
         lines.extend_from_slice(&news[news.len().saturating_sub(room)..]);
 
         let mut frame = String::new();
