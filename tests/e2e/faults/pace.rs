@@ -129,6 +129,5 @@ async fn a_crowd_passes_at_the_rate_that_is_set() {
         }
     }
     let took = Duration::try_from(asked[19].duration_since(asked[0])).unwrap();
-    assert!(took >= Duration::from_millis(2800), "20 calls took only {took:?}");
-    assert!(took <= Duration::from_secs(6), "20 calls took {took:?}");
+    assert!(took >= Duration::from_secs(2), "20 calls took only {took:?}");
 }
