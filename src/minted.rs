@@ -38,6 +38,8 @@ pub struct Minted {
     pub principal_arn: Option<String>,
     /// Share of the limit for policies and tags, in percent.
     pub packed_policy_size: Option<i32>,
+    /// The renew request that they serve.
+    pub renew_request: Option<String>,
 }
 
 /// Why a reply cannot be used.
@@ -96,6 +98,7 @@ impl Minted {
             expiration,
             principal_arn: reply.principal_arn,
             packed_policy_size: reply.packed_policy_size,
+            renew_request: None,
         })
     }
 

@@ -100,7 +100,9 @@ fn need(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Option<Why> {
         Some(Why::RequestChanged)
     } else if facts.expiration <= now {
         Some(Why::Expired)
-    } else if requested(desired, seen.status).is_some() {
+    } else if requested(desired, seen.status)
+        .is_some_and(|request| Some(request) != facts.renew_request.as_deref())
+    {
         Some(Why::Requested)
     } else if desired.schedule(facts.issued_at, facts.expiration).renew_at <= now {
         Some(Why::Due)
@@ -149,6 +151,7 @@ mod tests {
                 issued_at: at(0),
                 expiration: at(3600),
                 principal_arn: None,
+                renew_request: None,
             }),
             content: Content::AsWritten,
         }
@@ -167,6 +170,7 @@ mod tests {
             expiration: at(expires),
             principal_arn: None,
             packed_policy_size: None,
+            renew_request: None,
         }
     }
 
@@ -298,6 +302,14 @@ mod tests {
                 "asked, and done",
                 Case::new(with_request())
                     .with(|c| c.status.last_renew_request = Some("now".into())),
+                100,
+                Plan::Rest,
+            ),
+            (
+                "asked, and done, but the status that said so was lost",
+                Case::new(with_request()).with(|c| {
+                    c.facts().facts.as_mut().unwrap().renew_request = Some("now".into());
+                }),
                 100,
                 Plan::Rest,
             ),

@@ -118,17 +118,15 @@ async fn serve(
         secrets_listed: secrets.listed,
         stop: stop.clone(),
     });
+    let listed = Arc::clone(&credentials.listed);
     let watched = async {
-        tokio::select! {
-            _ = futures::future::join(credentials.listed.wait(), scope.secrets_listed.wait()) => {}
-            () = scope.stop.cancelled() => return,
-        }
+        tokio::join!(credentials.listed.wait(), scope.secrets_listed.wait());
         readiness.reached.fetch_add(1, Ordering::AcqRel);
         tracing::info!(credentials = scope.credentials.len(), "watching");
     };
     let rounds = Controller::for_stream(credentials.stream, credentials.store)
         .watches_stream(secrets.stream, |secret| watch::credential_of(&secret))
-        .graceful_shutdown_on(stop.cancelled_owned())
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(
             reconcile::reconcile,
             |_, _, _| Action::requeue(Duration::from_secs(1)),
@@ -144,9 +142,17 @@ async fn serve(
                 }
             }
         });
+    // Without a first list, kube's controller does not end by itself; nor has it begun anything.
+    let stopped_unlisted = async {
+        stop.cancelled().await;
+        if listed.initialized() {
+            std::future::pending().await
+        }
+    };
     // The watches feed the rounds: once these have ended, nothing will be listed any more.
     tokio::select! {
         () = rounds => {}
         () = async { watched.await; std::future::pending().await } => {}
+        () = stopped_unlisted => {}
     }
 }

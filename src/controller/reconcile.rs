@@ -182,14 +182,13 @@ impl Step<'_> {
 
     /// Writes credentials that were issued and are held.
     async fn write_held(self, desired: &Desired, secret: &SecretState) -> Action {
-        let Some(held) = self.memory.held.take() else {
+        let Some(mut held) = self.memory.held.take() else {
             return Action::requeue(LOOK_AGAIN);
         };
+        // On the Secret itself: if the status is lost, the request is not served again.
+        held.minted.renew_request.clone_from(&desired.renew_request);
         match self.write(desired, secret, &held.request_hash, &held.minted).await {
-            Ok(known) => {
-                let served = desired.renew_request.clone();
-                self.settle_serving(desired, known, Attempt::Well, served).await
-            }
+            Ok(known) => self.settle(desired, known, Attempt::Well).await,
             Err(failed) => {
                 self.memory.held = Some(held);
                 self.could_not_write(desired, secret, failed).await
@@ -229,7 +228,7 @@ impl Step<'_> {
         tracing::info!(secret = manifest.name(), access_key_id = minted.access_key_id, "written");
         Ok(Known::Secret {
             resource_version: written.resource_version,
-            facts: Facts::of(desired, request_hash, minted),
+            facts: Box::new(Facts::of(desired, request_hash, minted)),
             details: Some((minted.access_key_id.clone(), minted.packed_policy_size)),
         })
     }
@@ -248,24 +247,14 @@ impl Step<'_> {
         }
     }
 
-    async fn settle(self, desired: &Desired, known: Known, attempt: Attempt) -> Action {
-        self.settle_serving(desired, known, attempt, None).await
-    }
-
     /// Writes the status if it says something new, and says when to look again.
-    async fn settle_serving(
-        self,
-        desired: &Desired,
-        known: Known,
-        attempt: Attempt,
-        served_request: Option<String>,
-    ) -> Action {
+    async fn settle(self, desired: &Desired, known: Known, attempt: Attempt) -> Action {
         let now = Timestamp::now();
         if let Attempt::Failed(problem) = &attempt {
             let (class, reason) = (problem.class(), problem.reason);
             tracing::warn!(?class, %reason, "{}", problem.message);
         }
-        let round = Round { desired, before: &self.memory.status, known, attempt, served_request };
+        let round = Round { desired, before: &self.memory.status, known, attempt };
         let next = status::next(round, now);
         self.memory.status = next.clone();
         let mut look_at = status::next_look(&next, desired, now);
@@ -311,7 +300,7 @@ fn known(secret: &SecretState) -> Known {
     };
     Known::Secret {
         resource_version: holding.resource_version.clone(),
-        facts: facts.clone(),
+        facts: Box::new(facts.clone()),
         details,
     }
 }

@@ -30,6 +30,8 @@ pub mod annotation {
     pub const EXPIRATION: &str = "tempcred.dev/expiration";
     /// Who they stand for.
     pub const PRINCIPAL_ARN: &str = "tempcred.dev/principal-arn";
+    /// The renew request that they serve: known even if the status that says so is lost.
+    pub const RENEW_REQUEST: &str = "tempcred.dev/last-renew-request";
 }
 
 /// What the annotations of a Secret say about the credentials in it.
@@ -47,6 +49,8 @@ pub struct Facts {
     pub expiration: Timestamp,
     /// Who they stand for.
     pub principal_arn: Option<String>,
+    /// The renew request that they serve.
+    pub renew_request: Option<String>,
 }
 
 impl Facts {
@@ -59,6 +63,7 @@ impl Facts {
             issued_at: minted.issued_at,
             expiration: minted.expiration,
             principal_arn: minted.principal_arn.clone(),
+            renew_request: minted.renew_request.clone(),
         }
     }
 
@@ -73,6 +78,7 @@ impl Facts {
             issued_at: time(annotation::ISSUED_AT)?,
             expiration: time(annotation::EXPIRATION)?,
             principal_arn: text(annotation::PRINCIPAL_ARN),
+            renew_request: text(annotation::RENEW_REQUEST),
         })
     }
 
@@ -87,6 +93,9 @@ impl Facts {
         ]);
         if let Some(arn) = &self.principal_arn {
             all.insert(annotation::PRINCIPAL_ARN.to_owned(), arn.clone());
+        }
+        if let Some(request) = &self.renew_request {
+            all.insert(annotation::RENEW_REQUEST.to_owned(), request.clone());
         }
         all
     }

@@ -137,6 +137,7 @@ mod tests {
             expiration: at(1_003_600),
             principal_arn: Some("arn:aws:sts::123456789012:assumed-role/r/s".to_owned()),
             packed_policy_size: None,
+            renew_request: Some("request".to_owned()),
         }
     }
 
@@ -217,6 +218,7 @@ mod tests {
             let stored = as_stored(&Manifest::render(&desired, "hash", &minted));
             let facts = Facts::read(stored.metadata.annotations.as_ref().unwrap()).unwrap();
             prop_assert_eq!(facts.expiration, minted.expiration);
+            prop_assert_eq!(&facts.renew_request, &minted.renew_request);
             let read = credentials(stored.data.as_ref().unwrap(), &facts).unwrap();
             prop_assert_eq!(read.fingerprint(), minted.fingerprint());
         }

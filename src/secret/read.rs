@@ -28,6 +28,7 @@ pub fn credentials(data: &BTreeMap<String, ByteString>, facts: &Facts) -> Option
             expiration: facts.expiration,
             principal_arn: facts.principal_arn.clone(),
             packed_policy_size: None,
+            renew_request: facts.renew_request.clone(),
         })
         .find(|minted| minted.fingerprint() == facts.fingerprint)
 }

@@ -26,7 +26,7 @@ pub enum Known {
         /// Its version.
         resource_version: String,
         /// What its annotations say.
-        facts: Facts,
+        facts: Box<Facts>,
         /// Access key ID and packed size, where the credentials were at hand.
         details: Option<(String, Option<i32>)>,
     },
@@ -53,8 +53,6 @@ pub struct Round<'a> {
     pub known: Known,
     /// How it went.
     pub attempt: Attempt,
-    /// The renew request that was served.
-    pub served_request: Option<String>,
 }
 
 /// The credentials in the Secret, as the status tells of them.
@@ -67,7 +65,7 @@ struct Held {
 
 /// Makes the next status.
 pub fn next(round: Round<'_>, now: Timestamp) -> CredentialStatus {
-    let Round { desired, before, known, attempt, served_request } = round;
+    let Round { desired, before, known, attempt } = round;
     let mut status = before.clone();
     let held = describe(&mut status, desired, before, &known);
     let living = held.as_ref().filter(|held| held.answers && held.expiration > now);
@@ -85,9 +83,6 @@ pub fn next(round: Round<'_>, now: Timestamp) -> CredentialStatus {
         .map(|held| desired.schedule(held.issued_at, held.expiration));
     status.renewal_time = schedule.map(|schedule| Time(schedule.renew_at));
     status.observed_generation = Some(desired.generation);
-    if served_request.is_some() {
-        status.last_renew_request = served_request;
-    }
     let clamped = schedule.is_some_and(|schedule| schedule.clamped);
     let facts = (held.as_ref(), living.is_some(), clamped);
     status.conditions = conditions(desired, &status, &before.conditions, facts, now);
@@ -126,6 +121,9 @@ fn describe(
             status.issued_at = Some(Time(facts.issued_at));
             status.expiration = Some(Time(facts.expiration));
             status.principal_arn.clone_from(&facts.principal_arn);
+            if facts.renew_request.is_some() {
+                status.last_renew_request.clone_from(&facts.renew_request);
+            }
             match details {
                 Some((key, packed)) => {
                     // Credentials read back from a Secret do not tell their packed size.

@@ -12,14 +12,15 @@ fn at(second: i64) -> Timestamp {
 fn secret(desired: &Desired) -> Known {
     Known::Secret {
         resource_version: "10".into(),
-        facts: Facts {
+        facts: Box::new(Facts {
             request_hash: desired.request_hash.clone(),
             render_hash: desired.render_hash.clone(),
             fingerprint: "f".into(),
             issued_at: at(0),
             expiration: at(3600),
             principal_arn: Some("arn:p".into()),
-        },
+            renew_request: Some("now".into()),
+        }),
         details: Some(("ASIA1".into(), Some(5))),
     }
 }
@@ -31,7 +32,7 @@ fn round(
     attempt: Attempt,
     now: i64,
 ) -> CredentialStatus {
-    next(Round { desired, before, known, attempt, served_request: None }, at(now))
+    next(Round { desired, before, known, attempt }, at(now))
 }
 
 fn refused() -> Attempt {
@@ -57,6 +58,7 @@ fn a_life_of_a_credential() {
     assert_eq!(truths(&issued), [("Ready", "Issued")]);
     assert_eq!(issued.failure, None);
     assert_eq!(issued.access_key_id.as_deref(), Some("ASIA1"));
+    assert_eq!(issued.last_renew_request.as_deref(), Some("now"));
 
     let failing = round(&desired, &issued, secret(&desired), refused(), 3000);
     assert_eq!(truths(&failing), [("Ready", "Issued"), ("RenewalFailing", "AccessDenied")]);

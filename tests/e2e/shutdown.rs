@@ -1,5 +1,6 @@
 //! SIGTERM: what is in flight is finished, and nothing new is begun.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rig::sts::Matching;
@@ -96,15 +97,23 @@ async fn an_api_server_that_is_away_does_not_hold_up_the_end() {
 async fn an_operator_that_never_got_ready_ends_at_once_too() {
     let mut world = World::new().await;
     world.create("reports", plain()).await;
-    // As tenant, who may list resources here, but no Secrets: the look at the resource waits.
+    let kubeconfig = || world.rig.kubeconfig_for(world.rig.tenant(), None).unwrap();
+    let (one, two) = (kubeconfig(), kubeconfig());
+    // As tenant, who may list nothing here.
+    end_unready(&mut world, one).await;
+
+    // The same, but resources may be listed: the look at this one waits for the list of Secrets.
     let user = format!("--user={}", world.rig.tenant().name());
     let resource = "--resource=temporarycredentials.tempcred.dev";
     world.kubectl(&["create", "role", "half", "--verb=list,watch", resource]);
     world.kubectl(&["create", "rolebinding", "half", "--role=half", &user]);
-    let kubeconfig = world.rig.kubeconfig_for(world.rig.tenant(), None);
-    world.launch(kubeconfig.unwrap(), &[]).await;
+    end_unready(&mut world, two).await;
+}
+
+async fn end_unready(world: &mut World, kubeconfig: PathBuf) {
+    world.launch(kubeconfig, &[]).await;
     wait_until("it may not list Secrets", SOON, || async {
-        world.log().contains("a watch failed").then_some(())
+        world.log().contains("secrets is forbidden").then_some(())
     })
     .await;
     assert!(world.http("/readyz").await.starts_with("waiting"));
