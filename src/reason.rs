@@ -60,7 +60,7 @@ reasons! {
     Recovered, WELL, "Nothing to do.";
     /// A renewal or a first issue failed and is tried again.
     Retrying, WELL, "See status.failure for what fails and when the next attempt comes.";
-    /// Neither the spec, the cluster nor AWS stands in the way.
+    /// Nothing stands in the way (of a condition that is false).
     AllWell, WELL, "Nothing to do.";
     /// `renewal` did not fit the lifetime that STS returned, and was shortened.
     LifetimeShorterThanAsked, WELL, "Lower spec.renewal, or raise the maximum session duration of the role.";
@@ -71,6 +71,8 @@ reasons! {
     SecretConflict, BLOCKED, "Choose another spec.secret.name (in a new resource), or delete the Secret if nobody needs it.";
     /// The API server refuses to store the Secret.
     SecretRejected, BLOCKED, "Check the operator's permissions on Secrets, and quotas and admission policies of the namespace.";
+    /// A Secret, a key in it or a ServiceAccount that the request is made with is missing.
+    SourceMissing, BLOCKED, "Create what the message names, in the namespace of the resource, or correct its name in the spec.";
     /// No region is known, so no STS endpoint can be chosen.
     RegionMissing, BLOCKED, "Set spec.region, or the operator's --region.";
     /// The operator has no AWS identity of its own to sign the request with.

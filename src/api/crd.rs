@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::TemporaryCredential;
 use crate::reason::Reason;
@@ -21,29 +21,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
             status.default = Some(JSON(pending_status()));
         }
     }
-    vec![unfolded(crd)]
-}
-
-/// The same with each paragraph of a description on one line, as in Rust's doc comments a single
-/// line break means nothing. `kubectl explain` would keep it, and then break the rest to its width.
-fn unfolded(crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    let mut value = json!(crd);
-    unfold(&mut value);
-    serde_json::from_value(value).unwrap_or(crd)
-}
-
-fn unfold(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            if let Some(Value::String(text)) = fields.get_mut("description") {
-                let paragraphs = text.split("\n\n").map(|p| p.replace('\n', " "));
-                *text = paragraphs.collect::<Vec<_>>().join("\n\n");
-            }
-            fields.values_mut().for_each(unfold);
-        }
-        Value::Array(items) => items.iter_mut().for_each(unfold),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+    vec![crd]
 }
 
 /// Joins the lines of each description: they are broken where the source is, and `kubectl explain`
@@ -82,12 +60,12 @@ mod tests {
 
     #[test]
     fn kubectl_explain_gets_paragraphs_and_not_broken_lines() {
-        let mut value = json!({"a": [{"description": "one\ntwo\n\nthree\nfour", "type": "x\ny"}]});
-        unfold(&mut value);
-        assert_eq!(
-            value,
-            json!({"a": [{"description": "one two\n\nthree four", "type": "x\ny"}]})
-        );
+        let mut schema = JSONSchemaProps {
+            description: Some("one\ntwo\n\nthree\nfour".to_owned()),
+            ..JSONSchemaProps::default()
+        };
+        unwrap_descriptions(&mut schema);
+        assert_eq!(schema.description.as_deref(), Some("one two\n\nthree four"));
         let text = json!(crds()).to_string();
         assert!(text.contains("and at most the role's own maximum; at most `1h`"));
     }

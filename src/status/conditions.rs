@@ -62,7 +62,8 @@ fn words(failure: &FailureStatus) -> (&str, &str) {
 }
 
 fn ready(desired: &Desired, status: &CredentialStatus, held: Option<&Held>, living: bool) -> Draft {
-    let who = status.principal_arn.as_deref().unwrap_or("The credentials");
+    let who = status.principal_arn.as_ref().map(|arn| format!(" of {arn}")).unwrap_or_default();
+    let what = format!("Secret {} holds credentials{who}", desired.secret_name);
     let (reason, message) = match (held, &status.failure) {
         (Some(held), _) if living => {
             let until = format!("{who}: valid until {}", held.expiration);
@@ -81,7 +82,7 @@ fn ready(desired: &Desired, status: &CredentialStatus, held: Option<&Held>, livi
                 None if desired.suspended => Reason::Suspended.advice(),
                 None => Reason::Expired.advice(),
             };
-            (Reason::Expired.as_str(), format!("{who}: expired at {}. {why}", held.expiration))
+            (Reason::Expired.as_str(), format!("{what} that expired at {}. {why}", held.expiration))
         }
         (_, Some(failure)) => (failure.reason.as_str(), failure.message.clone()),
         (_, None) if desired.suspended => {
@@ -99,7 +100,7 @@ fn ready(desired: &Desired, status: &CredentialStatus, held: Option<&Held>, livi
 impl Draft {
     /// True with these reason and message, or false as all is well.
     fn of(type_: &'static str, words: Option<(&str, &str)>) -> Self {
-        let (reason, message) = words.unwrap_or((Reason::AllWell.as_str(), ""));
+        let (reason, message) = words.unwrap_or((Reason::AllWell.as_str(), Reason::AllWell.meaning()));
         Self { type_, is: words.is_some(), reason: reason.to_owned(), message: message.to_owned() }
     }
 
