@@ -2,6 +2,7 @@
 //! turned into a [`Problem`] at the door.
 
 mod errors;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
+use self::whole::OnlyWhole;
 use crate::failure::Problem;
 use crate::metrics::Metrics;
 use crate::minted::{Minted, Reply};
@@ -95,8 +97,9 @@ impl Sts {
     }
 
     fn client(&self, region: &str) -> Client {
-        let config =
-            aws_sdk_sts::config::Builder::from(&self.base).region(Region::new(region.to_owned()));
+        let config = aws_sdk_sts::config::Builder::from(&self.base)
+            .region(Region::new(region.to_owned()))
+            .interceptor(OnlyWhole);
         Client::from_conf(match &self.endpoint {
             Some(endpoint) => config.endpoint_url(endpoint).build(),
             None => config.build(),

@@ -205,7 +205,7 @@ pub fn cases() -> Vec<Case> {
         unusable(
             "cut-xml",
             Fault::cut_xml(),
-            "has no expiration, as if cut short on the way; it was not used. Usually",
+            "could not be read; it was not used",
         ),
         unusable(
             "garbage",
