@@ -15,12 +15,11 @@ use super::ledger::Memory;
 use crate::api::TemporaryCredential;
 use crate::cluster::Failed;
 use crate::desired::Desired;
-use crate::failure::{self, Problem};
+use crate::failure;
 use crate::minted::Minted;
 use crate::notice::notices;
 use crate::observed::{Content, Held, Look, Observed, SecretState, look};
 use crate::plan::{Plan, Source, Why, plan};
-use crate::reason::Reason;
 use crate::secret::{Facts, Manifest};
 use crate::status::{self, Attempt, Known, Round};
 
@@ -146,19 +145,11 @@ impl Step<'_> {
         if self.is_outdated() {
             return Action::requeue(LOOK_AGAIN);
         }
-        let asked_at = Timestamp::now();
-        let reply = match operator.sts.session(desired.region.as_deref()) {
+        let minted = match operator.sts.session(desired.region.as_deref()) {
             // Boxed: most of a reconciliation's size is this call, and most never make it.
             Ok(session) => Box::pin(operation.call(&session)).await,
             Err(problem) => Err(problem),
         };
-        let minted = reply.and_then(|reply| {
-            let check = Minted::check(reply, asked_at, Timestamp::now());
-            check.map_err(|unusable| {
-                let (action, target) = (operation.action(), operation.target());
-                Problem::of_call(Reason::InvalidReply, action, target, &unusable.to_string())
-            })
-        });
         match minted {
             Ok(minted) => {
                 tracing::info!(?why, principal = minted.principal_arn, expiration = %minted.expiration, "issued");

@@ -3,6 +3,7 @@
 use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
 use aws_sdk_sts::operation::assume_role::builders::AssumeRoleInputBuilder;
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
+use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -10,11 +11,11 @@ use super::Invalid;
 use crate::api::{AssumeRole, Hop};
 use crate::arn::RoleArn;
 use crate::failure::Problem;
-use crate::minted::{Reply, hex};
-use crate::sts::{Session, reply};
+use crate::minted::{Minted, hex};
+use crate::sts::{Session, checked};
 
 /// The action of STS.
-pub(super) const ACTION: &str = "AssumeRole";
+const ACTION: &str = "AssumeRole";
 
 /// Longest name of a session that STS takes.
 const LONGEST_SESSION_NAME: usize = 64;
@@ -52,14 +53,14 @@ impl Request {
         u32::try_from(self.hops.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    pub(super) async fn call(&self, session: &Session) -> Result<Reply, Problem> {
+    pub(super) async fn call(&self, session: &Session) -> Result<Minted, Problem> {
         let mut session = session.clone();
         for (role, hop) in &self.hops {
             let input = AssumeRoleInputBuilder::default()
                 .role_arn(role.as_str())
                 .role_session_name(hop.session_name.as_deref().unwrap_or(&self.session))
                 .set_external_id(hop.external_id.clone());
-            session = session.signed_with(assume(&session, input, role).await?);
+            session = session.signed_with(&assume(&session, input, role).await?);
         }
         assume(&session, self.input(), &self.role).await
     }
@@ -92,14 +93,22 @@ async fn assume(
     session: &Session,
     input: AssumeRoleInputBuilder,
     role: &RoleArn,
-) -> Result<Reply, Problem> {
+) -> Result<Minted, Problem> {
+    let asked_at = Timestamp::now();
     let output: AssumeRoleOutput = session
         .call(ACTION, role.as_str(), |client| async move { input.send_with(&client).await })
         .await?;
     #[expect(deprecated, reason = "STS in older partitions still answers with this field alone")]
     let packed = output.session_token_utilization.or(output.packed_policy_size);
     let principal = output.assumed_role_user.map(|user| user.arn);
-    reply(ACTION, role.as_str(), output.credentials, principal, packed)
+    checked(
+        ACTION,
+        role.as_str(),
+        asked_at,
+        output.credentials,
+        principal,
+        packed,
+    )
 }
 
 /// `name`, or as much of it as a session name may have, with a hash that keeps it unique.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::api::TemporaryCredentialSpec;
 use crate::failure::Problem;
-use crate::minted::Reply;
+use crate::minted::Minted;
 use crate::sts::Session;
 
 /// A validated request.
@@ -47,13 +47,6 @@ impl Operation {
         }
     }
 
-    /// The action of STS that gives the credentials.
-    pub fn action(&self) -> &'static str {
-        match self {
-            Self::AssumeRole(_) => assume_role::ACTION,
-        }
-    }
-
     /// The principal that is asked for, for messages.
     pub fn target(&self) -> &str {
         match self {
@@ -65,7 +58,7 @@ impl Operation {
     ///
     /// # Errors
     /// A [`Problem`] without any value of the request or the reply.
-    pub async fn call(&self, session: &Session) -> Result<Reply, Problem> {
+    pub async fn call(&self, session: &Session) -> Result<Minted, Problem> {
         match self {
             Self::AssumeRole(request) => request.call(session).await,
         }

@@ -2,6 +2,7 @@
 //! turned into a [`Problem`] at the door.
 
 mod errors;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,9 +18,10 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
+use self::whole::OnlyWhole;
 use crate::failure::Problem;
 use crate::metrics::Metrics;
-use crate::minted::Reply;
+use crate::minted::{Minted, Reply};
 use crate::reason::Reason;
 
 /// How long a connection to STS may take to come up.
@@ -83,8 +85,9 @@ impl Sts {
     }
 
     fn client(&self, region: &str) -> Client {
-        let config =
-            aws_sdk_sts::config::Builder::from(&self.base).region(Region::new(region.to_owned()));
+        let config = aws_sdk_sts::config::Builder::from(&self.base)
+            .region(Region::new(region.to_owned()))
+            .interceptor(OnlyWhole);
         Client::from_conf(match &self.endpoint {
             Some(endpoint) => config.endpoint_url(endpoint).build(),
             None => config.build(),
@@ -94,12 +97,12 @@ impl Sts {
 
 impl Session {
     /// The same place, signed with credentials that STS just gave. They live as long as the session.
-    pub fn signed_with(&self, reply: Reply) -> Self {
+    pub fn signed_with(&self, minted: &Minted) -> Self {
         let credentials = Credentials::new(
-            reply.access_key_id,
-            reply.secret_access_key.expose_secret(),
-            Some(reply.session_token.expose_secret().to_owned()),
-            Some(reply.expiration.into()),
+            minted.access_key_id.as_str(),
+            minted.secret_access_key.expose_secret(),
+            Some(minted.session_token.expose_secret().to_owned()),
+            Some(minted.expiration.into()),
             "AssumeRole",
         );
         let config = self.client.config().to_builder();
@@ -131,29 +134,30 @@ impl Session {
     }
 }
 
-/// The credentials in the reply to a call.
+/// The credentials in the reply to a call, checked: nothing else is written, or signed with.
 ///
 /// # Errors
-/// `InvalidReply` if there are none, or their time is none.
-pub fn reply(
+/// `InvalidReply` if there are none, or they are not whole or have expired.
+pub fn checked(
     action: &str,
     target: &str,
+    asked_at: Timestamp,
     credentials: Option<aws_sdk_sts::types::Credentials>,
     principal_arn: Option<String>,
     packed_policy_size: Option<i32>,
-) -> Result<Reply, Problem> {
-    let invalid = |what| {
-        let what = format!("the reply of STS has no {what}; it was not used");
-        Problem::of_call(Reason::InvalidReply, action, target, &what)
-    };
-    let credentials = credentials.ok_or_else(|| invalid("credentials"))?;
+) -> Result<Minted, Problem> {
+    let problem = |what: &str| Problem::of_call(Reason::InvalidReply, action, target, what);
+    let lacks = |what| problem(&format!("the reply of STS has no {what}; it was not used"));
+    let credentials = credentials.ok_or_else(|| lacks("credentials"))?;
     let expiration = Timestamp::from_second(credentials.expiration.secs());
-    Ok(Reply {
+    let reply = Reply {
         access_key_id: credentials.access_key_id,
         secret_access_key: credentials.secret_access_key.into(),
         session_token: credentials.session_token.into(),
-        expiration: expiration.map_err(|_| invalid("valid expiration"))?,
+        expiration: expiration.map_err(|_| lacks("valid expiration"))?,
         principal_arn: principal_arn.filter(|arn| !arn.is_empty()),
         packed_policy_size,
-    })
+    };
+    Minted::check(reply, asked_at, Timestamp::now())
+        .map_err(|unusable| problem(&unusable.to_string()))
 }

@@ -185,7 +185,7 @@ pub fn cases() -> Vec<Case> {
         unusable(
             "cut-xml",
             Fault::cut_xml(),
-            "has no expiration, as if cut short on the way; it was not used. Usually",
+            "could not be read; it was not used",
         ),
         unusable("garbage", Fault::garbage(), "could not be read; it was not used"),
         unusable("no-key-id", Fault::empty(Field::AccessKeyId), "has no access key ID"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rig::sts::{Fault, Field};
+use serde_json::json;
 use tempcred::failure::Class;
 
 use super::cases::{Case, cases};
@@ -80,4 +82,54 @@ fn assert_said(case: &Case, status: &tempcred::api::CredentialStatus) {
     assert_eq!(truths(status), [expected], "{name}");
     assert_eq!(status.expiration, None, "{name}");
     assert_eq!(status.access_key_id, None, "{name}");
+}
+
+#[tokio::test]
+async fn a_hop_that_fails_is_named_and_nothing_is_asked_beyond_it() {
+    let world = World::start().await;
+    let rows = [
+        ("refused", Fault::access_denied(), "AccessDenied"),
+        (
+            "no-key-id",
+            Fault::empty(Field::AccessKeyId),
+            "InvalidReply",
+        ),
+        (
+            "no-secret-key",
+            Fault::empty(Field::SecretAccessKey),
+            "InvalidReply",
+        ),
+        (
+            "no-token",
+            Fault::empty(Field::SessionToken),
+            "InvalidReply",
+        ),
+        ("born-expired", Fault::expired(), "InvalidReply"),
+        ("cut-xml", Fault::cut_xml(), "InvalidReply"),
+    ];
+    for (row, fault, _) in &rows {
+        let hop = format!("hop-{row}");
+        world.sts.inject(fault.clone().for_role(&role(&hop)));
+        let mut spec = spec(row);
+        spec["assumeRole"]["via"] =
+            json!([{"roleArn": format!("arn:aws:iam::123456789012:{}hop", role(&hop))}]);
+        world.create(row, spec).await;
+    }
+    for (row, _, reason) in &rows {
+        let failed = world.wait(row, "failing", |s| s.failure.is_some()).await;
+        let status = failed.status.unwrap();
+        let failure = failure(&status);
+        let target =
+            format!("AssumeRole for arn:aws:iam::123456789012:role/hop-{row}/hop failed: ");
+        assert_eq!(failure.reason, *reason, "{row}: {}", failure.message);
+        assert!(
+            failure.message.starts_with(&target),
+            "{row}: {}",
+            failure.message
+        );
+        assert!(
+            world.asked_for(&role(row)).is_empty(),
+            "{row}: asked beyond the hop"
+        );
+    }
 }
