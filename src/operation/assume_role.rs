@@ -101,14 +101,7 @@ async fn assume(
     #[expect(deprecated, reason = "STS in older partitions still answers with this field alone")]
     let packed = output.session_token_utilization.or(output.packed_policy_size);
     let principal = output.assumed_role_user.map(|user| user.arn);
-    checked(
-        ACTION,
-        role.as_str(),
-        asked_at,
-        output.credentials,
-        principal,
-        packed,
-    )
+    checked(ACTION, role.as_str(), asked_at, output.credentials, principal, packed)
 }
 
 /// `name`, or as much of it as a session name may have, with a hash that keeps it unique.

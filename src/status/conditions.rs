@@ -100,7 +100,8 @@ fn ready(desired: &Desired, status: &CredentialStatus, held: Option<&Held>, livi
 impl Draft {
     /// True with these reason and message, or false as all is well.
     fn of(type_: &'static str, words: Option<(&str, &str)>) -> Self {
-        let (reason, message) = words.unwrap_or((Reason::AllWell.as_str(), Reason::AllWell.meaning()));
+        let (reason, message) =
+            words.unwrap_or((Reason::AllWell.as_str(), Reason::AllWell.meaning()));
         Self { type_, is: words.is_some(), reason: reason.to_owned(), message: message.to_owned() }
     }
 

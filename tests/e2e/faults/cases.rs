@@ -182,11 +182,7 @@ pub fn cases() -> Vec<Case> {
         row("reset", Fault::reset(), Transient, "StsUnavailable", "the connection broke"),
         row("slow", Fault::delay(TOO_LATE), Transient, "StsTimeout", "STS did not answer in time"),
         unusable("truncated", Fault::truncated(), "could not be read; it was not used"),
-        unusable(
-            "cut-xml",
-            Fault::cut_xml(),
-            "could not be read; it was not used",
-        ),
+        unusable("cut-xml", Fault::cut_xml(), "could not be read; it was not used"),
         unusable("garbage", Fault::garbage(), "could not be read; it was not used"),
         unusable("no-key-id", Fault::empty(Field::AccessKeyId), "has no access key ID"),
         unusable("no-secret-key", Fault::empty(Field::SecretAccessKey), "has no secret access key"),

@@ -89,21 +89,9 @@ async fn a_hop_that_fails_is_named_and_nothing_is_asked_beyond_it() {
     let world = World::start().await;
     let rows = [
         ("refused", Fault::access_denied(), "AccessDenied"),
-        (
-            "no-key-id",
-            Fault::empty(Field::AccessKeyId),
-            "InvalidReply",
-        ),
-        (
-            "no-secret-key",
-            Fault::empty(Field::SecretAccessKey),
-            "InvalidReply",
-        ),
-        (
-            "no-token",
-            Fault::empty(Field::SessionToken),
-            "InvalidReply",
-        ),
+        ("no-key-id", Fault::empty(Field::AccessKeyId), "InvalidReply"),
+        ("no-secret-key", Fault::empty(Field::SecretAccessKey), "InvalidReply"),
+        ("no-token", Fault::empty(Field::SessionToken), "InvalidReply"),
         ("born-expired", Fault::expired(), "InvalidReply"),
         ("cut-xml", Fault::cut_xml(), "InvalidReply"),
     ];
@@ -122,14 +110,7 @@ async fn a_hop_that_fails_is_named_and_nothing_is_asked_beyond_it() {
         let target =
             format!("AssumeRole for arn:aws:iam::123456789012:role/hop-{row}/hop failed: ");
         assert_eq!(failure.reason, *reason, "{row}: {}", failure.message);
-        assert!(
-            failure.message.starts_with(&target),
-            "{row}: {}",
-            failure.message
-        );
-        assert!(
-            world.asked_for(&role(row)).is_empty(),
-            "{row}: asked beyond the hop"
-        );
+        assert!(failure.message.starts_with(&target), "{row}: {}", failure.message);
+        assert!(world.asked_for(&role(row)).is_empty(), "{row}: asked beyond the hop");
     }
 }
