@@ -45,10 +45,10 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// One call to STS: what it failed with, or `None` if it went well.
+    /// One call to STS: what it failed with, or `None` if it was answered.
     pub fn sts_call(&self, action: &'static str, failure: Option<Class>) {
         let outcome = match failure {
-            None => "issued",
+            None => "answered",
             Some(Class::Blocked) => "blocked",
             Some(Class::Refused) => "refused",
             Some(Class::Throttled) => "throttled",

@@ -76,14 +76,14 @@ reasons! {
     /// No region is known, so no STS endpoint can be chosen.
     RegionMissing, BLOCKED, "Set spec.region, or the operator's --region.";
     /// The operator has no AWS identity of its own to sign the request with.
-    IdentityMissing, BLOCKED, "Give the operator's ServiceAccount an AWS identity (IRSA, EKS Pod Identity or instance profile).";
+    IdentityMissing, BLOCKED, "Give the operator an AWS identity: IRSA or EKS Pod Identity for its ServiceAccount, or an instance profile for its node.";
 
     /// AWS does not let the caller make this request.
     AccessDenied, REFUSED, "Check that the role exists, that its trust policy names the caller (and its external ID), and that the caller may call the STS action.";
     /// AWS does not accept the caller's own credentials.
-    IdentityRefused, REFUSED, "Check the AWS identity that signs the request: its keys may be deleted, disabled or of another partition.";
+    IdentityRefused, REFUSED, "Check the AWS identity that signs the request: its keys may be deleted, disabled or of another partition; also the clock of the operator's node.";
     /// AWS finds the request invalid.
-    RequestInvalid, REFUSED, "Change the spec as the message of AWS says; a duration may exceed the maximum of the role.";
+    RequestInvalid, REFUSED, "Change the spec accordingly.";
     /// AWS cannot read the session policy.
     PolicyInvalid, REFUSED, "Correct the JSON and the statements of policy; IAM's policy validator shows where it is wrong.";
     /// Session policies and tags together are larger than AWS allows.
@@ -91,19 +91,19 @@ reasons! {
     /// STS is not activated in this region for the account.
     RegionDisabled, REFUSED, "Activate STS for the region in the account settings of IAM, or choose another spec.region.";
     /// AWS refuses the request for a reason that tempcred does not know.
-    Refused, REFUSED, "See the code and the message of AWS.";
+    Refused, REFUSED, "Look the code up in the STS API reference.";
 
     /// STS asks for fewer requests.
-    Throttled, THROTTLED, "Usually passes by itself; if it stays, lower --sts-rate or renew less often.";
+    Throttled, THROTTLED, "Usually passes by itself; if it stays, renew less often, or have the operator's --sts-rate lowered.";
 
     /// STS could not be reached, or answered with an error of its own.
-    StsUnavailable, TRANSIENT, "Usually passes by itself; if it stays, check the network path from the operator to STS.";
+    StsUnavailable, TRANSIENT, "Usually passes by itself; if it stays, check the health of STS and the network path to it.";
     /// STS did not answer in time.
     StsTimeout, TRANSIENT, "Usually passes by itself; if it stays, check the network path from the operator to STS.";
     /// The reply of STS was incomplete or unusable, and was not used.
-    InvalidReply, TRANSIENT, "Usually passes by itself; if it stays, check the clock of the operator's node and what stands between it and STS.";
+    InvalidReply, TRANSIENT, "Usually passes by itself; if it stays, check what stands between the operator and STS, and the clock of its node.";
     /// The caller's own credentials have expired.
-    IdentityExpired, TRANSIENT, "Usually passes by itself when the SDK refreshes them; if it stays, check the operator's AWS identity.";
+    IdentityExpired, TRANSIENT, "Usually passes by itself when the SDK refreshes the credentials; if it stays, check the clock of the operator's node and its AWS identity.";
     /// The Kubernetes API server could not be reached or was overloaded.
     ApiServerUnavailable, TRANSIENT, "Usually passes by itself; credentials that were already issued are kept and written later.";
 }

@@ -5,9 +5,13 @@ use sha2::{Digest, Sha256};
 
 use crate::api::Renewal;
 
-/// The least time between issue and renewal, whatever the spec says or STS returns: without it a
-/// lifetime shorter than `renewal.before` would renew in a loop.
-pub const LEAST_AGE: SignedDuration = SignedDuration::from_secs(5);
+/// The least time that a margin has to leave between issue and renewal.
+const LEAST_WAIT: SignedDuration = SignedDuration::from_secs(5);
+
+/// The least time between `issued_at` and renewal, whatever the spec says or STS returns: without it
+/// a lifetime shorter than `renewal.before` would renew in a loop. A second more than
+/// [`LEAST_WAIT`], as `issued_at` is cut to the whole second before the issue.
+pub const LEAST_AGE: SignedDuration = SignedDuration::from_secs(6);
 
 /// When to renew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +36,7 @@ pub fn schedule(
 ) -> Schedule {
     let lifetime = expires.duration_since(issued).max(SignedDuration::ZERO);
     let asked = renewal.and_then(|r| margin(r, lifetime));
-    let fits = |margin: &SignedDuration| lifetime - *margin >= LEAST_AGE;
+    let fits = |margin: &SignedDuration| lifetime - *margin >= LEAST_WAIT;
     let (margin, clamped) = match asked {
         Some(margin) => (Some(margin).filter(fits).unwrap_or(lifetime / 3), !fits(&margin)),
         None => (lifetime / 3, false),
@@ -84,22 +88,22 @@ mod tests {
             ("default: a third is left", 3600, None, 2400, false),
             ("before", 3600, Some(before(600)), 3000, false),
             ("percentage", 3600, Some(percent(25)), 2700, false),
-            ("just fits", 900, Some(before(895)), 5, false),
+            ("just fits", 900, Some(before(895)), 6, false),
             ("longer than the lifetime: the default instead", 900, Some(before(900)), 600, true),
             ("leaves less than 5s: the default instead", 900, Some(before(897)), 600, true),
-            ("a very short lifetime", 6, None, 5, false),
+            ("a very short lifetime", 6, None, 6, false),
         ];
         for (row, lifetime, renewal, expected, clamped) in rows {
             let got = schedule(at(0), at(lifetime), renewal.as_ref(), "uid");
             let age = got.renew_at.as_second();
-            assert!(age <= expected && age >= (expected * 9 / 10).max(5), "{row}: renews at {age}");
+            assert!(age <= expected && age >= (expected * 9 / 10).max(6), "{row}: renews at {age}");
             assert_eq!(got.clamped, clamped, "{row}");
         }
     }
 
     #[test]
-    fn credentials_that_are_born_expired_still_wait_their_five_seconds() {
-        assert_eq!(schedule(at(100), at(50), None, "uid").renew_at, at(105));
+    fn credentials_that_are_born_expired_still_wait() {
+        assert_eq!(schedule(at(100), at(50), None, "uid").renew_at, at(106));
     }
 
     proptest! {
@@ -109,7 +113,7 @@ mod tests {
         ) {
             let renewal = [None, Some(before(seconds)), Some(percent(share))][which as usize];
             let got = schedule(at(0), at(lifetime), renewal.as_ref(), &uid);
-            prop_assert!(got.renew_at >= at(5), "renewed within 5s of the issue");
+            prop_assert!(got.renew_at >= at(6), "renewed within 5s of the issue");
             if lifetime > 10 {
                 prop_assert!(got.renew_at < at(lifetime), "renewed only after expiry");
             }

@@ -2,14 +2,16 @@
 //! never watched, so they do not sit in a cache.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use backon::ExponentialBuilder;
 use futures::Stream;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PartialObjectMeta;
 use kube::core::NamespaceResourceScope;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{ObjectRef, Store, store};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::SetOnce;
 
@@ -61,7 +63,7 @@ pub fn credentials<F: Fn(&str) + Send + 'static>(
     let config = selector
         .iter()
         .fold(watcher::Config::default(), |config, selector| config.labels(selector));
-    let events = watcher(api::<TemporaryCredential>(client, namespace), config).default_backoff();
+    let events = watcher(api::<TemporaryCredential>(client, namespace), config).backoff(backoff());
     let events = futures::StreamExt::inspect(events, move |event| {
         if let Ok(Event::Delete(gone)) = event {
             forget(&gone.uid().unwrap_or_default());
@@ -77,9 +79,21 @@ pub fn secrets(
     namespace: Option<&str>,
 ) -> Watch<SecretMeta, impl Stream<Item = watcher::Result<SecretMeta>> + Send + use<>> {
     let config = watcher::Config::default().labels(CREDENTIAL_UID);
-    let events = watcher(api::<SecretMeta>(client, namespace), config).default_backoff();
+    let events = watcher(api::<SecretMeta>(client, namespace), config).backoff(backoff());
     let (store, listed, events) = remembered(events);
     Watch { store, listed, stream: events.touched_objects() }
+}
+
+/// How long a broken watch waits before it is tried again: at most a few seconds, so that a Secret
+/// deleted during an outage comes back within seconds of its end. Kubernetes clients wait up to 30 s
+/// by default, which is meant for thousands of them.
+pub fn backoff() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(4))
+        .with_jitter()
+        .without_max_times()
+        .into()
 }
 
 /// Keeps what passes in a store, and notes when the first whole list has passed.

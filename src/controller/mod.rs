@@ -126,6 +126,7 @@ async fn serve(
     };
     let rounds = Controller::for_stream(credentials.stream, credentials.store)
         .watches_stream(secrets.stream, |secret| watch::credential_of(&secret))
+        .trigger_backoff(watch::backoff())
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(
             reconcile::reconcile,

@@ -42,10 +42,11 @@ pub(super) fn conditions(
         Draft::of("Stalled", stalled.map(words)),
         Draft::of("RenewalFailing", failing.map(words)),
     ];
-    if clamped {
+    if let Some(held) = held.filter(|_| clamped) {
+        let lifetime = held.expiration.duration_since(held.issued_at);
         let reason = Reason::LifetimeShorterThanAsked;
         let message = format!(
-            "spec.renewal does not fit the lifetime that STS returned; renewing when a third of it is left. {}",
+            "spec.renewal does not fit the {lifetime:#} that STS issued the credentials for; renewing when a third of it is left. {}",
             reason.advice()
         );
         drafts.push(Draft::of("RenewalClamped", Some((reason.as_str(), &message))));

@@ -92,9 +92,9 @@ fn said(code: Option<&str>, status: u16, message: Option<&str>) -> String {
     let message = message.map(one_line).filter(|message| !message.is_empty());
     match (code, message) {
         (Some(code), Some(message)) => {
-            format!("AWS says {code} (HTTP {status}): {}", message.trim_end_matches('.'))
+            format!("STS says {code} (HTTP {status}): {}", message.trim_end_matches('.'))
         }
-        (Some(code), None) => format!("AWS says {code} (HTTP {status})"),
+        (Some(code), None) => format!("STS says {code} (HTTP {status})"),
         (None, _) if status < 300 => {
             "the reply of STS could not be read; it was not used".to_owned()
         }

@@ -41,7 +41,7 @@ pub fn cases() -> Vec<Case> {
             Fault::throttling(),
             Throttled,
             "Throttled",
-            "AWS says Throttling (HTTP 400): Rate exceeded. ",
+            "STS says Throttling (HTTP 400): Rate exceeded. ",
         ),
         row(
             "request-limit",
@@ -55,7 +55,7 @@ pub fn cases() -> Vec<Case> {
             error(429, "SlowDown", ""),
             Throttled,
             "Throttled",
-            "AWS says SlowDown (HTTP 429). ",
+            "STS says SlowDown (HTTP 429). ",
         ),
         row(
             "access-denied",
@@ -78,7 +78,7 @@ pub fn cases() -> Vec<Case> {
             "Forbidden",
             "A proxy says no",
             "AccessDenied",
-            "AWS says Forbidden (HTTP 403): A proxy says no",
+            "STS says Forbidden (HTTP 403): A proxy says no",
         ),
         refused(
             "key-deleted",
@@ -156,21 +156,21 @@ pub fn cases() -> Vec<Case> {
             "NeverHeardOf",
             "Something new\nin two lines",
             "Refused",
-            "AWS says NeverHeardOf (HTTP 400): Something new in two lines. See the code",
+            "STS says NeverHeardOf (HTTP 400): Something new in two lines. See the code",
         ),
         row(
             "failure-500",
             Fault::internal_failure(),
             Transient,
             "StsUnavailable",
-            "AWS says InternalFailure (HTTP 500)",
+            "STS says InternalFailure (HTTP 500)",
         ),
         row(
             "unavailable-503",
             Fault::service_unavailable(),
             Transient,
             "StsUnavailable",
-            "AWS says ServiceUnavailable (HTTP 503)",
+            "STS says ServiceUnavailable (HTTP 503)",
         ),
         row(
             "gateway-502",
