@@ -75,7 +75,7 @@ impl Desired {
     pub fn compile(resource: &TemporaryCredential) -> Self {
         let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
         let spec = &resource.spec;
-        let operation = Operation::of(spec, &format!("tempcred-{namespace}-{name}"));
+        let operation = Operation::of(&spec.request, &format!("tempcred-{namespace}-{name}"));
         let retain = spec.secret.deletion_policy == DeletionPolicy::Retain;
         Self {
             request_hash: hash(&RequestIdentity {
@@ -113,7 +113,9 @@ impl Desired {
 fn hash(value: &impl Serialize) -> String {
     // Serialising these plain structures cannot fail; if it ever did, every hash would be the same
     // empty one, and nothing would be minted for it.
-    let canonical = serde_json::to_vec(value).unwrap_or_default();
+    // Through a `Value`, whose keys are sorted: the order of fields in the code is no part of it.
+    let canonical = serde_json::to_value(value).and_then(|value| serde_json::to_vec(&value));
+    let canonical = canonical.unwrap_or_default();
     hex(&Sha256::digest(canonical))
 }
 

@@ -17,6 +17,7 @@
 //! | [`mod@schedule`], [`failure`] | when: renewals, and backoff after failures | no |
 //! | [`status`], [`reason`], [`notice`] | what people are told | no |
 //! | [`minted`], [`secret`] | credentials, and the Secret they are written to | no |
+//! | [`source`] | what a request is made with besides its spec | no |
 //! | [`operation`], [`sts`] | requests to AWS STS | yes |
 //! | [`cluster`] | requests to Kubernetes | yes |
 //! | [`controller`] | the order of steps, the queue, what is remembered | yes |
@@ -41,5 +42,6 @@ pub mod reason;
 pub mod run;
 pub mod schedule;
 pub mod secret;
+pub mod source;
 pub mod status;
 pub mod sts;

@@ -3,7 +3,8 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{AssumeRole, CredentialStatus, Duration, SecretSpec};
+use super::{CredentialStatus, Duration, SecretSpec};
+use crate::operation::Requests;
 
 /// Which credentials to ask AWS STS for, where to write them and when to renew them.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -27,14 +28,14 @@ use super::{AssumeRole, CredentialStatus, Duration, SecretSpec};
     validation = ("(has(self.spec.secret) && has(self.spec.secret.type) ? self.spec.secret.type : 'Opaque') == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.type) ? oldSelf.spec.secret.type : 'Opaque')", "spec.secret.type cannot be changed, as Kubernetes does not change the type of a Secret: delete this TemporaryCredential and create it anew"),
 )]
 #[x_kube(
-    validation = ("has(self.assumeRole)", "set exactly one request under spec: assumeRole"),
-    validation = ("!has(self.renewal) || !has(self.renewal.before) || !has(self.assumeRole) || duration(self.renewal.before) + duration('5s') <= duration(self.assumeRole.duration)", "renewal.before must be at least 5s shorter than the duration of the credentials, or they would be renewed without pause: lower before or raise duration")
+    validation = Rule::new(Requests::EXACTLY_ONE).message(Requests::EXACTLY_ONE_MESSAGE),
+    validation = Rule::new(Requests::BEFORE_FITS).message("renewal.before must be at least 5s shorter than the duration of the credentials, or they would be renewed without pause: lower before or raise duration")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TemporaryCredentialSpec {
-    /// Assume an IAM role, directly or through other roles, signed by the operator's own identity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub assume_role: Option<AssumeRole>,
+    /// The request.
+    #[serde(flatten)]
+    pub request: Requests,
 
     /// AWS region whose STS endpoint is asked, for example `eu-central-1`; also written to the
     /// Secret as `AWS_REGION`. Default: the operator's region, and nothing is written.

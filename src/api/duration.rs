@@ -22,6 +22,11 @@ impl Duration {
         self.0
     }
 
+    /// The length in seconds, as the AWS SDK takes it. Lengths beyond that saturate.
+    pub fn as_i32(self) -> i32 {
+        i32::try_from(self.0).unwrap_or(i32::MAX)
+    }
+
     /// The length as a span that can be added to a timestamp.
     ///
     /// Lengths beyond what a timestamp can hold saturate.

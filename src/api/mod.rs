@@ -3,17 +3,20 @@
 //! Everything that the API server can check is declared here, as schema or as a CEL rule with a
 //! message that names the remedy; [`crds`] turns it into the manifests under `crds/`.
 
-mod assume_role;
 mod crd;
 mod credential;
 mod duration;
+mod policies;
+mod reference;
+pub(crate) mod schema;
 mod secret;
 mod status;
 
-pub use assume_role::{AssumeRole, Hop};
 pub use crd::crds;
 pub use credential::{Renewal, TemporaryCredential, TemporaryCredentialSpec};
 pub use duration::Duration;
+pub use policies::SessionPolicies;
+pub use reference::SecretKeyRef;
 pub use secret::{DeletionPolicy, Format, SecretSpec};
 pub use status::{CredentialStatus, FailureStatus, SecretStatus};
 

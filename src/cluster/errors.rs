@@ -18,14 +18,16 @@ pub enum Failed {
     Problem(Problem),
 }
 
-/// Makes a request, bounded in time. `what` says in words what it was for.
+/// Makes a request, bounded in time. `what` says in words what it was for, `refused` which problem it
+/// is if the API server says no.
 pub(super) async fn request<T>(
     what: &str,
+    refused: Reason,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Failed> {
     match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(kube::Error::Api(status))) => Err(of_status(what, &status)),
+        Ok(Err(kube::Error::Api(status))) => Err(of_status(what, refused, &status)),
         Ok(Err(_)) => {
             Err(unavailable(what, "the API server could not be reached, or the connection broke"))
         }
@@ -38,7 +40,7 @@ fn unavailable(what: &str, why: &str) -> Failed {
     Failed::Problem(Problem::new(reason, format!("{what} failed: {why}. {}", reason.advice())))
 }
 
-fn of_status(what: &str, status: &Status) -> Failed {
+fn of_status(what: &str, reason: Reason, status: &Status) -> Failed {
     let code = status.code;
     // Applied with the UID of another object, the API server answers that the UID is immutable.
     let causes = || status.details.iter().flat_map(|details| &details.causes);
@@ -48,7 +50,6 @@ fn of_status(what: &str, status: &Status) -> Failed {
         422 if causes().any(|cause| cause.field == "metadata.uid") => Failed::Conflict,
         429 | 500.. => unavailable(what, &format!("the API server answered HTTP {code}")),
         _ => {
-            let reason = Reason::SecretRejected;
             let message = format!("{what} failed: {}. {}", refusal(status), reason.advice());
             Failed::Problem(Problem::new(reason, message))
         }
@@ -89,14 +90,20 @@ mod tests {
             (429, Reason::ApiServerUnavailable),
             (503, Reason::ApiServerUnavailable),
         ] {
-            let Failed::Problem(problem) = of_status("writing", &status(code)) else {
+            let Failed::Problem(problem) =
+                of_status("writing", Reason::SecretRejected, &status(code))
+            else {
                 panic!("{code}")
             };
             assert_eq!(problem.reason, reason, "{code}");
             assert!(!problem.message.contains("hush"), "{code}: {}", problem.message);
         }
         for code in [404, 409] {
-            assert_eq!(of_status("writing", &status(code)), Failed::Conflict, "{code}");
+            assert_eq!(
+                of_status("writing", Reason::SecretRejected, &status(code)),
+                Failed::Conflict,
+                "{code}"
+            );
         }
     }
 }

@@ -6,6 +6,7 @@ use kube::runtime::events::{Event, EventType};
 use super::Cluster;
 use super::errors::request;
 use crate::notice::Notice;
+use crate::reason::Reason;
 
 impl Cluster {
     /// Publishes a notice about a resource. A failure to do so is logged and changes nothing else.
@@ -17,7 +18,13 @@ impl Cluster {
             action: "Issue".to_owned(),
             secondary: None,
         };
-        match request("Publishing an event", self.recorder.publish(&event, about)).await {
+        match request(
+            "Publishing an event",
+            Reason::ClusterRefused,
+            self.recorder.publish(&event, about),
+        )
+        .await
+        {
             Ok(()) => self.metrics.write("event"),
             Err(failed) => {
                 tracing::warn!(?failed, reason = event.reason, "could not publish an event")

@@ -3,6 +3,7 @@
 mod errors;
 mod events;
 mod secrets;
+mod sources;
 mod status;
 pub mod watch;
 

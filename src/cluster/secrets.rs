@@ -6,6 +6,7 @@ use kube::api::{Patch, PatchParams};
 
 use super::errors::request;
 use super::{Cluster, Failed, MANAGER};
+use crate::reason::Reason;
 use crate::secret::Manifest;
 
 /// A Secret that was written.
@@ -23,7 +24,7 @@ impl Cluster {
     /// [`Failed`]; a Secret that does not exist is `Ok(None)`.
     pub async fn read_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Failed> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        request(&format!("Reading Secret {name}"), api.get_opt(name)).await
+        request(&format!("Reading Secret {name}"), Reason::SecretRejected, api.get_opt(name)).await
     }
 
     /// Writes a Secret, whole, and takes over the fields that others set in it.
@@ -40,7 +41,12 @@ impl Cluster {
         // The reply is asked for as metadata, so that no value comes back.
         let patch = Patch::Apply(manifest);
         let what = format!("Writing Secret {}", manifest.name());
-        let written = request(&what, api.patch_metadata(manifest.name(), &params, &patch)).await?;
+        let written = request(
+            &what,
+            Reason::SecretRejected,
+            api.patch_metadata(manifest.name(), &params, &patch),
+        )
+        .await?;
         self.metrics.write("secret");
         Ok(Written {
             uid: written.metadata.uid.unwrap_or_default(),

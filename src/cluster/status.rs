@@ -8,6 +8,7 @@ use super::errors::request;
 use super::{Cluster, Failed, MANAGER};
 use crate::api::{CredentialStatus, TemporaryCredential};
 use crate::desired::Desired;
+use crate::reason::Reason;
 
 impl Cluster {
     /// Writes a status, whole.
@@ -30,7 +31,8 @@ impl Cluster {
         }));
         let params = PatchParams::apply(MANAGER).force();
         let what = format!("Writing the status of {}", desired.name);
-        request(&what, api.patch_status(&desired.name, &params, &patch)).await?;
+        request(&what, Reason::ClusterRefused, api.patch_status(&desired.name, &params, &patch))
+            .await?;
         self.metrics.write("status");
         Ok(())
     }

@@ -15,10 +15,11 @@ use super::ledger::Memory;
 use crate::api::TemporaryCredential;
 use crate::cluster::Failed;
 use crate::desired::Desired;
-use crate::failure;
+use crate::failure::{self, Problem};
 use crate::minted::Minted;
 use crate::notice::notices;
 use crate::observed::{Content, Held, Look, Observed, SecretState, look};
+use crate::operation::Operation;
 use crate::plan::{Plan, Source, Why, plan};
 use crate::secret::{Facts, Manifest};
 use crate::status::{self, Attempt, Known, Round};
@@ -145,11 +146,8 @@ impl Step<'_> {
         if self.is_outdated() {
             return Action::requeue(LOOK_AGAIN);
         }
-        let minted = match operator.sts.session(desired.region.as_deref()) {
-            // Boxed: most of a reconciliation's size is this call, and most never make it.
-            Ok(session) => Box::pin(operation.call(&session)).await,
-            Err(problem) => Err(problem),
-        };
+        // Boxed: most of a reconciliation's size is this call, and most never make it.
+        let minted = Box::pin(self.mint(desired, operation)).await;
         match minted {
             Ok(minted) => {
                 tracing::info!(?why, principal = minted.principal_arn, expiration = %minted.expiration, "issued");
@@ -159,6 +157,15 @@ impl Step<'_> {
             }
             Err(problem) => self.settle(desired, known(&secret), Attempt::Failed(problem)).await,
         }
+    }
+
+    /// Fetches what the request is made with, and asks STS.
+    async fn mint(&self, desired: &Desired, operation: &Operation) -> Result<Minted, Problem> {
+        let operator = &self.scope.operator;
+        let sources = operation.sources();
+        let materials = operator.cluster.materials(&desired.namespace, sources).await?;
+        let session = operator.sts.session(desired.region.as_deref())?;
+        operation.call(&session, &materials).await
     }
 
     /// Whether the resource changed or went away while it waited for its turn.

@@ -1,24 +1,120 @@
 //! AssumeRole, directly or through other roles.
 
-use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
-use aws_sdk_sts::operation::assume_role::builders::AssumeRoleInputBuilder;
-use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
-use jiff::Timestamp;
-use serde::Serialize;
-use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
-use super::Invalid;
-use crate::api::{AssumeRole, Hop};
+use aws_sdk_sts::operation::assume_role::builders::AssumeRoleInputBuilder;
+use aws_sdk_sts::types::Tag;
+use jiff::Timestamp;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Invalid, Perform, session_name};
+use crate::api::{Duration, SessionPolicies, schema};
 use crate::arn::RoleArn;
 use crate::failure::Problem;
-use crate::minted::{Minted, hex};
+use crate::minted::Minted;
+use crate::source::Materials;
 use crate::sts::{Session, checked};
 
-/// The action of STS.
-const ACTION: &str = "AssumeRole";
+/// Assume an IAM role with [AssumeRole], directly or through other roles.
+///
+/// Limits come from the STS API reference; the packed size of policies and tags has a limit of its
+/// own, which STS reports in percent as `status.packedPolicySize`.
+///
+/// [AssumeRole]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new(schema::ROLE_DURATION).message(schema::ROLE_DURATION_MESSAGE),
+    validation = ("!has(self.via) || size(self.via) == 0 || duration(self.duration) <= duration('1h')", "duration must be at most 1h when via is set: AWS limits sessions of chained roles to one hour; lower duration or remove via"),
+    validation = ("!has(self.transitiveTagKeys) || (has(self.tags) && self.transitiveTagKeys.all(k, k in self.tags))", "each of transitiveTagKeys must be a key of tags: add the tag or remove the key")
+)]
+pub struct AssumeRole {
+    /// ARN of the role to assume, for example `arn:aws:iam::123456789012:role/reports-reader`.
+    /// 20 to 2048 characters.
+    #[schemars(schema_with = "schema::role_arn")]
+    pub role_arn: String,
 
-/// Longest name of a session that STS takes.
-const LONGEST_SESSION_NAME: usize = 64;
+    /// Roles to assume in this order before `roleArn`, each with the session of the one before it.
+    /// Their credentials stay in memory and are not stored. AWS then limits `duration` to 1h.
+    /// At most 4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub via: Vec<Hop>,
+
+    /// External ID that the role's trust policy asks for. 2 to 1224 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 1224), regex(pattern = r"^[\w+=,.@:/-]+$"))]
+    pub external_id: Option<String>,
+
+    /// Name of the session, as CloudTrail shows it. 2 to 64 characters of letters, digits and
+    /// `_+=,.@-`. Default: `tempcred-NAMESPACE-NAME`, shortened with a hash if that is too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
+    pub session_name: Option<String>,
+
+    /// Source identity to set for the session; it stays with every role assumed from it.
+    /// 2 to 64 characters of letters, digits and `_+=,.@-`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
+    pub source_identity: Option<String>,
+
+    /// How long the credentials shall live: `15m` to `12h`, and at most the role's own maximum;
+    /// at most `1h` with `via`, and whenever the operator's own identity is a role session.
+    /// Default: `1h`.
+    #[serde(default = "schema::one_hour")]
+    pub duration: Duration,
+
+    /// Session policies.
+    #[serde(flatten)]
+    pub policies: SessionPolicies,
+
+    /// Session tags, for access control by attribute. At most 50; keys 1 to 128 and values 0 to 256
+    /// characters; no two keys may be equal when case is ignored. The role's trust policy must
+    /// allow `sts:TagSession`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 50), schema_with = "tag_schema")]
+    #[x_kube(
+        validation = ("self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[\\\\pL\\\\pZ\\\\pN_.:/=+@-]+$'))", "tag keys must have 1 to 128 characters: letters, digits, spaces and _.:/=+-@"),
+        validation = ("self.all(k, !k.lowerAscii().startsWith('aws:'))", "tag keys must not begin with aws: as AWS keeps that prefix for itself; rename the tag"),
+        validation = ("self.all(a, self.exists_one(b, a.lowerAscii() == b.lowerAscii()))", "no two tag keys may be equal when case is ignored: STS treats them as one; remove or rename one of them")
+    )]
+    pub tags: BTreeMap<String, String>,
+
+    /// Which of `tags` stay with the session when it assumes a further role. At most 50, each a
+    /// key of `tags`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 128)), extend("x-kubernetes-list-type" = "set"))]
+    pub transitive_tag_keys: Vec<String>,
+}
+
+/// A role that is assumed on the way to another.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Hop {
+    /// ARN of the role. 20 to 2048 characters.
+    #[schemars(schema_with = "schema::role_arn")]
+    pub role_arn: String,
+
+    /// External ID that this role's trust policy asks for. 2 to 1224 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 1224), regex(pattern = r"^[\w+=,.@:/-]+$"))]
+    pub external_id: Option<String>,
+
+    /// Name of the session. 2 to 64 characters of letters, digits and `_+=,.@-`.
+    /// Default: the same as for `roleArn`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
+    pub session_name: Option<String>,
+}
+
+fn tag_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "additionalProperties": {"type": "string", "maxLength": 256},
+        "maxProperties": 50,
+    })
+}
 
 /// A validated AssumeRole request. Serialised, it is part of the request hash.
 #[derive(Serialize, Clone, Debug, PartialEq)]
@@ -40,29 +136,9 @@ impl Request {
         Ok(Self {
             role: RoleArn::try_from(spec.role_arn.as_str())?,
             hops: hops.collect::<Result<_, _>>()?,
-            session: spec.session_name.clone().unwrap_or_else(|| shortened(session)),
+            session: session_name(spec.session_name.as_deref(), session),
             spec: spec.clone(),
         })
-    }
-
-    pub(super) fn role(&self) -> &RoleArn {
-        &self.role
-    }
-
-    pub(super) fn calls(&self) -> u32 {
-        u32::try_from(self.hops.len()).unwrap_or(u32::MAX).saturating_add(1)
-    }
-
-    pub(super) async fn call(&self, session: &Session) -> Result<Minted, Problem> {
-        let mut session = session.clone();
-        for (role, hop) in &self.hops {
-            let input = AssumeRoleInputBuilder::default()
-                .role_arn(role.as_str())
-                .role_session_name(hop.session_name.as_deref().unwrap_or(&self.session))
-                .set_external_id(hop.external_id.clone());
-            session = session.signed_with(&assume(&session, input, role).await?);
-        }
-        assume(&session, self.input(), &self.role).await
     }
 
     fn input(&self) -> AssumeRoleInputBuilder {
@@ -70,13 +146,11 @@ impl Request {
         let mut input = AssumeRoleInputBuilder::default()
             .role_arn(self.role.as_str())
             .role_session_name(&self.session)
-            .duration_seconds(i32::try_from(spec.duration.as_secs()).unwrap_or(i32::MAX))
+            .duration_seconds(spec.duration.as_i32())
             .set_external_id(spec.external_id.clone())
             .set_source_identity(spec.source_identity.clone())
-            .set_policy(spec.policy.clone());
-        for arn in &spec.policy_arns {
-            input = input.policy_arns(PolicyDescriptorType::builder().arn(arn).build());
-        }
+            .set_policy(spec.policies.policy.clone())
+            .set_policy_arns(spec.policies.descriptors());
         for (key, value) in &spec.tags {
             if let Ok(tag) = Tag::builder().key(key).value(value).build() {
                 input = input.tags(tag);
@@ -89,48 +163,41 @@ impl Request {
     }
 }
 
+impl Perform for Request {
+    const ACTION: &'static str = "AssumeRole";
+
+    fn calls(&self) -> u32 {
+        u32::try_from(self.hops.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    fn target(&self) -> &str {
+        self.role.as_str()
+    }
+
+    async fn call(&self, session: &Session, _: &Materials) -> Result<Minted, Problem> {
+        let mut session = session.clone();
+        for (role, hop) in &self.hops {
+            let input = AssumeRoleInputBuilder::default()
+                .role_arn(role.as_str())
+                .role_session_name(hop.session_name.as_deref().unwrap_or(&self.session))
+                .set_external_id(hop.external_id.clone());
+            session = session.signed_with(&assume(&session, input, role).await?);
+        }
+        assume(&session, self.input(), &self.role).await
+    }
+}
+
 async fn assume(
     session: &Session,
     input: AssumeRoleInputBuilder,
     role: &RoleArn,
 ) -> Result<Minted, Problem> {
     let asked_at = Timestamp::now();
-    let output: AssumeRoleOutput = session
-        .call(ACTION, role.as_str(), |client| async move { input.send_with(&client).await })
+    let output = session
+        .call(Request::ACTION, role.as_str(), |client| async move { input.send_with(&client).await })
         .await?;
     #[expect(deprecated, reason = "STS in older partitions still answers with this field alone")]
     let packed = output.session_token_utilization.or(output.packed_policy_size);
     let principal = output.assumed_role_user.map(|user| user.arn);
-    checked(ACTION, role.as_str(), asked_at, output.credentials, principal, packed)
-}
-
-/// `name`, or as much of it as a session name may have, with a hash that keeps it unique.
-fn shortened(name: &str) -> String {
-    if name.len() <= LONGEST_SESSION_NAME {
-        return name.to_owned();
-    }
-    let hash = &hex(&Sha256::digest(name.as_bytes()))[..8];
-    format!("{}-{hash}", &name[..LONGEST_SESSION_NAME - 9])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn default_session_names_are_what_sts_takes(namespace in "[a-z0-9-]{1,63}", name in "[a-z0-9.-]{1,253}") {
-            let got = shortened(&format!("tempcred-{namespace}-{name}"));
-            prop_assert!((2..=64).contains(&got.len()), "{got}");
-            prop_assert!(got.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)), "{got}");
-        }
-
-        #[test]
-        fn long_names_with_one_beginning_stay_apart(a in "[a-z]{5}", b in "[a-z]{5}") {
-            prop_assume!(a != b);
-            let long = "x".repeat(80);
-            prop_assert_ne!(shortened(&format!("{long}{a}")), shortened(&format!("{long}{b}")));
-        }
-    }
+    checked(Request::ACTION, role.as_str(), asked_at, output.credentials, principal, packed)
 }

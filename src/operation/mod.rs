@@ -1,66 +1,192 @@
-//! The requests that tempcred makes to STS: one file each, and one line in the table here.
+//! The requests that tempcred makes to STS: one file each, with its part of the API, its checks and
+//! its call, and one line in the table here.
 
-mod assume_role;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use serde::Serialize;
-
-use crate::api::TemporaryCredentialSpec;
 use crate::failure::Problem;
-use crate::minted::Minted;
+use crate::minted::{Minted, hex};
+use crate::source::{Materials, Source};
 use crate::sts::Session;
 
-/// A validated request.
-#[derive(Serialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub enum Operation {
-    /// AssumeRole, directly or through other roles.
-    AssumeRole(assume_role::Request),
+/// What every operation can do.
+trait Perform {
+    /// The action of STS that gives the credentials.
+    const ACTION: &'static str;
+
+    /// How many calls to STS it takes.
+    fn calls(&self) -> u32 {
+        1
+    }
+
+    /// What is asked for, in words for a person: the ARN of the role.
+    fn target(&self) -> &str;
+
+    /// What it needs from the cluster.
+    fn sources(&self) -> Vec<Source> {
+        Vec::new()
+    }
+
+    /// Asks STS.
+    fn call(
+        &self,
+        session: &Session,
+        materials: &Materials,
+    ) -> impl Future<Output = Result<Minted, Problem>> + Send;
 }
 
 /// Why a spec makes no request.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum Invalid {
-    /// No request is set.
-    #[error("spec sets no request: set assumeRole")]
-    NoRequest,
+    /// No request is set, or more than one.
+    #[error("spec must set exactly one request: one of {}", Requests::NAMES.join(", "))]
+    NotOne,
     /// An ARN is no role's.
     #[error("{0:?} is not the ARN of an IAM role: write it as arn:aws:iam::123456789012:role/NAME")]
     RoleArn(String),
+    /// None of several fields is set of which one has to be.
+    #[error("one of {0} must be set")]
+    Missing(&'static str),
 }
 
-impl Operation {
-    /// The request of a spec; `session` is the name of the session where the spec gives none.
-    ///
-    /// # Errors
-    /// [`Invalid`] says what to change in the spec.
-    pub fn of(spec: &TemporaryCredentialSpec, session: &str) -> Result<Self, Invalid> {
-        match &spec.assume_role {
-            Some(request) => assume_role::Request::new(request, session).map(Self::AssumeRole),
-            None => Err(Invalid::NoRequest),
-        }
-    }
+macro_rules! operations {
+    ($($(#[doc = $doc:literal])* $module:ident $name:ident $field:literal;)*) => {
+        $(mod $module;)*
 
-    /// How many calls to STS it takes.
-    pub fn calls(&self) -> u32 {
-        match self {
-            Self::AssumeRole(request) => request.calls(),
-        }
-    }
+        $(pub use $module::$name;)*
 
-    /// The principal that is asked for, for messages.
-    pub fn target(&self) -> &str {
-        match self {
-            Self::AssumeRole(request) => request.role().as_str(),
+        /// The requests of a spec, of which exactly one is set.
+        #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+        pub struct Requests {
+            $(
+                $(#[doc = $doc])*
+                #[serde(rename = $field, default, skip_serializing_if = "Option::is_none")]
+                pub $module: Option<$name>,
+            )*
         }
-    }
 
-    /// Asks STS.
-    ///
-    /// # Errors
-    /// A [`Problem`] without any value of the request or the reply.
-    pub async fn call(&self, session: &Session) -> Result<Minted, Problem> {
-        match self {
-            Self::AssumeRole(request) => request.call(session).await,
+        impl Requests {
+            /// The fields, as they are written.
+            pub const NAMES: &[&str] = &[$($field,)*];
+
+            /// CEL: exactly one request is set.
+            pub const EXACTLY_ONE: &str =
+                concat!("[", $("has(self.", $field, "), ",)* "false].filter(set, set).size() == 1");
+
+            /// What to say if it is not so.
+            pub const EXACTLY_ONE_MESSAGE: &str = concat!(
+                "set exactly one request under spec (one of", $(" ", $field,)*
+                "): for several credentials create several TemporaryCredentials"
+            );
+
+            /// CEL: `renewal.before` fits into the duration of the request.
+            pub const BEFORE_FITS: &str = concat!(
+                "!has(self.renewal) || !has(self.renewal.before)",
+                " || [", $("!has(self.", $field, ") || duration(self.renewal.before) + duration('5s') <= duration(self.", $field, ".duration), ",)* "true].all(fits, fits)"
+            );
+        }
+
+        /// A validated request.
+        #[derive(Serialize, Clone, Debug, PartialEq)]
+        pub enum Operation {
+            $($(#[doc = $doc])* #[serde(rename = $field)] $name($module::Request),)*
+        }
+
+        impl Operation {
+            /// The request of a spec; `session` is the name of the session where the spec gives none.
+            ///
+            /// # Errors
+            /// [`Invalid`] says what to change in the spec.
+            pub fn of(requests: &Requests, session: &str) -> Result<Self, Invalid> {
+                let mut all = vec![];
+                $(
+                    if let Some(request) = &requests.$module {
+                        all.push($module::Request::new(request, session).map(Self::$name));
+                    }
+                )*
+                match all.pop() {
+                    Some(one) if all.is_empty() => one,
+                    _ => Err(Invalid::NotOne),
+                }
+            }
+
+            /// How many calls to STS it takes.
+            pub fn calls(&self) -> u32 {
+                match self { $(Self::$name(request) => request.calls(),)* }
+            }
+
+            /// The action of STS that gives the credentials.
+            pub fn action(&self) -> &'static str {
+                match self { $(Self::$name(_) => <$module::Request as Perform>::ACTION,)* }
+            }
+
+            /// What is asked for, in words for a person.
+            pub fn target(&self) -> &str {
+                match self { $(Self::$name(request) => request.target(),)* }
+            }
+
+            /// What it needs from the cluster.
+            pub fn sources(&self) -> Vec<Source> {
+                match self { $(Self::$name(request) => request.sources(),)* }
+            }
+
+            /// Asks STS.
+            ///
+            /// # Errors
+            /// A [`Problem`] without any value of the request or the reply.
+            pub async fn call(&self, session: &Session, materials: &Materials) -> Result<Minted, Problem> {
+                match self { $(Self::$name(request) => request.call(session, materials).await,)* }
+            }
+        }
+    };
+}
+
+operations! {
+    /// Assume an IAM role, directly or through other roles, signed by the operator's own identity.
+    assume_role AssumeRole "assumeRole";
+    /// Assume an IAM role with a token of a ServiceAccount or of another identity provider. Unsigned:
+    /// the trust policy of the role alone decides.
+    assume_role_with_web_identity AssumeRoleWithWebIdentity "assumeRoleWithWebIdentity";
+    /// Assume an IAM role with a SAML assertion. Unsigned: the trust policy of the role alone decides.
+    assume_role_with_saml AssumeRoleWithSaml "assumeRoleWithSAML";
+}
+
+/// Longest name of a session that STS takes.
+const LONGEST_SESSION_NAME: usize = 64;
+
+/// The name of a session: as the spec has it, else the default.
+fn session_name(spec: Option<&str>, default: &str) -> String {
+    spec.map_or_else(|| shortened(default), str::to_owned)
+}
+
+/// `name`, or as much of it as a session name may have, with a hash that keeps it unique.
+fn shortened(name: &str) -> String {
+    if name.len() <= LONGEST_SESSION_NAME {
+        return name.to_owned();
+    }
+    let hash = &hex(&Sha256::digest(name.as_bytes()))[..8];
+    format!("{}-{hash}", &name[..LONGEST_SESSION_NAME - 9])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn default_session_names_are_what_sts_takes(namespace in "[a-z0-9-]{1,63}", name in "[a-z0-9.-]{1,253}") {
+            let got = shortened(&format!("tempcred-{namespace}-{name}"));
+            prop_assert!((2..=64).contains(&got.len()), "{got}");
+            prop_assert!(got.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)), "{got}");
+        }
+
+        #[test]
+        fn long_names_with_one_beginning_stay_apart(a in "[a-z]{5}", b in "[a-z]{5}") {
+            prop_assume!(a != b);
+            let long = "x".repeat(80);
+            prop_assert_ne!(shortened(&format!("{long}{a}")), shortened(&format!("{long}{b}")));
         }
     }
 }

@@ -173,7 +173,7 @@ impl Board {
 
 /// The roles that are assumed for a resource.
 fn roles(resource: &TemporaryCredential) -> Vec<String> {
-    let request = resource.spec.assume_role.iter();
+    let request = resource.spec.request.assume_role.iter();
     request
         .flat_map(|r| {
             let hops = r.via.iter().map(|hop| hop.role_arn.clone());

@@ -11,6 +11,7 @@ mod faults;
 mod issue;
 mod leak;
 mod once;
+mod operations;
 mod outage;
 mod ownership;
 mod refused;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{World, plain};
+use crate::world::{SOON, World, plain, wait_until};
 
 /// `plain`, with these fields of the request set.
 fn request(fields: Value) -> Value {
@@ -20,6 +20,21 @@ fn beside(key: &str, value: Value) -> Value {
     spec
 }
 
+fn web_identity(fields: Value) -> Value {
+    let mut request =
+        json!({"roleArn": "arn:aws:iam::123456789012:role/r", "serviceAccountName": "a"});
+    request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({"assumeRoleWithWebIdentity": request})
+}
+
+fn saml() -> Value {
+    json!({
+        "roleArn": "arn:aws:iam::123456789012:role/reports",
+        "principalArn": "arn:aws:iam::123456789012:saml-provider/corporate",
+        "assertionSecretRef": {"name": "saml", "key": "assertion"},
+    })
+}
+
 fn tags(count: usize) -> Value {
     (0..count)
         .map(|n| (format!("key-{n}"), json!("value")))
@@ -33,6 +48,48 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
     let role = "arn:aws:iam::123456789012:role/hop";
     let rows = [
         ("no request", json!({}), "set exactly one request under spec"),
+        (
+            "two requests",
+            beside("assumeRoleWithSAML", saml()),
+            "for several credentials create several TemporaryCredentials",
+        ),
+        (
+            "a web identity from nowhere",
+            json!({"assumeRoleWithWebIdentity": {"roleArn": role}}),
+            "set exactly one of serviceAccountName and tokenSecretRef",
+        ),
+        (
+            "a web identity from two places",
+            web_identity(json!({"tokenSecretRef": {"name": "a", "key": "b"}})),
+            "set exactly one of serviceAccountName and tokenSecretRef",
+        ),
+        (
+            "an audience for a token that has one",
+            json!({"assumeRoleWithWebIdentity": {
+                "roleArn": role, "tokenSecretRef": {"name": "a", "key": "b"}, "audience": "x",
+            }}),
+            "remove audience",
+        ),
+        (
+            "a web identity for a day",
+            web_identity(json!({"duration": "24h"})),
+            "between 15m and 12h",
+        ),
+        (
+            "before > duration of a web identity",
+            json!({
+                "assumeRoleWithWebIdentity": {"roleArn": role, "serviceAccountName": "a"},
+                "renewal": {"before": "1h"},
+            }),
+            "lower before or raise duration",
+        ),
+        (
+            "no provider",
+            json!({"assumeRoleWithSAML": {
+                "roleArn": role, "principalArn": role, "assertionSecretRef": {"name": "a", "key": "b"},
+            }}),
+            "spec.assumeRoleWithSAML.principalArn",
+        ),
         ("30s", request(json!({"duration": "30s"})), "duration must be between 15m and 12h"),
         ("13h", request(json!({"duration": "13h"})), "duration must be between 15m and 12h"),
         ("no duration", request(json!({"duration": "soon"})), "spec.assumeRole.duration"),
@@ -183,6 +240,8 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
 async fn takes_everything_that_sts_takes() {
     let world = World::new().await;
     let rows = [
+        ("a web identity", web_identity(json!({"audience": "my-audience", "duration": "12h"}))),
+        ("an assertion", json!({"assumeRoleWithSAML": saml()})),
         ("shortest", request(json!({"duration": "15m"}))),
         ("longest", request(json!({"duration": "12h"}))),
         (
@@ -259,6 +318,10 @@ async fn a_resource_that_nobody_served_yet_says_so() {
 #[tokio::test]
 async fn explain_reads_like_documentation() {
     let world = World::new().await;
-    let explained = world.kubectl(&["explain", "temporarycredential.spec.assumeRole"]);
+    // The API server publishes the documentation of a new type some time after the type.
+    let explained = wait_until("it can be explained", SOON, || async {
+        world.rig.kubectl_output(&["explain", "temporarycredential.spec.assumeRole"]).ok()
+    })
+    .await;
     insta::assert_snapshot!(explained);
 }

@@ -1,0 +1,37 @@
+//! `policy` and `policyArns`, which several requests have in common.
+
+use aws_sdk_sts::types::PolicyDescriptorType;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Session policies: the session may do what both these and the role's own policies allow.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionPolicies {
+    /// Inline session policy, as a JSON document: the session may do what both this and the role's
+    /// policies allow. At most 2048 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    #[x_kube(validation = ("self.matches('^\\\\s*[{](.|\\\\s)*[}]\\\\s*$')", "policy must be a JSON document that starts with { and ends with }: write the IAM policy itself, not its name or ARN (policyArns takes those)"))]
+    pub policy: Option<String>,
+
+    /// ARNs of managed policies to use as session policies. At most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 10),
+        inner(
+            length(min = 20, max = 2048),
+            regex(pattern = r"^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]+$")
+        )
+    )]
+    pub policy_arns: Vec<String>,
+}
+
+impl SessionPolicies {
+    /// `policyArns`, as the AWS SDK takes them: an empty list would be sent as an empty parameter.
+    pub fn descriptors(&self) -> Option<Vec<PolicyDescriptorType>> {
+        let descriptor = |arn| PolicyDescriptorType::builder().arn(arn).build();
+        let all: Vec<_> = self.policy_arns.iter().map(descriptor).collect();
+        Some(all).filter(|all| !all.is_empty())
+    }
+}

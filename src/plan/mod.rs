@@ -1,0 +1,132 @@
+//! What to do next: a pure decision over what is desired, what is there, and the time.
+
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+
+use crate::desired::Desired;
+use crate::failure::Problem;
+use crate::observed::{Content, Observed, SecretState, is_about_secret, requested, waiting_for};
+use crate::reason::Reason;
+
+/// What to do next.
+#[derive(Debug, PartialEq)]
+pub enum Plan {
+    /// The resource is being deleted: touch nothing.
+    Leave,
+    /// All is as it should be until the next renewal.
+    Rest,
+    /// Something is to be done, but a failure waits for its next attempt.
+    Wait,
+    /// Ask STS, then write.
+    Mint(Why),
+    /// Write credentials that are at hand.
+    Write(Source),
+    /// Nothing can be done: say why.
+    Report(Problem),
+}
+
+/// Why new credentials are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// There is no Secret.
+    Missing,
+    /// The Secret no longer holds what was written.
+    Damaged,
+    /// The spec asks for something else than what the Secret holds.
+    RequestChanged,
+    /// The credentials have expired.
+    Expired,
+    /// Somebody asked for a renewal by annotation.
+    Requested,
+    /// It is time.
+    Due,
+}
+
+/// Where credentials that need no call to STS come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Issued earlier, and not written yet.
+    Held,
+    /// Read from the Secret itself.
+    Secret,
+}
+
+/// Decides.
+pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
+    if desired.deleted {
+        return Plan::Leave;
+    }
+    let waiting = waiting_for(desired, seen.status, seen.attempted_request, now);
+    let must_wait = waiting.is_some();
+    let unless_waiting = |plan| if must_wait { Plan::Wait } else { plan };
+
+    if desired.suspended {
+        return Plan::Rest;
+    }
+    if let SecretState::Foreign(holder) = &seen.secret {
+        return unless_waiting(Plan::Report(conflict(desired, holder)));
+    }
+    if let Err(invalid) = &desired.operation {
+        return unless_waiting(Plan::Report(Problem::new(
+            Reason::InvalidSpec,
+            invalid.to_string(),
+        )));
+    }
+    let held = seen
+        .held
+        .filter(|held| held.request_hash == desired.request_hash && held.minted.expiration > now);
+    if held.is_some() {
+        return unless_waiting(Plan::Write(Source::Held));
+    }
+    let may_write = !waiting.is_some_and(is_about_secret);
+    match need(desired, seen, now) {
+        Some(why) if !must_wait => Plan::Mint(why),
+        Some(_) | None if is_untidy(&seen.secret) && may_write => Plan::Write(Source::Secret),
+        Some(_) => Plan::Wait,
+        None if is_untidy(&seen.secret) => Plan::Wait,
+        None => Plan::Rest,
+    }
+}
+
+fn need(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Option<Why> {
+    let SecretState::Ours(holding) = &seen.secret else {
+        return Some(Why::Missing);
+    };
+    let Some(facts) = &holding.facts else {
+        return Some(Why::Damaged);
+    };
+    if matches!(holding.content, Content::Read { credentials: None, .. }) {
+        Some(Why::Damaged)
+    } else if facts.request_hash != desired.request_hash {
+        Some(Why::RequestChanged)
+    } else if facts.expiration <= now {
+        Some(Why::Expired)
+    } else if requested(desired, seen.status)
+        .is_some_and(|request| Some(request) != facts.renew_request.as_deref())
+    {
+        Some(Why::Requested)
+    } else if desired.schedule(facts.issued_at, facts.expiration).renew_at <= now {
+        Some(Why::Due)
+    } else {
+        None
+    }
+}
+
+/// Whether the Secret holds good credentials in a shape that is not what it should be.
+fn is_untidy(secret: &SecretState) -> bool {
+    let SecretState::Ours(holding) = secret else { return false };
+    matches!(holding.content, Content::Read { credentials: Some(_), tidy: false })
+}
+
+fn conflict(desired: &Desired, holder: &str) -> Problem {
+    let name = &desired.secret_name;
+    Problem::new(
+        Reason::SecretConflict,
+        format!(
+            "Secret {name} exists and is not this resource's: {holder}. It was not touched. \
+             Delete that Secret if nobody needs it, or use another spec.secret.name in a new TemporaryCredential"
+        ),
+    )
+}

@@ -1,0 +1,260 @@
+//! Tests of the plan.
+
+use super::*;
+use crate::api::CredentialStatus;
+use crate::desired::tests::desired;
+use crate::minted::Minted;
+use crate::observed::{Held, Holding};
+use crate::secret::Facts;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Issued at 0, expires at 3600, due between 2160 and 2400.
+fn holding(desired: &Desired) -> Holding {
+    Holding {
+        uid: "s".into(),
+        resource_version: "10".into(),
+        facts: Some(Facts {
+            request_hash: desired.request_hash.clone(),
+            render_hash: desired.render_hash.clone(),
+            fingerprint: "f".into(),
+            issued_at: at(0),
+            expiration: at(3600),
+            principal_arn: None,
+            renew_request: None,
+        }),
+        content: Content::AsWritten,
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn minted(expires: i64) -> Minted {
+    Minted {
+        access_key_id: "id".into(),
+        secret_access_key: "s".to_owned().into(),
+        session_token: "t".to_owned().into(),
+        issued_at: at(0),
+        expiration: at(expires),
+        principal_arn: None,
+        packed_policy_size: None,
+        renew_request: None,
+    }
+}
+
+fn failing(until: i64) -> CredentialStatus {
+    serde_json::from_value(json!({
+        "observedGeneration": 1,
+        "failure": {"class": "Refused", "reason": "AccessDenied", "message": "", "count": 1,
+                    "since": at(0).to_string(), "nextAttempt": at(until).to_string()},
+    }))
+    .unwrap()
+}
+
+struct Case {
+    desired: Desired,
+    secret: SecretState,
+    status: CredentialStatus,
+    held: Option<Held>,
+    attempted: Option<String>,
+}
+
+impl Case {
+    fn new(patch: Value) -> Self {
+        let desired = desired(patch);
+        let secret = SecretState::Ours(Box::new(holding(&desired)));
+        Self { desired, secret, status: CredentialStatus::default(), held: None, attempted: None }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn facts(&mut self) -> &mut Holding {
+        match &mut self.secret {
+            SecretState::Ours(holding) => holding,
+            SecretState::Absent | SecretState::Foreign(_) => panic!("no holding"),
+        }
+    }
+
+    fn plan(&self, now: i64) -> Plan {
+        let seen = Observed {
+            secret: match &self.secret {
+                SecretState::Absent => SecretState::Absent,
+                SecretState::Foreign(who) => SecretState::Foreign(who.clone()),
+                SecretState::Ours(h) => SecretState::Ours(Box::new(Holding {
+                    uid: h.uid.clone(),
+                    resource_version: h.resource_version.clone(),
+                    facts: h.facts.clone(),
+                    content: match &h.content {
+                        Content::AsWritten => Content::AsWritten,
+                        Content::Read { credentials, tidy } => Content::Read {
+                            credentials: credentials.as_ref().map(|_| minted(3600)),
+                            tidy: *tidy,
+                        },
+                    },
+                })),
+            },
+            status: &self.status,
+            held: self.held.as_ref(),
+            attempted_request: self.attempted.as_deref(),
+        };
+        plan(&self.desired, &seen, at(now))
+    }
+}
+
+fn with_request() -> Value {
+    json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}})
+}
+
+#[test]
+fn plans() {
+    let plain = || Case::new(json!({}));
+    let held = |case: &mut Case, expires| {
+        case.held =
+            Some(Held { request_hash: case.desired.request_hash.clone(), minted: minted(expires) });
+    };
+    let read = |credentials, tidy| Content::Read { credentials, tidy };
+    let rows = [
+        ("all well", plain(), 100, Plan::Rest),
+        (
+            "no secret",
+            plain().with(|c| c.secret = SecretState::Absent),
+            100,
+            Plan::Mint(Why::Missing),
+        ),
+        ("due", plain(), 2400, Plan::Mint(Why::Due)),
+        ("expired", plain(), 3600, Plan::Mint(Why::Expired)),
+        ("not yet due", plain(), 2159, Plan::Rest),
+        (
+            "the request changed",
+            plain().with(|c| c.facts().facts.as_mut().unwrap().request_hash = "old".into()),
+            100,
+            Plan::Mint(Why::RequestChanged),
+        ),
+        (
+            "annotations damaged",
+            plain().with(|c| c.facts().facts = None),
+            100,
+            Plan::Mint(Why::Damaged),
+        ),
+        (
+            "values damaged",
+            plain().with(|c| c.facts().content = read(None, false)),
+            100,
+            Plan::Mint(Why::Damaged),
+        ),
+        (
+            "shape damaged",
+            plain().with(|c| c.facts().content = read(Some(minted(3600)), false)),
+            100,
+            Plan::Write(Source::Secret),
+        ),
+        (
+            "read, and fine",
+            plain().with(|c| c.facts().content = read(Some(minted(3600)), true)),
+            100,
+            Plan::Rest,
+        ),
+        ("asked", Case::new(with_request()), 100, Plan::Mint(Why::Requested)),
+        (
+            "asked, and done",
+            Case::new(with_request()).with(|c| c.status.last_renew_request = Some("now".into())),
+            100,
+            Plan::Rest,
+        ),
+        (
+            "asked, and done, but the status that said so was lost",
+            Case::new(with_request()).with(|c| {
+                c.facts().facts.as_mut().unwrap().renew_request = Some("now".into());
+            }),
+            100,
+            Plan::Rest,
+        ),
+        (
+            "asked: does not wait for a backoff",
+            Case::new(with_request()).with(|c| c.status = failing(200)),
+            100,
+            Plan::Mint(Why::Requested),
+        ),
+        (
+            "asked, tried, failed: waits like everyone",
+            Case::new(with_request()).with(|c| {
+                c.status = failing(200);
+                c.attempted = Some("now".into());
+            }),
+            100,
+            Plan::Wait,
+        ),
+        (
+            "asked, tried, failed: is tried again",
+            Case::new(with_request()).with(|c| {
+                c.status = failing(200);
+                c.attempted = Some("now".into());
+            }),
+            200,
+            Plan::Mint(Why::Requested),
+        ),
+        ("failing, waiting", plain().with(|c| c.status = failing(2500)), 2450, Plan::Wait),
+        (
+            "mints on the dot",
+            plain().with(|c| c.status = failing(2500)),
+            2500,
+            Plan::Mint(Why::Due),
+        ),
+        (
+            "a failure of an earlier spec does not count",
+            Case::new(json!({"metadata": {"generation": 2}})).with(|c| c.status = failing(2500)),
+            2450,
+            Plan::Mint(Why::Due),
+        ),
+        ("held", plain().with(|c| held(c, 3600)), 100, Plan::Write(Source::Held)),
+        ("held, but expired", plain().with(|c| held(c, 50)), 100, Plan::Rest),
+        (
+            "held for another request",
+            plain()
+                .with(|c| c.held = Some(Held { request_hash: "x".into(), minted: minted(9000) })),
+            2400,
+            Plan::Mint(Why::Due),
+        ),
+        ("suspended", Case::new(json!({"spec": {"suspend": true}})), 3000, Plan::Rest),
+        (
+            "deleted",
+            Case::new(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})),
+            3000,
+            Plan::Leave,
+        ),
+    ];
+    for (row, case, now, expected) in rows {
+        assert_eq!(case.plan(now), expected, "{row}");
+    }
+}
+
+#[test]
+fn somebody_elses_secret_is_reported_whatever_else_is_wanted() {
+    for patch in [json!({}), with_request()] {
+        let case =
+            Case::new(patch).with(|c| c.secret = SecretState::Foreign("it is a user's".into()));
+        assert!(matches!(case.plan(100), Plan::Report(p) if p.reason == Reason::SecretConflict));
+    }
+}
+
+proptest! {
+    #[test]
+    fn never_asks_sts_while_a_failure_waits(now in 0i64..5000, until in 0i64..5000, absent in any::<bool>()) {
+        let case = Case::new(json!({})).with(|c| {
+            c.status = failing(until);
+            if absent { c.secret = SecretState::Absent; }
+        });
+        prop_assert!(now >= until || !matches!(case.plan(now), Plan::Mint(_)));
+    }
+
+    #[test]
+    fn never_asks_sts_for_the_credentials_that_are_there(now in 0i64..2160, suspend in any::<bool>()) {
+        let case = Case::new(json!({"spec": {"suspend": suspend}}));
+        prop_assert_eq!(case.plan(now), Plan::Rest);
+    }
+}
