@@ -52,7 +52,8 @@ pub struct Run {
     #[arg(long, env = "TEMPCRED_CONCURRENCY", value_name = "COUNT", default_value = "64")]
     pub concurrency: NonZeroU16,
 
-    /// How many calls to STS are made a second at most. AWS throttles at about 600 per account and
+    /// How many calls to STS are made a second, on average; after a pause as many may come at once.
+    /// AWS throttles at about 600 per account and
     /// region, which others share.
     #[arg(long, env = "TEMPCRED_STS_RATE", value_name = "PER_SECOND", default_value = "100")]
     pub sts_rate: NonZeroU32,

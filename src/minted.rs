@@ -59,7 +59,9 @@ pub enum Unusable {
         now: Timestamp,
     },
     /// A value holds characters that no credential has.
-    #[error("the {0} in the reply of STS holds spaces or control characters; it was not used")]
+    #[error(
+        "the {0} in the reply of STS holds spaces, quotes or control characters; it was not used"
+    )]
     Malformed(&'static str),
 }
 
@@ -78,7 +80,7 @@ impl Minted {
             if value.is_empty() {
                 return Err(Unusable::Empty(field));
             }
-            if !value.bytes().all(|b| b.is_ascii_graphic()) {
+            if !value.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b)) {
                 return Err(Unusable::Malformed(field));
             }
         }
@@ -171,7 +173,7 @@ mod tests {
 
     #[test]
     fn refuses_values_that_could_break_out_of_a_file() {
-        for value in ["a\nb", "a b", "a\0", "a\u{2028}b"] {
+        for value in ["a\nb", "a b", "a\0", "a\u{2028}b", "a\"b", "a\\b"] {
             let found = check(|r| r.secret_access_key = value.to_owned().into());
             assert_eq!(found, Some(Unusable::Malformed("secret access key")), "{value:?}");
         }

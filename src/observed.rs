@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use zeroize::Zeroize;
 
 use crate::api::{CredentialStatus, FailureStatus};
 use crate::desired::Desired;
@@ -20,6 +21,8 @@ pub struct Observed<'a> {
     pub held: Option<&'a Held>,
     /// The renew request that this process has already tried to serve.
     pub attempted_request: Option<&'a str>,
+    /// When this process last asked STS for what was missing or damaged.
+    pub repaired_at: Option<Timestamp>,
 }
 
 /// Credentials that STS issued and that could not be written yet.
@@ -99,7 +102,7 @@ pub fn waiting_for<'a>(
 /// Whether what failed was reading or writing the Secret: then both have to wait, while a refusal
 /// of STS does not stop a repair.
 pub fn is_about_secret(failure: &FailureStatus) -> bool {
-    [Reason::SecretRejected, Reason::ApiServerUnavailable]
+    [Reason::SecretRejected, Reason::SecretConflict, Reason::ApiServerUnavailable]
         .iter()
         .any(|r| r.as_str() == failure.reason)
 }
@@ -115,8 +118,9 @@ pub fn failure_of<'a>(
 
 /// Decides how to find out about the Secret, given what the metadata watch says of it.
 ///
-/// Steady state needs no read: the version is the one that was last written, or the watch is still
-/// behind it. Anything else is read, because an edit shows only in the data.
+/// Steady state needs no read: the version is the one that was last written. Anything else is read,
+/// because an edit shows only in the data, and a watch that is behind our own write would make us
+/// renew what was just renewed.
 pub fn look(
     desired: &Desired,
     status: &CredentialStatus,
@@ -138,27 +142,13 @@ pub fn look(
     let render_hash =
         cached.annotations.as_ref().and_then(Facts::read).map(|facts| facts.render_hash);
     let recorded = recorded.map(|secret| secret.resource_version.as_str());
-    let current = match (cached.resource_version.as_deref(), recorded) {
-        (Some(cached), Some(recorded)) => !newer(cached, recorded),
-        _ => false,
-    };
-    let shape_holds = render_hash.as_deref() == Some(&desired.render_hash);
+    let current = recorded.is_some() && cached.resource_version.as_deref() == recorded;
+    // A suspended Secret stays as it is, whatever shape is wanted by now.
+    let shape_holds = desired.suspended || render_hash.as_deref() == Some(&desired.render_hash);
     if current && shape_holds && ownership(cached, &desired.uid) == Ownership::Ours {
         Look::Trust
     } else {
         read
-    }
-}
-
-/// Whether version `a` is newer than `b`. Versions of one resource type are whole numbers that
-/// grow ([documented] since Kubernetes 1.35, true of etcd before); if one is not, `a` counts as newer
-/// unless both are equal.
-///
-/// [documented]: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
-fn newer(a: &str, b: &str) -> bool {
-    match (a.parse::<u64>(), b.parse::<u64>()) {
-        (Ok(a), Ok(b)) => a > b,
-        _ => a != b,
     }
 }
 
@@ -175,7 +165,7 @@ impl SecretState {
 
     /// What a Secret says that was read.
     pub fn read(desired: &Desired, secret: Option<Secret>) -> Self {
-        let Some(secret) = secret else {
+        let Some(mut secret) = secret else {
             return Self::Absent;
         };
         if let Ownership::Foreign(holder) = ownership(&secret.metadata, &desired.uid) {
@@ -191,6 +181,7 @@ impl SecretState {
             }
             _ => false,
         };
+        secret.data.iter_mut().flatten().for_each(|(_, value)| value.0.zeroize());
         Self::Ours(Box::new(Holding {
             uid: secret.metadata.uid.unwrap_or_default(),
             resource_version: secret.metadata.resource_version.unwrap_or_default(),
@@ -240,7 +231,7 @@ mod tests {
         let same = Some(cached("10", &desired.render_hash));
         let rows = [
             ("as written", &same, written("10"), Look::Trust),
-            ("the watch is behind our own write", &same, written("12"), Look::Trust),
+            ("the watch is behind our own write", &same, written("12"), Look::Read),
             ("edited", &same, written("9"), Look::Read),
             ("nothing recorded", &same, none.clone(), Look::Read),
             ("another shape is wanted", &Some(cached("10", "other")), written("10"), Look::Read),

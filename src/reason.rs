@@ -104,6 +104,8 @@ reasons! {
     StsTimeout, TRANSIENT, "Usually passes by itself; if it stays, check the network path from the operator to STS.";
     /// The reply of STS was incomplete or unusable, and was not used.
     InvalidReply, TRANSIENT, "Usually passes by itself; if it stays, check what stands between the operator and STS, and the clock of its node.";
+    /// The operator's own AWS credentials could not be fetched.
+    IdentityUnavailable, TRANSIENT, "Usually passes by itself; if it stays, check what gives the operator its AWS identity (IRSA, EKS Pod Identity, instance metadata).";
     /// The caller's own credentials have expired.
     IdentityExpired, TRANSIENT, "Usually passes by itself when the SDK refreshes the credentials; if it stays, check the clock of the operator's node and its AWS identity.";
     /// The Kubernetes API server could not be reached or was overloaded.

@@ -42,12 +42,15 @@ pub async fn run(settings: Run) -> anyhow::Result<()> {
     http::serve(settings.http_addr, answers).await.with_context(|| {
         format!("cannot listen on {}: choose another --http-addr", settings.http_addr)
     })?;
-    let sts = Sts::load(settings.region, settings.sts_endpoint, Arc::clone(&metrics)).await;
+    // A variable that is set to nothing, as charts and shells leave them, is a variable not set.
+    let set = |value: Option<String>| value.filter(|value| !value.is_empty());
+    let (region, endpoint) = (set(settings.region), set(settings.sts_endpoint));
+    let sts = Sts::load(region, endpoint, Arc::clone(&metrics)).await;
     let instance = std::env::var("HOSTNAME").ok();
     let cluster = Cluster::new(client.clone(), instance, metrics);
     let controller = Settings {
-        namespaces: settings.namespaces,
-        selector: settings.selector,
+        namespaces: settings.namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
+        selector: set(settings.selector),
         concurrency: settings.concurrency,
         sts_rate: settings.sts_rate,
     };

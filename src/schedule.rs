@@ -13,6 +13,10 @@ const LEAST_WAIT: SignedDuration = SignedDuration::from_secs(5);
 /// [`LEAST_WAIT`], as `issued_at` is cut to the whole second before the issue.
 pub const LEAST_AGE: SignedDuration = SignedDuration::from_secs(6);
 
+/// The least time between renewal and expiry, if the lifetime has room for it: a call to STS may
+/// take its time, fail and be tried again.
+const LEAST_MARGIN: SignedDuration = SignedDuration::from_secs(30);
+
 /// When to renew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
@@ -35,7 +39,8 @@ pub fn schedule(
     uid: &str,
 ) -> Schedule {
     let lifetime = expires.duration_since(issued).max(SignedDuration::ZERO);
-    let asked = renewal.and_then(|r| margin(r, lifetime));
+    let floor = LEAST_MARGIN.min(lifetime / 3);
+    let asked = renewal.and_then(|r| margin(r, lifetime)).map(|margin| margin.max(floor));
     let fits = |margin: &SignedDuration| lifetime - *margin >= LEAST_WAIT;
     let (margin, clamped) = match asked {
         Some(margin) => (Some(margin).filter(fits).unwrap_or(lifetime / 3), !fits(&margin)),
@@ -88,6 +93,7 @@ mod tests {
             ("default: a third is left", 3600, None, 2400, false),
             ("before", 3600, Some(before(600)), 3000, false),
             ("percentage", 3600, Some(percent(25)), 2700, false),
+            ("never later than 30s before", 3600, Some(before(0)), 3570, false),
             ("just fits", 900, Some(before(895)), 6, false),
             ("longer than the lifetime: the default instead", 900, Some(before(900)), 600, true),
             ("leaves less than 5s: the default instead", 900, Some(before(897)), 600, true),

@@ -40,7 +40,7 @@ pub struct TemporaryCredentialSpec {
     /// AWS region whose STS endpoint is asked, for example `eu-central-1`; also written to the
     /// Secret as `AWS_REGION`. Default: the operator's region, and nothing is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$"))]
+    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$"))]
     pub region: Option<String>,
 
     /// When to renew. Default: when one third of the lifetime that STS returned is left.
@@ -63,11 +63,11 @@ pub struct TemporaryCredentialSpec {
 #[x_kube(validation = ("!(has(self.before) && has(self.beforePercentage))", "set either renewal.before or renewal.beforePercentage, not both: remove one of them"))]
 pub struct Renewal {
     /// Renew when this much time is left, for example `20m`. At least 5s shorter than the duration
-    /// of the credentials.
+    /// of the credentials; at least 30s are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Duration>,
 
-    /// Renew when this much of the lifetime is left, in percent: 1 to 99.
+    /// Renew when this much of the lifetime is left, in percent: 1 to 99; at least 30s are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "percentage_schema")]
     pub before_percentage: Option<u8>,

@@ -48,7 +48,8 @@ fn of_status(what: &str, reason: Reason, status: &Status) -> Failed {
         // Gone, or its namespace is.
         404 | 409 => Failed::Conflict,
         422 if causes().any(|cause| cause.field == "metadata.uid") => Failed::Conflict,
-        429 | 500.. => unavailable(what, &format!("the API server answered HTTP {code}")),
+        // 401: our own token is being replaced.
+        401 | 429 | 500.. => unavailable(what, &format!("the API server answered HTTP {code}")),
         _ => {
             let message = format!("{what} failed: {}. {}", refusal(status), reason.advice());
             Failed::Problem(Problem::new(reason, message))

@@ -9,14 +9,6 @@ use super::{Cluster, Failed, MANAGER};
 use crate::reason::Reason;
 use crate::secret::Manifest;
 
-/// A Secret that was written.
-pub struct Written {
-    /// Its UID.
-    pub uid: String,
-    /// Its version.
-    pub resource_version: String,
-}
-
 impl Cluster {
     /// Reads a Secret.
     ///
@@ -27,7 +19,7 @@ impl Cluster {
         request(&format!("Reading Secret {name}"), Reason::SecretRejected, api.get_opt(name)).await
     }
 
-    /// Writes a Secret, whole, and takes over the fields that others set in it.
+    /// Writes a Secret, whole, takes over the fields that others set in it, and gives its version.
     ///
     /// # Errors
     /// [`Failed::Conflict`] if the manifest's precondition does not hold; nothing was written then.
@@ -35,7 +27,7 @@ impl Cluster {
         &self,
         namespace: &str,
         manifest: &Manifest,
-    ) -> Result<Written, Failed> {
+    ) -> Result<String, Failed> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let params = PatchParams::apply(MANAGER).force();
         // The reply is asked for as metadata, so that no value comes back.
@@ -48,9 +40,6 @@ impl Cluster {
         )
         .await?;
         self.metrics.write("secret");
-        Ok(Written {
-            uid: written.metadata.uid.unwrap_or_default(),
-            resource_version: written.metadata.resource_version.unwrap_or_default(),
-        })
+        Ok(written.metadata.resource_version.unwrap_or_default())
     }
 }

@@ -4,6 +4,7 @@ mod gate;
 mod ledger;
 mod reconcile;
 
+use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +28,7 @@ use ledger::Ledger;
 /// How the controller works.
 pub struct Settings {
     /// Namespaces to serve; none for all.
-    pub namespaces: Vec<String>,
+    pub namespaces: BTreeSet<String>,
     /// Label selector of the resources to serve.
     pub selector: Option<String>,
     /// How many credentials are issued at the same time.
@@ -79,10 +80,11 @@ pub async fn run(
 ) {
     let gate = Gate::open(settings.concurrency.get().into(), settings.sts_rate, stop.clone());
     let operator = Arc::new(Operator { cluster, sts, gate, ledger: Ledger::default() });
-    let scopes: Vec<Option<&str>> = match settings.namespaces.as_slice() {
-        [] => vec![None],
-        names => names.iter().map(|name| Some(name.as_str())).collect(),
-    };
+    let mut scopes: Vec<Option<&str>> =
+        settings.namespaces.iter().map(|name| Some(name.as_str())).collect();
+    if scopes.is_empty() {
+        scopes.push(None);
+    }
     readiness.wanted.store(scopes.len(), Ordering::Release);
     let selector = settings.selector.as_deref();
     let serve = |namespace| {

@@ -14,6 +14,7 @@ use super::Scope;
 use super::ledger::Memory;
 use crate::api::TemporaryCredential;
 use crate::cluster::Failed;
+use crate::cluster::watch::SecretMeta;
 use crate::desired::Desired;
 use crate::failure::{self, Problem};
 use crate::minted::Minted;
@@ -21,6 +22,7 @@ use crate::notice::notices;
 use crate::observed::{Content, Held, Look, Observed, SecretState, look};
 use crate::operation::Operation;
 use crate::plan::{Plan, Source, Why, plan};
+use crate::schedule::LEAST_AGE;
 use crate::secret::{Facts, Manifest};
 use crate::status::{self, Attempt, Known, Round};
 
@@ -45,14 +47,21 @@ pub(super) async fn reconcile(
     }
     let uid = resource.uid().unwrap_or_default();
     let ledger = &scope.operator.ledger;
-    let mut memory = ledger.take(&uid, resource.status.as_ref());
+    let mut memory = ledger.take(&resource);
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let span = tracing::info_span!("credential", namespace, name);
     let action = Step { resource: &resource, scope: &scope, memory: &mut memory }
         .run()
         .instrument(span)
         .await;
-    ledger.put(&uid, memory);
+    // Gone meanwhile: nothing is left to remember, least of all credentials.
+    if scope
+        .credentials
+        .get(&ObjectRef::from_obj(&*resource))
+        .is_some_and(|now| now.uid() == resource.uid())
+    {
+        ledger.put(&uid, memory);
+    }
     Ok(action)
 }
 
@@ -68,15 +77,23 @@ impl Step<'_> {
         if desired.deleted {
             return Action::await_change();
         }
+        let unusable = |held: &Held| {
+            held.request_hash != desired.request_hash || held.minted.expiration <= Timestamp::now()
+        };
+        if self.memory.held.as_ref().is_some_and(unusable) {
+            self.memory.held = None;
+        }
         let secret = match self.observe(&desired).await {
             Ok(Some(secret)) => secret,
             Ok(None) => {
-                return self.settle(&desired, Known::Nothing, Attempt::Waiting).await;
+                let known = self.unread(&desired);
+                return self.settle(&desired, known, Attempt::Waiting).await;
             }
             Err(Failed::Conflict) => return Action::requeue(LOOK_AGAIN),
             Err(Failed::Problem(problem)) => {
                 self.note_attempt(&desired);
-                return self.settle(&desired, Known::Nothing, Attempt::Failed(problem)).await;
+                let known = self.unread(&desired);
+                return self.settle(&desired, known, Attempt::Failed(problem)).await;
             }
         };
         let seen = Observed {
@@ -84,6 +101,7 @@ impl Step<'_> {
             status: &self.memory.status,
             held: self.memory.held.as_ref(),
             attempted_request: self.memory.attempted_request.as_deref(),
+            repaired_at: self.memory.repaired_at,
         };
         let plan = plan(&desired, &seen, Timestamp::now());
         let secret = seen.secret;
@@ -107,8 +125,7 @@ impl Step<'_> {
 
     /// The Secret; `None` if it is not the time to look.
     async fn observe(&self, desired: &Desired) -> Result<Option<SecretState>, Failed> {
-        let key = ObjectRef::new(&desired.secret_name).within(&desired.namespace);
-        let cached = self.scope.secrets.get(&key);
+        let cached = self.cached(desired);
         let metadata = cached.as_ref().map(|secret| &secret.metadata);
         let look = look(
             desired,
@@ -128,6 +145,17 @@ impl Step<'_> {
         }
     }
 
+    /// The Secret's metadata, as the watch last saw it.
+    fn cached(&self, desired: &Desired) -> Option<Arc<SecretMeta>> {
+        self.scope.secrets.get(&ObjectRef::new(&desired.secret_name).within(&desired.namespace))
+    }
+
+    /// What is left to say of a Secret that cannot be looked at.
+    fn unread(&self, desired: &Desired) -> Known {
+        let cached = self.cached(desired);
+        Known::Nothing(cached.and_then(|secret| Facts::read(secret.metadata.annotations.as_ref()?)))
+    }
+
     /// Notes that the renew request is being tried: from now on it keeps to the backoff.
     fn note_attempt(&mut self, desired: &Desired) {
         self.memory.attempted_request.clone_from(&desired.renew_request);
@@ -145,6 +173,9 @@ impl Step<'_> {
         };
         if self.is_outdated() {
             return Action::requeue(LOOK_AGAIN);
+        }
+        if matches!(why, Why::Missing | Why::Damaged) {
+            self.memory.repaired_at = Some(Timestamp::now());
         }
         // Boxed: most of a reconciliation's size is this call, and most never make it.
         let minted = Box::pin(self.mint(desired, operation)).await;
@@ -221,11 +252,11 @@ impl Step<'_> {
             SecretState::Ours(holding) => manifest.only_if_uid(&holding.uid),
             SecretState::Absent | SecretState::Foreign(_) => manifest.only_if_absent(),
         };
-        let written =
+        let resource_version =
             self.scope.operator.cluster.apply_secret(&desired.namespace, &manifest).await?;
         tracing::info!(secret = manifest.name(), access_key_id = minted.access_key_id, "written");
         Ok(Known::Secret {
-            resource_version: written.resource_version,
+            resource_version,
             facts: Box::new(Facts::of(desired, request_hash, minted)),
             details: Some((minted.access_key_id.clone(), minted.packed_policy_size)),
         })
@@ -277,6 +308,9 @@ impl Step<'_> {
                 }
             }
         }
+        // A repair that came too soon after another one.
+        let repair = self.memory.repaired_at.map(|at| at + LEAST_AGE).filter(|at| *at > now);
+        let look_at = [look_at, repair].into_iter().flatten().min();
         nap(look_at, now)
     }
 }

@@ -9,6 +9,7 @@ use crate::desired::Desired;
 use crate::failure::Problem;
 use crate::observed::{Content, Observed, SecretState, is_about_secret, requested, waiting_for};
 use crate::reason::Reason;
+use crate::schedule::LEAST_AGE;
 
 /// What to do next.
 #[derive(Debug, PartialEq)]
@@ -82,12 +83,19 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
     }
     let may_write = !waiting.is_some_and(is_about_secret);
     match need(desired, seen, now) {
-        Some(why) if !must_wait => Plan::Mint(why),
+        Some(why) if !must_wait && !is_hasty(why, seen, now) => Plan::Mint(why),
         Some(_) | None if is_untidy(&seen.secret) && may_write => Plan::Write(Source::Secret),
         Some(_) => Plan::Wait,
         None if is_untidy(&seen.secret) => Plan::Wait,
         None => Plan::Rest,
     }
+}
+
+/// Whether it would be the second repair within seconds: something keeps deleting or editing the
+/// Secret, and STS shall not pay for it at the speed of a loop.
+fn is_hasty(why: Why, seen: &Observed<'_>, now: Timestamp) -> bool {
+    let repairs = matches!(why, Why::Missing | Why::Damaged);
+    repairs && seen.repaired_at.is_some_and(|at| now < at + LEAST_AGE)
 }
 
 fn need(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Option<Why> {

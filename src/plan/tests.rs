@@ -59,13 +59,21 @@ struct Case {
     status: CredentialStatus,
     held: Option<Held>,
     attempted: Option<String>,
+    repaired_at: Option<Timestamp>,
 }
 
 impl Case {
     fn new(patch: Value) -> Self {
         let desired = desired(patch);
         let secret = SecretState::Ours(Box::new(holding(&desired)));
-        Self { desired, secret, status: CredentialStatus::default(), held: None, attempted: None }
+        Self {
+            desired,
+            secret,
+            status: CredentialStatus::default(),
+            held: None,
+            attempted: None,
+            repaired_at: None,
+        }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -101,6 +109,7 @@ impl Case {
             status: &self.status,
             held: self.held.as_ref(),
             attempted_request: self.attempted.as_deref(),
+            repaired_at: self.repaired_at,
         };
         plan(&self.desired, &seen, at(now))
     }
@@ -123,6 +132,24 @@ fn plans() {
         (
             "no secret",
             plain().with(|c| c.secret = SecretState::Absent),
+            100,
+            Plan::Mint(Why::Missing),
+        ),
+        (
+            "gone again within seconds of its repair",
+            plain().with(|c| {
+                c.secret = SecretState::Absent;
+                c.repaired_at = Some(at(96));
+            }),
+            100,
+            Plan::Wait,
+        ),
+        (
+            "gone again some seconds after its repair",
+            plain().with(|c| {
+                c.secret = SecretState::Absent;
+                c.repaired_at = Some(at(90));
+            }),
             100,
             Plan::Mint(Why::Missing),
         ),

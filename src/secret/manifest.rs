@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
+use zeroize::Zeroize;
 
 use super::facts::{CREDENTIAL_UID, Facts, MANAGED_BY, annotation};
 use super::render;
@@ -105,15 +106,16 @@ impl fmt::Debug for Manifest {
 impl Serialize for Manifest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let bytes = |value: &SecretString| ByteString(value.expose_secret().as_bytes().to_vec());
-        Secret {
+        let data = self.data.iter().map(|(key, value)| ((*key).to_owned(), bytes(value)));
+        let mut secret = Secret {
             metadata: self.metadata.clone(),
             type_: Some(self.type_.clone()),
-            data: Some(
-                self.data.iter().map(|(key, value)| ((*key).to_owned(), bytes(value))).collect(),
-            ),
+            data: Some(data.collect()),
             ..Secret::default()
-        }
-        .serialize(serializer)
+        };
+        let serialized = secret.serialize(serializer);
+        secret.data.iter_mut().flatten().for_each(|(_, value)| value.0.zeroize());
+        serialized
     }
 }
 
@@ -211,7 +213,7 @@ mod tests {
         #[test]
         fn whatever_formats_are_chosen_the_credentials_can_be_read_back(
             formats in subsequence(vec!["env", "credentialsFile", "credentialProcess"], 1..=3),
-            id in "[!-~]{1,40}", secret in "[!-~]{1,60}", token in "[!-~]{1,400}",
+            id in "[!#-\\[\\]-~]{1,40}", secret in "[!#-\\[\\]-~]{1,60}", token in "[!#-\\[\\]-~]{1,400}",
         ) {
             let desired = desired(json!({"spec": {"secret": {"formats": formats}}}));
             let minted = minted(&id, &secret, &token);

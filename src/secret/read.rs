@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::facts::Facts;
 use super::render::{CREDENTIAL_PROCESS, CREDENTIALS_FILE, env};
 use crate::minted::Minted;
 
-/// Access key ID, secret access key and session token.
-type Values = (String, String, String);
+/// Access key ID, secret access key and session token, where they stand: nothing is copied before it
+/// is known to be whole.
+type Values<'a> = (&'a str, &'a str, &'a str);
 
 /// The credentials that a Secret holds, if they are still those that `facts` speak of.
 ///
@@ -21,7 +22,7 @@ pub fn credentials(data: &BTreeMap<String, ByteString>, facts: &Facts) -> Option
         .into_iter()
         .flatten()
         .map(|(access_key_id, secret, token)| Minted {
-            access_key_id,
+            access_key_id: access_key_id.to_owned(),
             secret_access_key: SecretString::from(secret),
             session_token: SecretString::from(token),
             issued_at: facts.issued_at,
@@ -37,28 +38,37 @@ fn text<'a>(data: &'a BTreeMap<String, ByteString>, key: &str) -> Option<&'a str
     std::str::from_utf8(&data.get(key)?.0).ok()
 }
 
-fn from_variables(data: &BTreeMap<String, ByteString>) -> Option<Values> {
-    let value = |key| text(data, key).map(str::to_owned);
+fn from_variables(data: &BTreeMap<String, ByteString>) -> Option<Values<'_>> {
+    let value = |key| text(data, key);
     Some((value(env::ACCESS_KEY_ID)?, value(env::SECRET_ACCESS_KEY)?, value(env::SESSION_TOKEN)?))
 }
 
-fn from_file(data: &BTreeMap<String, ByteString>) -> Option<Values> {
+fn from_file(data: &BTreeMap<String, ByteString>) -> Option<Values<'_>> {
     let file = text(data, CREDENTIALS_FILE)?;
     // Only the first `=` parts key and value: secret keys and tokens hold more of them.
     let value = |wanted: &str| {
         let pairs = file.lines().filter_map(|line| line.split_once('='));
-        pairs.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| *key == wanted)
+        let mut pairs = pairs.map(|(key, value)| (key.trim(), value.trim()));
+        pairs.find(|(key, _)| *key == wanted).map(|(_, value)| value)
     };
-    let owned = |wanted| value(wanted).map(|(_, value)| value.to_owned());
     Some((
-        owned("aws_access_key_id")?,
-        owned("aws_secret_access_key")?,
-        owned("aws_session_token")?,
+        value("aws_access_key_id")?,
+        value("aws_secret_access_key")?,
+        value("aws_session_token")?,
     ))
 }
 
-fn from_process(data: &BTreeMap<String, ByteString>) -> Option<Values> {
-    let json: Value = serde_json::from_str(text(data, CREDENTIAL_PROCESS)?).ok()?;
-    let value = |key: &str| json.get(key)?.as_str().map(str::to_owned);
-    Some((value("AccessKeyId")?, value("SecretAccessKey")?, value("SessionToken")?))
+/// The process credentials, borrowed: there is nothing to unescape, as [`Minted::check`] lets no quote
+/// and no backslash through.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Process<'a> {
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    session_token: &'a str,
+}
+
+fn from_process(data: &BTreeMap<String, ByteString>) -> Option<Values<'_>> {
+    let read: Process<'_> = serde_json::from_str(text(data, CREDENTIAL_PROCESS)?).ok()?;
+    Some((read.access_key_id, read.secret_access_key, read.session_token))
 }

@@ -17,8 +17,9 @@ use conditions::{READY, conditions};
 /// What the Secret holds after this round.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Known {
-    /// It could not be looked at: what the last status says still stands.
-    Nothing,
+    /// It could not be looked at: what the last status says still stands, and what the watch last
+    /// saw of the annotations.
+    Nothing(Option<Facts>),
     /// There is no Secret of this resource.
     NoSecret,
     /// It holds this.
@@ -97,13 +98,15 @@ fn describe(
     known: &Known,
 ) -> Option<Held> {
     match known {
-        Known::Nothing => {
+        Known::Nothing(facts) => {
             let was_ready =
                 before.conditions.iter().any(|c| c.type_ == READY && c.status == "True");
+            let answered = was_ready && before.observed_generation == Some(desired.generation);
+            let hash = facts.as_ref().map(|facts| &facts.request_hash);
             Some(Held {
                 issued_at: before.issued_at.as_ref()?.0,
                 expiration: before.expiration.as_ref()?.0,
-                answers: was_ready && before.observed_generation == Some(desired.generation),
+                answers: hash.map_or(answered, |hash| *hash == desired.request_hash),
             })
         }
         Known::NoSecret => {

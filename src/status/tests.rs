@@ -127,9 +127,24 @@ fn a_secret_that_could_not_be_looked_at_changes_nothing_but_the_failure() {
     let desired = desired(json!({}));
     let issued = round(&desired, &CredentialStatus::default(), secret(&desired), Attempt::Well, 0);
     let failed = Attempt::Failed(Problem::new(Reason::SecretRejected, "no"));
-    let status = round(&desired, &issued, Known::Nothing, failed, 10);
+    let status = round(&desired, &issued, Known::Nothing(None), failed, 10);
     assert_eq!(truths(&status), [("Ready", "Issued"), ("RenewalFailing", "SecretRejected")]);
     assert_eq!(status.secret, issued.secret);
+}
+
+#[test]
+fn what_cannot_be_looked_at_still_expires_and_goes_on_saying_so() {
+    let desired = desired(json!({}));
+    let issued = round(&desired, &CredentialStatus::default(), secret(&desired), Attempt::Well, 0);
+    let Known::Secret { facts, .. } = secret(&desired) else { panic!() };
+    let unread = || Known::Nothing(Some((*facts).clone()));
+    let failed = || Attempt::Failed(Problem::new(Reason::ApiServerUnavailable, "no"));
+    let expired = round(&desired, &issued, unread(), failed(), 3600);
+    let later = round(&desired, &expired, unread(), failed(), 3700);
+    for status in [&expired, &later] {
+        assert_eq!(readiness(status).map(|r| (r.0, r.1)), Some((false, "Expired")));
+        assert!(truths(status).contains(&("RenewalFailing", "ApiServerUnavailable")));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
 use crate::failure::Problem;
@@ -53,7 +54,10 @@ where
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
             let code = context.err().code();
-            (reason_of(code, status), said(code, status, context.err().message()))
+            let reason = reason_of(code, status);
+            // About signatures AWS may quote the request, with the caller's own session token in it.
+            let message = context.err().message().filter(|_| reason != Reason::IdentityRefused);
+            (reason, said(code, status, message))
         }
         SdkError::ResponseError(context) => {
             let status = context.raw().status().as_u16();
@@ -63,9 +67,7 @@ where
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
             (Reason::StsTimeout, "STS did not answer in time".to_owned())
         }
-        other if is_about_identity(other) => {
-            (Reason::IdentityMissing, "the operator found no AWS identity of its own".to_owned())
-        }
+        other if let Some(cause) = identity_trouble(other) => cause,
         SdkError::DispatchFailure(_) => {
             (Reason::StsUnavailable, "STS could not be reached, or the connection broke".to_owned())
         }
@@ -107,14 +109,25 @@ fn one_line(text: &str) -> String {
     printable.take(LONGEST_MESSAGE).collect::<String>().trim().to_owned()
 }
 
-/// Whether the SDK failed to find credentials: that never reached the network.
-fn is_about_identity<E: Error + 'static>(error: &SdkError<E>) -> bool {
+/// What kept the SDK from finding the operator's own credentials, if that is what failed: then the
+/// request never reached the network.
+fn identity_trouble<E: Error + 'static>(error: &SdkError<E>) -> Option<(Reason, String)> {
     let mut source = error.source();
     while let Some(error) = source {
-        if error.is::<aws_credential_types::provider::error::CredentialsError>() {
-            return true;
+        match error.downcast_ref::<CredentialsError>() {
+            Some(
+                CredentialsError::CredentialsNotLoaded(_)
+                | CredentialsError::InvalidConfiguration(_),
+            ) => {
+                let what = "the operator found no AWS identity of its own";
+                return Some((Reason::IdentityMissing, what.to_owned()));
+            }
+            Some(_) => {
+                let what = "the operator's own AWS identity could not be fetched";
+                return Some((Reason::IdentityUnavailable, what.to_owned()));
+            }
+            None => source = error.source(),
         }
-        source = error.source();
     }
-    false
+    None
 }
