@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
-use futures::Stream;
+use futures::channel::mpsc;
+use futures::future::ready;
+use futures::{Stream, TryStreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PartialObjectMeta;
-use kube::core::NamespaceResourceScope;
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
@@ -26,6 +28,10 @@ pub type SecretMeta = PartialObjectMeta<Secret>;
 /// [`Store::wait_until_ready`] says the same, but wakes only one of the tasks that wait for it.
 pub type Listed = Arc<SetOnce<()>>;
 
+/// Tells when a whole list arrived again, after a watch was interrupted for long: what was deleted
+/// meanwhile is no longer there, and no event told of it.
+pub type Relisted = mpsc::UnboundedReceiver<()>;
+
 /// A watch: what it has seen so far, and what it sees next.
 pub struct Watch<K: Resource + Clone + 'static, S>
 where
@@ -35,6 +41,8 @@ where
     pub store: Store<K>,
     /// Set once it has seen everything once.
     pub listed: Listed,
+    /// Tells of each later time.
+    pub relisted: Relisted,
     /// What it sees next.
     pub stream: S,
 }
@@ -63,14 +71,44 @@ pub fn credentials<F: Fn(&str) + Send + 'static>(
     let config = selector
         .iter()
         .fold(watcher::Config::default(), |config, selector| config.labels(selector));
-    let events = watcher(api::<TemporaryCredential>(client, namespace), config).backoff(backoff());
-    let events = futures::StreamExt::inspect(events, move |event| {
-        if let Ok(Event::Delete(gone)) = event {
+    let api = api::<DeserializeGuard<TemporaryCredential>>(client, namespace);
+    let events = watcher(api, config).backoff(backoff());
+    let events = events.try_filter_map(|event| ready(Ok(readable(event))));
+    let events = events.inspect_ok(move |event| {
+        if let Event::Delete(gone) = event {
             forget(&gone.uid().unwrap_or_default());
         }
     });
-    let (store, listed, events) = remembered(events);
-    Watch { store, listed, stream: events.applied_objects() }
+    let (store, listed, relisted, events) = remembered(events);
+    Watch { store, listed, relisted, stream: events.applied_objects() }
+}
+
+/// Leaves out a resource that is not what this version knows, for example after a downgrade: without
+/// this, one of them would keep the watch from telling of any other.
+fn readable(
+    event: Event<DeserializeGuard<TemporaryCredential>>,
+) -> Option<Event<TemporaryCredential>> {
+    let read = |guard: DeserializeGuard<TemporaryCredential>| match guard.0 {
+        Ok(resource) => Some(resource),
+        Err(invalid) => {
+            let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
+            let error = &invalid.error;
+            tracing::warn!(
+                namespace,
+                name,
+                error,
+                "this resource cannot be read and is not served"
+            );
+            None
+        }
+    };
+    Some(match event {
+        Event::Apply(guard) => Event::Apply(read(guard)?),
+        Event::Delete(guard) => Event::Delete(read(guard)?),
+        Event::Init => Event::Init,
+        Event::InitApply(guard) => Event::InitApply(read(guard)?),
+        Event::InitDone => Event::InitDone,
+    })
 }
 
 /// Watches the metadata of the Secrets that tempcred wrote.
@@ -80,8 +118,8 @@ pub fn secrets(
 ) -> Watch<SecretMeta, impl Stream<Item = watcher::Result<SecretMeta>> + Send + use<>> {
     let config = watcher::Config::default().labels(CREDENTIAL_UID);
     let events = watcher(api::<SecretMeta>(client, namespace), config).backoff(backoff());
-    let (store, listed, events) = remembered(events);
-    Watch { store, listed, stream: events.touched_objects() }
+    let (store, listed, relisted, events) = remembered(events);
+    Watch { store, listed, relisted, stream: events.touched_objects() }
 }
 
 /// How long a broken watch waits before it is tried again: at most a few seconds, so that a Secret
@@ -96,28 +134,32 @@ pub fn backoff() -> ExponentialBackoff {
         .into()
 }
 
-/// Keeps what passes in a store, and notes when the first whole list has passed.
+/// Keeps what passes in a store, and notes when a whole list has passed.
 fn remembered<K>(
     events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
-) -> (Store<K>, Listed, impl Stream<Item = watcher::Result<Event<K>>> + Send)
+) -> (Store<K>, Listed, Relisted, impl Stream<Item = watcher::Result<Event<K>>> + Send)
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
 {
     let (reader, writer) = store();
     let listed = Listed::default();
     let note = Arc::clone(&listed);
+    let (again, relisted) = mpsc::unbounded();
     let events = events.modify(|object| object.managed_fields_mut().clear()).reflect(writer);
-    let events = futures::StreamExt::inspect(events, move |event| {
-        if matches!(event, Ok(Event::InitDone)) {
-            // A later list, after a broken watch, finds it set already.
-            let _ = note.set(());
+    let events = events.inspect_ok(move |event| {
+        if matches!(event, Event::InitDone) && note.set(()).is_err() {
+            // Nobody listens any more only while the operator ends.
+            let _ = again.unbounded_send(());
         }
     });
-    (reader, listed, events)
+    (reader, listed, relisted, events)
 }
 
 /// The resource that a Secret was written for.
 pub fn credential_of(secret: &SecretMeta) -> Option<ObjectRef<TemporaryCredential>> {
-    let name = credential_name(secret.annotations())?;
+    // The owner first: nothing else names it after somebody edited the annotation.
+    let owner = secret.owner_references().iter().find(|owner| owner.controller == Some(true));
+    let owner = owner.map(|owner| owner.name.as_str());
+    let name = owner.or_else(|| credential_name(secret.annotations()))?;
     Some(ObjectRef::new(name).within(&secret.namespace()?))
 }

@@ -128,6 +128,7 @@ async fn serve(
     };
     let rounds = Controller::for_stream(credentials.stream, credentials.store)
         .watches_stream(secrets.stream, |secret| watch::credential_of(&secret))
+        .reconcile_all_on(secrets.relisted)
         .trigger_backoff(watch::backoff())
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(

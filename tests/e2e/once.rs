@@ -127,6 +127,12 @@ async fn edits_are_repaired() {
         ),
         ("the owner removed", json!({"metadata": {"ownerReferences": null}}), 1),
         (
+            "the name of the resource edited",
+            json!({"metadata": {"annotations": {"tempcred.dev/credential-name": "other"}},
+                   "stringData": {"AWS_SESSION_TOKEN": "edited"}}),
+            1,
+        ),
+        (
             "every value edited",
             json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x", "credentials": "x", "credentials.json": "x"}}),
             2,
@@ -144,13 +150,16 @@ async fn edits_are_repaired() {
             let secret = world.secrets().get("reports").await.unwrap();
             let data = crate::world::data(&secret);
             let labels = secret.metadata.labels.clone().unwrap_or_default();
-            let whole = data["AWS_SECRET_ACCESS_KEY"]
-                == rig::sts::secret_for(&data["AWS_ACCESS_KEY_ID"])
+            let annotations = secret.metadata.annotations.clone().unwrap_or_default();
+            let key = &data["AWS_ACCESS_KEY_ID"];
+            let whole = data["AWS_SECRET_ACCESS_KEY"] == rig::sts::secret_for(key)
+                && data["AWS_SESSION_TOKEN"] == rig::sts::token_for(key)
                 && data["credentials"].len() > 1
                 && labels.contains_key("tempcred.dev/credential-uid")
                 && labels.contains_key("app.kubernetes.io/managed-by")
                 && secret.metadata.owner_references.is_some()
-                && secret.metadata.annotations.as_ref().unwrap()["tempcred.dev/fingerprint"] != "x";
+                && annotations["tempcred.dev/credential-name"] == "reports"
+                && annotations["tempcred.dev/fingerprint"] != "x";
             whole.then_some(())
         })
         .await;

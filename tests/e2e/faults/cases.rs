@@ -94,7 +94,7 @@ pub fn cases() -> Vec<Case> {
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match",
             "IdentityRefused",
-            "SignatureDoesNotMatch (HTTP 403)",
+            "STS says SignatureDoesNotMatch (HTTP 403). Check",
         ),
         row(
             "token-expired",
@@ -156,7 +156,7 @@ pub fn cases() -> Vec<Case> {
             "NeverHeardOf",
             "Something new\nin two lines",
             "Refused",
-            "STS says NeverHeardOf (HTTP 400): Something new in two lines. See the code",
+            "STS says NeverHeardOf (HTTP 400): Something new in two lines. Look the code up",
         ),
         row(
             "failure-500",
@@ -192,6 +192,6 @@ pub fn cases() -> Vec<Case> {
             Fault::empty(Field::Expiration),
             "could not be read; it was not used",
         ),
-        unusable("born-expired", Fault::expired(), "check the clock of the operator's node"),
+        unusable("born-expired", Fault::expired(), "and the clock of its node"),
     ]
 }

@@ -95,11 +95,13 @@ async fn an_operator_without_an_aws_identity_says_so() {
     let status = failed.status.unwrap();
     let failure = failure(&status);
     assert_eq!((failure.class, failure.reason.as_str()), (Class::Blocked, "IdentityMissing"));
+    let advice = tempcred::reason::Reason::IdentityMissing.advice();
     assert_eq!(
         failure.message,
-        "AssumeRole for arn:aws:iam::123456789012:role/reports/reports failed: the operator found no \
-         AWS identity of its own. Give the operator's ServiceAccount an AWS identity (IRSA, EKS Pod \
-         Identity or instance profile)."
+        format!(
+            "AssumeRole for arn:aws:iam::123456789012:role/reports/reports failed: the operator found \
+             no AWS identity of its own. {advice}"
+        )
     );
     assert_eq!(condition(&status, "Stalled"), Some((true, "IdentityMissing")));
     assert_eq!(condition(&status, "Ready"), Some((false, "IdentityMissing")));
