@@ -174,7 +174,8 @@ impl Step<'_> {
         if self.is_outdated() {
             return Action::requeue(LOOK_AGAIN);
         }
-        if matches!(why, Why::Missing | Why::Damaged) {
+        let had_some = self.memory.status.issued_at.is_some();
+        if had_some && matches!(why, Why::Missing | Why::Damaged) {
             self.memory.repaired_at = Some(Timestamp::now());
         }
         // Boxed: most of a reconciliation's size is this call, and most never make it.
