@@ -7,6 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::api::{DeletionPolicy, RENEW_REQUESTED_AT, Renewal, SecretSpec, TemporaryCredential};
+use crate::identity::{Caller, Identity};
 use crate::minted::hex;
 use crate::operation::{Invalid, Operation};
 use crate::schedule::{Schedule, schedule};
@@ -24,6 +25,8 @@ pub struct Desired {
     pub generation: i64,
     /// What to ask STS for; an error where the spec makes no request.
     pub operation: Result<Operation, Invalid>,
+    /// Who signs it; an error where the spec names nobody.
+    pub caller: Result<Caller, Invalid>,
     /// Region of the STS endpoint; `None` for the operator's.
     pub region: Option<String>,
     /// Name of the Secret.
@@ -56,6 +59,8 @@ struct RequestIdentity<'a> {
     version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<&'a Identity>,
     #[serde(flatten)]
     operation: Option<&'a Operation>,
 }
@@ -75,12 +80,15 @@ impl Desired {
     pub fn compile(resource: &TemporaryCredential) -> Self {
         let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
         let spec = &resource.spec;
-        let operation = Operation::of(&spec.request, &format!("tempcred-{namespace}-{name}"));
+        let session = format!("tempcred-{namespace}-{name}");
+        let operation = Operation::of(&spec.request, &session);
+        let caller = Caller::of(spec.identity.as_ref(), &session);
         let retain = spec.secret.deletion_policy == DeletionPolicy::Retain;
         Self {
             request_hash: hash(&RequestIdentity {
                 version: 1,
                 region: spec.region.as_deref(),
+                identity: spec.identity.as_ref(),
                 operation: operation.as_ref().ok(),
             }),
             render_hash: hash(&RenderIdentity {
@@ -91,6 +99,7 @@ impl Desired {
             secret_name: spec.secret.name.clone().unwrap_or_else(|| name.clone()),
             secret: spec.secret.clone(),
             operation,
+            caller,
             region: spec.region.clone(),
             renewal: spec.renewal,
             suspended: spec.suspend,

@@ -18,7 +18,7 @@
 //! | [`status`], [`reason`], [`notice`] | what people are told | no |
 //! | [`minted`], [`secret`] | credentials, and the Secret they are written to | no |
 //! | [`source`] | what a request is made with besides its spec | no |
-//! | [`operation`], [`sts`] | requests to AWS STS | yes |
+//! | [`operation`], [`identity`], [`sts`] | requests to AWS STS, and who signs them | yes |
 //! | [`cluster`] | requests to Kubernetes | yes |
 //! | [`controller`] | the order of steps, the queue, what is remembered | yes |
 //! | [`cli`], [`mod@run`], [`http`], [`logging`], [`metrics`] | the program around it | yes |
@@ -31,6 +31,7 @@ pub mod controller;
 pub mod desired;
 pub mod failure;
 pub mod http;
+pub mod identity;
 pub mod logging;
 pub mod metrics;
 pub mod minted;

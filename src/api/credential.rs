@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{CredentialStatus, Duration, SecretSpec};
+use crate::identity::Identity;
 use crate::operation::Requests;
 
 /// Which credentials to ask AWS STS for, where to write them and when to renew them.
@@ -29,6 +30,10 @@ use crate::operation::Requests;
 )]
 #[x_kube(
     validation = Rule::new(Requests::EXACTLY_ONE).message(Requests::EXACTLY_ONE_MESSAGE),
+    validation = Rule::new(Requests::UNSIGNED).message("this request is not signed, so identity has no part in it: remove identity"),
+    validation = Rule::new(Requests::KEYS).message("only the long-lived key of an IAM user can make this request: set identity.accessKeySecretRef, without sessionTokenKey"),
+    validation = Rule::new(Requests::OWN).message("the operator does not make this request in its own name: set identity"),
+    validation = ("!has(self.identity) || !has(self.assumeRole) || !(has(self.identity.webIdentity) || (has(self.identity.accessKeySecretRef) && has(self.identity.accessKeySecretRef.sessionTokenKey))) || duration(self.assumeRole.duration) <= duration('1h')", "duration must be at most 1h when identity is itself a session: AWS limits sessions of chained roles to one hour; lower duration"),
     validation = Rule::new(Requests::BEFORE_FITS).message("renewal.before must be at least 5s shorter than the duration of the credentials, or they would be renewed without pause: lower before or raise duration")
 )]
 #[serde(rename_all = "camelCase")]
@@ -36,6 +41,10 @@ pub struct TemporaryCredentialSpec {
     /// The request.
     #[serde(flatten)]
     pub request: Requests,
+
+    /// Who signs the request. Default: the operator, with its own AWS identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
 
     /// AWS region whose STS endpoint is asked, for example `eu-central-1`; also written to the
     /// Secret as `AWS_REGION`. Default: the operator's region, and nothing is written.

@@ -25,3 +25,51 @@ pub fn role_arn(_: &mut SchemaGenerator) -> Schema {
         "pattern": "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+$",
     })
 }
+
+/// CEL: the duration is one that STS takes for an IAM user.
+pub const USER_DURATION: &str =
+    "duration(self.duration) >= duration('15m') && duration(self.duration) <= duration('36h')";
+
+/// What to say if it is not.
+pub const USER_DURATION_MESSAGE: &str =
+    "duration must be between 15m and 36h: STS accepts nothing outside for an IAM user";
+
+/// The default duration of STS for IAM users.
+pub const fn twelve_hours() -> Duration {
+    Duration::from_secs(12 * 3600)
+}
+
+/// The default, and longest, duration of STS for root users.
+pub const fn fifteen_minutes() -> Duration {
+    Duration::from_secs(900)
+}
+
+/// A map of tags.
+pub fn tags(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": {"type": "string", "maxLength": 256},
+        "maxProperties": 50,
+    })
+}
+
+/// CEL: the keys of tags are made of what AWS takes.
+pub const TAG_KEYS: &str =
+    r"self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[\\pL\\pZ\\pN_.:/=+@-]+$'))";
+
+/// What to say if they are not.
+pub const TAG_KEYS_MESSAGE: &str =
+    "tag keys must have 1 to 128 characters: letters, digits, spaces and _.:/=+-@";
+
+/// CEL: no key of a tag is one of AWS's own.
+pub const TAGS_NOT_OF_AWS: &str = "self.all(k, !k.lowerAscii().startsWith('aws:'))";
+
+/// What to say if one is.
+pub const TAGS_NOT_OF_AWS_MESSAGE: &str =
+    "tag keys must not begin with aws: as AWS keeps that prefix for itself; rename the tag";
+
+/// CEL: no two keys of tags are equal to STS.
+pub const TAGS_DIFFER: &str = "self.all(a, self.exists_one(b, a.lowerAscii() == b.lowerAscii()))";
+
+/// What to say if two are.
+pub const TAGS_DIFFER_MESSAGE: &str = "no two tag keys may be equal when case is ignored: STS treats them as one; remove or rename one of them";

@@ -17,6 +17,7 @@ use crate::cluster::Failed;
 use crate::cluster::watch::SecretMeta;
 use crate::desired::Desired;
 use crate::failure::{self, Problem};
+use crate::identity::Caller;
 use crate::minted::Minted;
 use crate::notice::notices;
 use crate::observed::{Content, Held, Look, Observed, SecretState, look};
@@ -163,12 +164,13 @@ impl Step<'_> {
 
     /// Asks STS for new credentials, keeps them in memory, and writes them.
     async fn rotate(self, desired: &Desired, secret: SecretState, why: Why) -> Action {
-        let Ok(operation) = &desired.operation else {
+        let (Ok(operation), Ok(caller)) = (&desired.operation, &desired.caller) else {
             return Action::requeue(LOOK_AGAIN);
         };
+        let calls = caller.calls() + operation.calls();
         let operator = &self.scope.operator;
         let deadline = expiration(&secret).unwrap_or_else(Timestamp::now);
-        let Some(_turn) = operator.gate.admit(deadline, operation.calls()).await else {
+        let Some(_turn) = operator.gate.admit(deadline, calls).await else {
             return Action::requeue(LOOK_AGAIN);
         };
         if self.is_outdated() {
@@ -179,7 +181,7 @@ impl Step<'_> {
             self.memory.repaired_at = Some(Timestamp::now());
         }
         // Boxed: most of a reconciliation's size is this call, and most never make it.
-        let minted = Box::pin(self.mint(desired, operation)).await;
+        let minted = Box::pin(self.mint(desired, caller, operation)).await;
         match minted {
             Ok(minted) => {
                 tracing::info!(?why, principal = minted.principal_arn, expiration = %minted.expiration, "issued");
@@ -192,11 +194,17 @@ impl Step<'_> {
     }
 
     /// Fetches what the request is made with, and asks STS.
-    async fn mint(&self, desired: &Desired, operation: &Operation) -> Result<Minted, Problem> {
+    async fn mint(
+        &self,
+        desired: &Desired,
+        caller: &Caller,
+        operation: &Operation,
+    ) -> Result<Minted, Problem> {
         let operator = &self.scope.operator;
-        let sources = operation.sources();
+        let sources = [caller.sources(), operation.sources()].concat();
         let materials = operator.cluster.materials(&desired.namespace, sources).await?;
         let session = operator.sts.session(desired.region.as_deref())?;
+        let session = caller.sign(session, &materials).await?;
         operation.call(&session, &materials).await
     }
 

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_sts::operation::assume_role::builders::AssumeRoleInputBuilder;
-use aws_sdk_sts::types::Tag;
 use jiff::Timestamp;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Perform, session_name};
+use super::{Invalid, Perform, session_name, tags};
 use crate::api::{Duration, SessionPolicies, schema};
 use crate::arn::RoleArn;
 use crate::failure::Problem;
@@ -73,11 +72,11 @@ pub struct AssumeRole {
     /// characters; no two keys may be equal when case is ignored. The role's trust policy must
     /// allow `sts:TagSession`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 50), schema_with = "tag_schema")]
+    #[schemars(schema_with = "schema::tags")]
     #[x_kube(
-        validation = ("self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[\\\\pL\\\\pZ\\\\pN_.:/=+@-]+$'))", "tag keys must have 1 to 128 characters: letters, digits, spaces and _.:/=+-@"),
-        validation = ("self.all(k, !k.lowerAscii().startsWith('aws:'))", "tag keys must not begin with aws: as AWS keeps that prefix for itself; rename the tag"),
-        validation = ("self.all(a, self.exists_one(b, a.lowerAscii() == b.lowerAscii()))", "no two tag keys may be equal when case is ignored: STS treats them as one; remove or rename one of them")
+        validation = Rule::new(schema::TAG_KEYS).message(schema::TAG_KEYS_MESSAGE),
+        validation = Rule::new(schema::TAGS_NOT_OF_AWS).message(schema::TAGS_NOT_OF_AWS_MESSAGE),
+        validation = Rule::new(schema::TAGS_DIFFER).message(schema::TAGS_DIFFER_MESSAGE)
     )]
     pub tags: BTreeMap<String, String>,
 
@@ -106,14 +105,6 @@ pub struct Hop {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub session_name: Option<String>,
-}
-
-fn tag_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "object",
-        "additionalProperties": {"type": "string", "maxLength": 256},
-        "maxProperties": 50,
-    })
 }
 
 /// A validated AssumeRole request. Serialised, it is part of the request hash.
@@ -150,12 +141,8 @@ impl Request {
             .set_external_id(spec.external_id.clone())
             .set_source_identity(spec.source_identity.clone())
             .set_policy(spec.policies.policy.clone())
-            .set_policy_arns(spec.policies.descriptors());
-        for (key, value) in &spec.tags {
-            if let Ok(tag) = Tag::builder().key(key).value(value).build() {
-                input = input.tags(tag);
-            }
-        }
+            .set_policy_arns(spec.policies.descriptors())
+            .set_tags(tags(&spec.tags));
         for key in &spec.transitive_tag_keys {
             input = input.transitive_tag_keys(key);
         }
@@ -181,7 +168,7 @@ impl Perform for Request {
                 .role_arn(role.as_str())
                 .role_session_name(hop.session_name.as_deref().unwrap_or(&self.session))
                 .set_external_id(hop.external_id.clone());
-            session = session.signed_with(&assume(&session, input, role).await?);
+            session = session.signed_by(&assume(&session, input, role).await?);
         }
         assume(&session, self.input(), &self.role).await
     }

@@ -80,7 +80,7 @@ pub struct Request {
 
 impl Request {
     /// Checks the ARN, and where the token comes from.
-    pub(super) fn new(spec: &AssumeRoleWithWebIdentity, session: &str) -> Result<Self, Invalid> {
+    pub(crate) fn new(spec: &AssumeRoleWithWebIdentity, session: &str) -> Result<Self, Invalid> {
         let token = match (&spec.service_account_name, &spec.token_secret_ref) {
             (Some(name), None) => Source::Token {
                 service_account: name.clone(),

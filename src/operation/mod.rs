@@ -1,6 +1,9 @@
 //! The requests that tempcred makes to STS: one file each, with its part of the API, its checks and
 //! its call, and one line in the table here.
 
+use std::collections::BTreeMap;
+
+use aws_sdk_sts::types::Tag;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -11,7 +14,7 @@ use crate::source::{Materials, Source};
 use crate::sts::Session;
 
 /// What every operation can do.
-trait Perform {
+pub(crate) trait Perform {
     /// The action of STS that gives the credentials.
     const ACTION: &'static str;
 
@@ -50,8 +53,27 @@ pub enum Invalid {
     Missing(&'static str),
 }
 
+/// CEL: whether the request in this field is set and signed like this.
+macro_rules! signer {
+    (Unsigned is Unsigned, $field:literal) => {
+        concat!("has(self.", $field, ")")
+    };
+    (Keys is Keys, $field:literal) => {
+        concat!("has(self.", $field, ")")
+    };
+    (Own is Own, $field:literal) => {
+        concat!("has(self.", $field, ")")
+    };
+    ($other:ident is $wanted:ident, $field:literal) => {
+        "false"
+    };
+}
+
+// Of each: its documentation, its module, the type of its part of the API, its field in the spec, and
+// who signs it: `Operator` (unless `identity` is set), `Unsigned` (nobody), `Keys` (the long-lived key of
+// an IAM user), `Own` (somebody else than the operator).
 macro_rules! operations {
-    ($($(#[doc = $doc:literal])* $module:ident $name:ident $field:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $module:ident $name:ident $field:literal $signer:ident;)*) => {
         $(mod $module;)*
 
         $(pub use $module::$name;)*
@@ -79,6 +101,20 @@ macro_rules! operations {
                 "set exactly one request under spec (one of", $(" ", $field,)*
                 "): for several credentials create several TemporaryCredentials"
             );
+
+            /// CEL: no identity where nobody signs.
+            pub const UNSIGNED: &str =
+                concat!("!has(self.identity) || ![", $(signer!($signer is Unsigned, $field), ", ",)* "false].exists(unsigned, unsigned)");
+
+            /// CEL: an access key where only that of an IAM user may sign.
+            pub const KEYS: &str = concat!(
+                "![", $(signer!($signer is Keys, $field), ", ",)*
+                "false].exists(keys, keys) || (has(self.identity) && has(self.identity.accessKeySecretRef) && !has(self.identity.accessKeySecretRef.sessionTokenKey))"
+            );
+
+            /// CEL: an identity where the operator would otherwise speak for itself.
+            pub const OWN: &str =
+                concat!("has(self.identity) || ![", $(signer!($signer is Own, $field), ", ",)* "false].exists(own, own)");
 
             /// CEL: `renewal.before` fits into the duration of the request.
             pub const BEFORE_FITS: &str = concat!(
@@ -143,13 +179,30 @@ macro_rules! operations {
 }
 
 operations! {
-    /// Assume an IAM role, directly or through other roles, signed by the operator's own identity.
-    assume_role AssumeRole "assumeRole";
+    /// Assume an IAM role, directly or through other roles, signed by `identity` or else by the
+    /// operator's own.
+    assume_role AssumeRole "assumeRole" Operator;
     /// Assume an IAM role with a token of a ServiceAccount or of another identity provider. Unsigned:
     /// the trust policy of the role alone decides.
-    assume_role_with_web_identity AssumeRoleWithWebIdentity "assumeRoleWithWebIdentity";
+    assume_role_with_web_identity AssumeRoleWithWebIdentity "assumeRoleWithWebIdentity" Unsigned;
     /// Assume an IAM role with a SAML assertion. Unsigned: the trust policy of the role alone decides.
-    assume_role_with_saml AssumeRoleWithSaml "assumeRoleWithSAML";
+    assume_role_with_saml AssumeRoleWithSaml "assumeRoleWithSAML" Unsigned;
+    /// Do one privileged task in a member account of the organization. Needs `identity`.
+    assume_root AssumeRoot "assumeRoot" Own;
+    /// A session of the IAM user whose key `identity.accessKeySecretRef` names.
+    get_session_token GetSessionToken "getSessionToken" Keys;
+    /// A session of a federated user, on behalf of the IAM user whose key
+    /// `identity.accessKeySecretRef` names.
+    get_federation_token GetFederationToken "getFederationToken" Keys;
+}
+
+pub(crate) use assume_role_with_web_identity::Request as TokenExchange;
+
+/// Tags, as the AWS SDK takes them: an empty list would be sent as an empty parameter.
+fn tags(tags: &BTreeMap<String, String>) -> Option<Vec<Tag>> {
+    let tag = |(key, value)| Tag::builder().key(key).value(value).build().ok();
+    let all: Vec<_> = tags.iter().filter_map(tag).collect();
+    Some(all).filter(|all| !all.is_empty())
 }
 
 /// Longest name of a session that STS takes.

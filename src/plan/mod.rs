@@ -69,7 +69,7 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
     if let SecretState::Foreign(holder) = &seen.secret {
         return unless_waiting(Plan::Report(conflict(desired, holder)));
     }
-    if let Err(invalid) = &desired.operation {
+    if let Some(invalid) = desired.operation.as_ref().err().or(desired.caller.as_ref().err()) {
         return unless_waiting(Plan::Report(Problem::new(
             Reason::InvalidSpec,
             invalid.to_string(),

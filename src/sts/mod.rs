@@ -16,7 +16,7 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Credentials;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use self::whole::OnlyWhole;
 use crate::failure::Problem;
@@ -96,15 +96,22 @@ impl Sts {
 }
 
 impl Session {
-    /// The same place, signed with credentials that STS just gave. They live as long as the session.
-    pub fn signed_with(&self, minted: &Minted) -> Self {
-        let credentials = Credentials::new(
-            minted.access_key_id.as_str(),
-            minted.secret_access_key.expose_secret(),
-            Some(minted.session_token.expose_secret().to_owned()),
-            Some(minted.expiration.into()),
-            "AssumeRole",
-        );
+    /// The same place, signed with credentials that STS just gave.
+    pub fn signed_by(&self, minted: &Minted) -> Self {
+        let token = Some(&minted.session_token);
+        self.signed_with(&minted.access_key_id, &minted.secret_access_key, token)
+    }
+
+    /// The same place, signed with these credentials. They live as long as the session.
+    pub fn signed_with(
+        &self,
+        id: &str,
+        secret: &SecretString,
+        token: Option<&SecretString>,
+    ) -> Self {
+        let exposed = |value: &SecretString| value.expose_secret().trim().to_owned();
+        let credentials =
+            Credentials::new(id, exposed(secret), token.map(exposed), None, "tempcred");
         let config = self.client.config().to_builder();
         // The cache of the operator's identity would keep these for ever.
         let config =

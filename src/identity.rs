@@ -1,0 +1,188 @@
+//! `spec.identity`: who signs a request, where it is not the operator.
+
+use kube::KubeSchema;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use crate::api::SecretKeyRef;
+use crate::failure::Problem;
+use crate::operation::{AssumeRoleWithWebIdentity, Invalid, Perform, TokenExchange};
+use crate::source::{Materials, Source};
+use crate::sts::Session;
+
+/// Who signs the request; exactly one of the two fields.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("has(self.accessKeySecretRef) != has(self.webIdentity)", "set exactly one of identity.accessKeySecretRef and identity.webIdentity, or leave identity out"))]
+pub struct Identity {
+    /// Access key in a Secret of this namespace: of an IAM user, or of a session that something else
+    /// keeps fresh (for example another TemporaryCredential).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key_secret_ref: Option<AccessKeySecretRef>,
+
+    /// A role that is assumed first, with a token of a ServiceAccount of this namespace or of another
+    /// identity provider. Its credentials stay in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_identity: Option<WebIdentity>,
+}
+
+/// An access key in a Secret in the namespace of this resource.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessKeySecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// Key of the access key ID. Default: `AWS_ACCESS_KEY_ID`.
+    #[serde(default = "access_key_id_key")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
+    pub access_key_id_key: String,
+
+    /// Key of the secret access key. Default: `AWS_SECRET_ACCESS_KEY`.
+    #[serde(default = "secret_access_key_key")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
+    pub secret_access_key_key: String,
+
+    /// Key of the session token, if the access key is that of a session: for example
+    /// `AWS_SESSION_TOKEN`. Default: none, for the long-lived key of an IAM user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
+    pub session_token_key: Option<String>,
+}
+
+/// A role to assume with a token before the request is made.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("has(self.serviceAccountName) != has(self.tokenSecretRef)", "set exactly one of serviceAccountName and tokenSecretRef: a token comes from one of them"),
+    validation = ("!has(self.audience) || has(self.serviceAccountName)", "audience goes with serviceAccountName: a token from a Secret has its audience already; remove audience")
+)]
+pub struct WebIdentity {
+    /// ARN of the role to assume first, for example `arn:aws:iam::123456789012:role/tenant`.
+    /// 20 to 2048 characters.
+    #[schemars(schema_with = "crate::api::schema::role_arn")]
+    pub role_arn: String,
+
+    /// ServiceAccount in the namespace of this resource for which a token is requested, for this one
+    /// call; it is not stored. Either this or `tokenSecretRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
+
+    /// Key of a Secret, in the namespace of this resource, that holds a token (a JWT) of an identity
+    /// provider that IAM knows. Either this or `serviceAccountName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_secret_ref: Option<SecretKeyRef>,
+
+    /// Audience of the ServiceAccount's token, as the identity provider in IAM lists it.
+    /// Default: `sts.amazonaws.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub audience: Option<String>,
+}
+
+fn access_key_id_key() -> String {
+    "AWS_ACCESS_KEY_ID".to_owned()
+}
+
+fn secret_access_key_key() -> String {
+    "AWS_SECRET_ACCESS_KEY".to_owned()
+}
+
+/// A validated identity.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Caller {
+    /// The operator itself.
+    Operator,
+    /// An access key from a Secret: ID, secret key and session token.
+    AccessKey {
+        /// Where the access key ID comes from.
+        id: Source,
+        /// Where the secret access key comes from.
+        secret: Source,
+        /// Where the session token comes from, if it is that of a session.
+        token: Option<Source>,
+    },
+    /// A role assumed with a token.
+    WebIdentity(TokenExchange),
+}
+
+impl Caller {
+    /// Checks an identity; `session` is the name of the session if a role is assumed.
+    ///
+    /// # Errors
+    /// [`Invalid`] says what to change.
+    pub fn of(identity: Option<&Identity>, session: &str) -> Result<Self, Invalid> {
+        let Some(identity) = identity else { return Ok(Self::Operator) };
+        match (&identity.access_key_secret_ref, &identity.web_identity) {
+            (Some(keys), None) => {
+                let source = |key: &String| {
+                    Source::SecretKey(SecretKeyRef { name: keys.name.clone(), key: key.clone() })
+                };
+                Ok(Self::AccessKey {
+                    id: source(&keys.access_key_id_key),
+                    secret: source(&keys.secret_access_key_key),
+                    token: keys.session_token_key.as_ref().map(source),
+                })
+            }
+            (None, Some(web)) => {
+                TokenExchange::new(&web.as_request(), session).map(Self::WebIdentity)
+            }
+            _ => Err(Invalid::Missing("identity.accessKeySecretRef and identity.webIdentity")),
+        }
+    }
+
+    /// How many calls to STS it takes to become this caller.
+    pub fn calls(&self) -> u32 {
+        match self {
+            Self::Operator | Self::AccessKey { .. } => 0,
+            Self::WebIdentity(_) => 1,
+        }
+    }
+
+    /// What it needs from the cluster.
+    pub fn sources(&self) -> Vec<Source> {
+        match self {
+            Self::Operator => Vec::new(),
+            Self::AccessKey { id, secret, token } => {
+                [Some(id), Some(secret), token.as_ref()].into_iter().flatten().cloned().collect()
+            }
+            Self::WebIdentity(exchange) => exchange.sources(),
+        }
+    }
+
+    /// A session that is signed by this caller.
+    ///
+    /// # Errors
+    /// A [`Problem`] if a source is missing, or the first role cannot be assumed.
+    pub async fn sign(&self, session: Session, materials: &Materials) -> Result<Session, Problem> {
+        match self {
+            Self::Operator => Ok(session),
+            Self::AccessKey { id, secret, token } => {
+                let id = materials.get(id)?.expose_secret().trim();
+                let token = token.as_ref().map(|token| materials.get(token)).transpose()?;
+                Ok(session.signed_with(id, materials.get(secret)?, token))
+            }
+            Self::WebIdentity(exchange) => {
+                let minted = exchange.call(&session, materials).await?;
+                Ok(session.signed_by(&minted))
+            }
+        }
+    }
+}
+
+impl WebIdentity {
+    /// The same as a request of its own, as short as it can be: it is used at once.
+    fn as_request(&self) -> AssumeRoleWithWebIdentity {
+        AssumeRoleWithWebIdentity {
+            role_arn: self.role_arn.clone(),
+            service_account_name: self.service_account_name.clone(),
+            token_secret_ref: self.token_secret_ref.clone(),
+            audience: self.audience.clone(),
+            session_name: None,
+            duration: crate::api::Duration::from_secs(900),
+            policies: crate::api::SessionPolicies::default(),
+        }
+    }
+}
