@@ -125,6 +125,112 @@ async fn an_assertion_reaches_sts_with_every_field() {
     );
 }
 
+/// Long-lived keys of an IAM user, in a Secret.
+async fn user_key(world: &World, name: &str, id: &str) {
+    let data = json!({"AWS_ACCESS_KEY_ID": id, "AWS_SECRET_ACCESS_KEY": "userSecretKeyThatIsVeryLongAndSecret"});
+    let secret: Secret =
+        serde_json::from_value(json!({"metadata": {"name": name}, "stringData": data})).unwrap();
+    world.secrets().create(&Default::default(), &secret).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_of_a_user_is_asked_for_with_the_key_of_that_user() {
+    let world = World::start().await;
+    user_key(&world, "user", "AKIAUSER000000000001").await;
+    let spec = json!({
+        "identity": {"accessKeySecretRef": {"name": "user"}},
+        "getSessionToken": {"duration": "36h"},
+    });
+    let issued = world.issue("session", spec).await;
+    let requests = world.sts.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].signer.as_ref().unwrap().access_key_id, "AKIAUSER000000000001");
+    assert_eq!(requests[0].security_token, None);
+    let sent =
+        [("Action", "GetSessionToken"), ("Version", "2011-06-15"), ("DurationSeconds", "129600")];
+    assert_eq!(requests[0].form, form(&sent));
+    assert_whole(&world.secrets().get("session").await.unwrap());
+    assert_eq!(issued.status.unwrap().principal_arn, None);
+}
+
+#[tokio::test]
+async fn a_federated_user_reaches_sts_with_every_field() {
+    let world = World::start().await;
+    user_key(&world, "user", "AKIAUSER000000000002").await;
+    let spec = json!({
+        "identity": {"accessKeySecretRef": {"name": "user"}},
+        "getFederationToken": {
+            "name": "alice", "duration": "1h", "policy": POLICY, "policyArns": [MANAGED],
+            "tags": {"team": "data"},
+        },
+    });
+    world.issue("federated", spec).await;
+    let requests = world.sts.requests();
+    assert_eq!(requests[0].signer.as_ref().unwrap().access_key_id, "AKIAUSER000000000002");
+    assert_eq!(
+        requests[0].form,
+        form(&[
+            ("Action", "GetFederationToken"),
+            ("Version", "2011-06-15"),
+            ("Name", "alice"),
+            ("DurationSeconds", "3600"),
+            ("Policy", POLICY),
+            ("PolicyArns.member.1.arn", MANAGED),
+            ("Tags.member.1.Key", "team"),
+            ("Tags.member.1.Value", "data"),
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_task_of_root_is_signed_by_the_role_that_was_assumed_for_it() {
+    let world = World::start().await;
+    let accounts: Api<ServiceAccount> = Api::namespaced(world.client.clone(), &world.namespace);
+    let account = serde_json::from_value(json!({"metadata": {"name": "auditor"}})).unwrap();
+    accounts.create(&Default::default(), &account).await.unwrap();
+    let task = "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials";
+    let spec = json!({
+        "identity": {"webIdentity": {"roleArn": ROLE, "serviceAccountName": "auditor", "audience": "sts.amazonaws.com"}},
+        "assumeRoot": {"targetPrincipal": "210987654321", "taskPolicyArn": task},
+    });
+    world.issue("audit", spec).await;
+    let (requests, minted) = (world.sts.requests(), world.sts.minted());
+    assert_eq!(requests.len(), 2, "one call for the identity, one for the request");
+    assert_eq!(requests[0].action, "AssumeRoleWithWebIdentity");
+    assert_eq!(requests[0].form["DurationSeconds"], "900");
+    let signer = requests[1].signer.as_ref().unwrap();
+    assert_eq!(signer.access_key_id, minted[0].access_key_id);
+    assert_eq!(requests[1].security_token.as_ref(), Some(&minted[0].token));
+    assert_eq!(
+        requests[1].form,
+        form(&[
+            ("Action", "AssumeRoot"),
+            ("Version", "2011-06-15"),
+            ("TargetPrincipal", "210987654321"),
+            ("TaskPolicyArn.arn", task),
+            ("DurationSeconds", "900"),
+        ])
+    );
+    assert_eq!(assert_whole(&world.secrets().get("audit").await.unwrap()), minted[1].access_key_id);
+}
+
+#[tokio::test]
+async fn a_credential_can_be_made_from_the_secret_of_another() {
+    let world = World::start().await;
+    let first = world.issue("first", crate::world::plain()).await.status.unwrap();
+    let spec = json!({
+        "identity": {"accessKeySecretRef": {"name": "first", "sessionTokenKey": "AWS_SESSION_TOKEN"}},
+        "assumeRole": {"roleArn": ROLE},
+    });
+    world.issue("second", spec).await;
+    let requests = world.sts.requests();
+    assert_eq!(
+        Some(&requests[1].signer.as_ref().unwrap().access_key_id),
+        first.access_key_id.as_ref()
+    );
+    assert_eq!(requests[1].security_token.as_ref(), Some(&world.sts.minted()[0].token));
+}
+
 #[tokio::test]
 async fn what_is_missing_is_named_and_found_once_it_is_there() {
     let world = World::start().await;

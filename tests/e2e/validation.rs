@@ -27,6 +27,19 @@ fn web_identity(fields: Value) -> Value {
     json!({"assumeRoleWithWebIdentity": request})
 }
 
+fn identity() -> Value {
+    json!({"webIdentity": {"roleArn": "arn:aws:iam::123456789012:role/r", "serviceAccountName": "a"}})
+}
+
+fn root(fields: Value) -> Value {
+    let mut request = json!({
+        "targetPrincipal": "123456789012",
+        "taskPolicyArn": "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy",
+    });
+    request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    request
+}
+
 fn saml() -> Value {
     json!({
         "roleArn": "arn:aws:iam::123456789012:role/reports",
@@ -52,6 +65,80 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             "two requests",
             beside("assumeRoleWithSAML", saml()),
             "for several credentials create several TemporaryCredentials",
+        ),
+        (
+            "a session of the operator",
+            json!({"getSessionToken": {}}),
+            "set identity.accessKeySecretRef",
+        ),
+        (
+            "a session of a role",
+            json!({"getSessionToken": {}, "identity": identity()}),
+            "only the long-lived key of an IAM user",
+        ),
+        (
+            "a session of a session",
+            json!({
+                "getSessionToken": {},
+                "identity": {"accessKeySecretRef": {"name": "a", "sessionTokenKey": "b"}},
+            }),
+            "without sessionTokenKey",
+        ),
+        (
+            "a federated user of the operator",
+            json!({"getFederationToken": {"name": "alice"}}),
+            "set identity.accessKeySecretRef",
+        ),
+        ("root, asked for by the operator", json!({"assumeRoot": root(json!({}))}), "set identity"),
+        (
+            "root for an hour",
+            json!({"assumeRoot": root(json!({"duration": "1h"})), "identity": identity()}),
+            "between 1m and 15m",
+        ),
+        (
+            "root with another policy",
+            json!({
+                "assumeRoot": root(json!({"taskPolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"})),
+                "identity": identity(),
+            }),
+            "spec.assumeRoot.taskPolicyArn",
+        ),
+        (
+            "an identity that nobody asks for",
+            {
+                let mut spec = web_identity(json!({}));
+                spec["identity"] = identity();
+                spec
+            },
+            "remove identity",
+        ),
+        (
+            "two identities",
+            beside("identity", {
+                let mut both = identity();
+                both["accessKeySecretRef"] = json!({"name": "a"});
+                both
+            }),
+            "set exactly one of identity.accessKeySecretRef and identity.webIdentity",
+        ),
+        (
+            "no identity in it",
+            beside("identity", json!({})),
+            "set exactly one of identity.accessKeySecretRef",
+        ),
+        (
+            "chained by its identity",
+            {
+                let mut spec = request(json!({"duration": "2h"}));
+                spec["identity"] = identity();
+                spec
+            },
+            "duration must be at most 1h when identity is itself a session",
+        ),
+        (
+            "a session for two days",
+            json!({"getSessionToken": {"duration": "48h"}, "identity": {"accessKeySecretRef": {"name": "a"}}}),
+            "between 15m and 36h",
         ),
         (
             "a web identity from nowhere",
@@ -240,6 +327,14 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
 async fn takes_everything_that_sts_takes() {
     let world = World::new().await;
     let rows = [
+        (
+            "a task of root",
+            json!({"assumeRoot": root(json!({"duration": "5m"})), "identity": identity()}),
+        ),
+        (
+            "a session",
+            json!({"getSessionToken": {}, "identity": {"accessKeySecretRef": {"name": "a"}}}),
+        ),
         ("a web identity", web_identity(json!({"audience": "my-audience", "duration": "12h"}))),
         ("an assertion", json!({"assumeRoleWithSAML": saml()})),
         ("shortest", request(json!({"duration": "15m"}))),
