@@ -10,7 +10,7 @@ const LEAST_WAIT: SignedDuration = SignedDuration::from_secs(5);
 
 /// The least time between `issued_at` and renewal, whatever the spec says or STS returns: without it
 /// a lifetime shorter than `renewal.before` would renew in a loop. A second more than
-/// [`LEAST_WAIT`], as `issued_at` is cut to the whole second before the issue.
+/// the 5 s that are promised, as `issued_at` is cut to the whole second before the issue.
 pub const LEAST_AGE: SignedDuration = SignedDuration::from_secs(6);
 
 /// The least time between renewal and expiry, if the lifetime has room for it: a call to STS may

@@ -101,6 +101,7 @@ async fn nothing_leaks(args: &[&str]) {
         world.create(case.name, spec(case.name)).await;
     }
     live_through_everything(&world).await;
+    make_from_sources(&world).await;
     for case in &cases {
         world.wait(case.name, "failing", |s| s.failure.is_some()).await;
     }
@@ -117,7 +118,15 @@ async fn nothing_leaks(args: &[&str]) {
     let minted = world.sts.minted();
     assert!(minted.len() > 15, "only {} were minted", minted.len());
     let values = minted.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
-    let detector = Detector::of(values.chain([OPERATOR_SECRET]));
+    let mut sent: Vec<String> = vec![];
+    for request in world.sts.requests() {
+        let field = |name| request.form.get(name).cloned();
+        sent.extend(["WebIdentityToken", "SAMLAssertion"].into_iter().filter_map(field));
+    }
+    assert!(sent.len() >= 4, "only {} tokens and assertions were sent", sent.len());
+    let detector = Detector::of(
+        values.chain(sent.iter().map(String::as_str)).chain([OPERATOR_SECRET, SOURCE_SECRET]),
+    );
 
     // Where they belong, they are found; and what is public, shows.
     assert!(detector.find(&secrets).is_some(), "not even in the Secrets");
@@ -169,6 +178,64 @@ async fn live_through_everything(world: &World) {
     world.sts.inject(Fault::cut_xml().for_role(&role("rotates")).times(1));
     let failing = |s: &CredentialStatus| is_ready(s) && s.failure.is_some();
     world.wait("rotates", "failing to renew", failing).await;
+}
+
+/// The secret key of an IAM user, in a Secret.
+const SOURCE_SECRET: &str = "userSecretKeyThatNobodyMayEverSee4567890";
+
+/// Requests made with keys, tokens and assertions of the namespace; the first attempt of some fails.
+async fn make_from_sources(world: &World) {
+    let sources = json!({"metadata": {"name": "sources"}, "stringData": {
+        "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": SOURCE_SECRET,
+        "token": "eyJhbGciOiJub25lIn0.dG9rZW5UaGF0Tm9ib2R5TWF5U2Vl.c2lnbmF0dXJl",
+        "assertion": "YXNzZXJ0aW9uIHRoYXQgbm9ib2R5IG1heSBldmVyIHNlZQ==",
+    }});
+    let sources = serde_json::from_value(sources).unwrap();
+    world.secrets().create(&Default::default(), &sources).await.unwrap();
+    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
+    let key = |key: &str| json!({"name": "sources", "key": key});
+    let user = json!({"accessKeySecretRef": {"name": "sources"}});
+    let reader =
+        json!({"webIdentity": {"roleArn": role("reader"), "serviceAccountName": "reader"}});
+    let account = serde_json::from_value(json!({"metadata": {"name": "reader"}})).unwrap();
+    let accounts = kube::Api::<k8s_openapi::api::core::v1::ServiceAccount>::namespaced(
+        world.client.clone(),
+        &world.namespace,
+    );
+    accounts.create(&Default::default(), &account).await.unwrap();
+    for action in ["AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetSessionToken"] {
+        world.sts.inject(Fault::cut_xml().for_action(action).times(1));
+    }
+    let provider = "arn:aws:iam::123456789012:saml-provider/corporate";
+    let task = "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials";
+    let specs = [
+        ("by-user", json!({"identity": user, "getSessionToken": {}})),
+        (
+            "by-token",
+            json!({"assumeRoleWithWebIdentity": {
+                "roleArn": role("by-token"), "tokenSecretRef": key("token"),
+            }}),
+        ),
+        (
+            "by-assertion",
+            json!({"assumeRoleWithSAML": {
+                "roleArn": role("by-assertion"), "principalArn": provider,
+                "assertionSecretRef": key("assertion"),
+            }}),
+        ),
+        (
+            "by-account",
+            json!({"identity": reader, "assumeRoot": {
+                "targetPrincipal": "123456789012", "taskPolicyArn": task,
+            }}),
+        ),
+    ];
+    for (name, spec) in &specs {
+        world.create(name, spec.clone()).await;
+    }
+    for (name, _) in specs {
+        world.wait(name, "ready", is_ready).await;
+    }
 }
 
 async fn patch_secret(world: &World, name: &str, patch: serde_json::Value) {
