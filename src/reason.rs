@@ -73,6 +73,8 @@ reasons! {
     SecretRejected, BLOCKED, "Check the operator's permissions on Secrets, and quotas and admission policies of the namespace.";
     /// A Secret, a key in it or a ServiceAccount that the request is made with is missing.
     SourceMissing, BLOCKED, "Create what the message names, in the namespace of the resource, or correct its name in the spec.";
+    /// Resources are made from each other's Secrets, so that none of them can be first.
+    ReferenceLoop, BLOCKED, "Let one of them be made from something else.";
     /// The API server refuses something else that the operator asks of it.
     ClusterRefused, BLOCKED, "Check the operator's permissions, and the admission policies of the namespace.";
     /// No region is known, so no STS endpoint can be chosen.

@@ -57,13 +57,13 @@ where
     }
 }
 
-/// Watches the resources of one namespace, or of all, that a label selector matches. `forget` is
-/// called with the UID of each that goes away.
-pub fn credentials<F: Fn(&str) + Send + 'static>(
+/// Watches the resources of one namespace, or of all, that a label selector matches. `notice` is
+/// called with each event.
+pub fn credentials<F: Fn(&Event<TemporaryCredential>) + Send + 'static>(
     client: Client,
     namespace: Option<&str>,
     selector: Option<&str>,
-    forget: F,
+    notice: F,
 ) -> Watch<
     TemporaryCredential,
     impl Stream<Item = watcher::Result<TemporaryCredential>> + Send + use<F>,
@@ -74,11 +74,7 @@ pub fn credentials<F: Fn(&str) + Send + 'static>(
     let api = api::<DeserializeGuard<TemporaryCredential>>(client, namespace);
     let events = watcher(api, config).backoff(backoff());
     let events = events.try_filter_map(|event| ready(Ok(readable(event))));
-    let events = events.inspect_ok(move |event| {
-        if let Event::Delete(gone) = event {
-            forget(&gone.uid().unwrap_or_default());
-        }
-    });
+    let events = events.inspect_ok(notice);
     let (store, listed, relisted, events) = remembered(events);
     Watch { store, listed, relisted, stream: events.applied_objects() }
 }
@@ -120,6 +116,16 @@ pub fn secrets(
     let events = watcher(api::<SecretMeta>(client, namespace), config).backoff(backoff());
     let (store, listed, relisted, events) = remembered(events);
     Watch { store, listed, relisted, stream: events.touched_objects() }
+}
+
+/// Watches the metadata of the Secrets that tempcred did not write: some may be what credentials are
+/// made from. Nothing is kept of them.
+pub fn sources(
+    client: Client,
+    namespace: Option<&str>,
+) -> impl Stream<Item = watcher::Result<SecretMeta>> + Send + use<> {
+    let config = watcher::Config::default().labels(&format!("!{CREDENTIAL_UID}"));
+    watcher(api::<SecretMeta>(client, namespace), config).backoff(backoff()).touched_objects()
 }
 
 /// How long a broken watch waits before it is tried again: at most a few seconds, so that a Secret

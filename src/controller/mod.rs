@@ -3,6 +3,7 @@
 mod gate;
 mod ledger;
 mod reconcile;
+mod references;
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -12,10 +13,11 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::join_all;
-use kube::Client;
 use kube::runtime::Controller;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::Event;
+use kube::{Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::TemporaryCredential;
@@ -24,6 +26,7 @@ use crate::cluster::watch::{self, Listed, SecretMeta};
 use crate::sts::Sts;
 use gate::Gate;
 use ledger::Ledger;
+use references::References;
 
 /// How the controller works.
 pub struct Settings {
@@ -43,6 +46,27 @@ pub(crate) struct Operator {
     sts: Sts,
     gate: Arc<Gate>,
     ledger: Ledger,
+    references: References,
+}
+
+impl Operator {
+    /// Notes what an event about a resource means for the others.
+    fn notice(&self, event: &Event<TemporaryCredential>) {
+        match event {
+            Event::Apply(resource) | Event::InitApply(resource) => self.references.note(resource),
+            Event::Delete(resource) => {
+                self.references.forget(resource);
+                self.ledger.forget(&resource.uid().unwrap_or_default());
+            }
+            Event::Init | Event::InitDone => {}
+        }
+    }
+
+    /// The resources that are made from a Secret that changed.
+    fn made_from(&self, secret: &SecretMeta) -> Vec<ObjectRef<TemporaryCredential>> {
+        let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
+        self.references.changed(namespace, &secret.name_any())
+    }
 }
 
 /// What a reconciliation works with in one scope of namespaces.
@@ -79,7 +103,13 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let gate = Gate::open(settings.concurrency.get().into(), settings.sts_rate, stop.clone());
-    let operator = Arc::new(Operator { cluster, sts, gate, ledger: Ledger::default() });
+    let operator = Arc::new(Operator {
+        cluster,
+        sts,
+        gate,
+        ledger: Ledger::default(),
+        references: References::default(),
+    });
     let mut scopes: Vec<Option<&str>> =
         settings.namespaces.iter().map(|name| Some(name.as_str())).collect();
     if scopes.is_empty() {
@@ -108,11 +138,13 @@ async fn serve(
     readiness: Arc<Readiness>,
     stop: CancellationToken,
 ) {
-    let forgetful = Arc::clone(&operator);
-    let credentials = watch::credentials(client.clone(), namespace, selector, move |uid| {
-        forgetful.ledger.forget(uid)
+    let attentive = Arc::clone(&operator);
+    let credentials = watch::credentials(client.clone(), namespace, selector, move |event| {
+        attentive.notice(event);
     });
-    let secrets = watch::secrets(client, namespace);
+    let secrets = watch::secrets(client.clone(), namespace);
+    let sources = watch::sources(client, namespace);
+    let (of_ours, of_others) = (Arc::clone(&operator), Arc::clone(&operator));
     let scope = Arc::new(Scope {
         operator,
         credentials: credentials.store.clone(),
@@ -127,7 +159,11 @@ async fn serve(
         tracing::info!(credentials = scope.credentials.len(), "watching");
     };
     let rounds = Controller::for_stream(credentials.stream, credentials.store)
-        .watches_stream(secrets.stream, |secret| watch::credential_of(&secret))
+        .watches_stream(secrets.stream, move |secret| {
+            let owner = watch::credential_of(&secret);
+            of_ours.made_from(&secret).into_iter().chain(owner).collect::<Vec<_>>()
+        })
+        .watches_stream(sources, move |secret| of_others.made_from(&secret))
         .reconcile_all_on(secrets.relisted)
         .trigger_backoff(watch::backoff())
         .graceful_shutdown_on(stop.clone().cancelled_owned())

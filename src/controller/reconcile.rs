@@ -84,6 +84,12 @@ impl Step<'_> {
         if self.memory.held.as_ref().is_some_and(unusable) {
             self.memory.held = None;
         }
+        // What it is made from changed: whatever failed may work by now.
+        if self.scope.operator.references.take_changed(&desired.namespace, &desired.name)
+            && let Some(failure) = &mut self.memory.status.failure
+        {
+            failure.next_attempt.0 = Timestamp::now();
+        }
         let secret = match self.observe(&desired).await {
             Ok(Some(secret)) => secret,
             Ok(None) => {
@@ -201,6 +207,7 @@ impl Step<'_> {
         operation: &Operation,
     ) -> Result<Minted, Problem> {
         let operator = &self.scope.operator;
+        operator.references.check(desired)?;
         let sources = [caller.sources(), operation.sources()].concat();
         let materials = operator.cluster.materials(&desired.namespace, sources).await?;
         let session = operator.sts.session(desired.region.as_deref())?;

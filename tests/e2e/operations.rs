@@ -7,6 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Api;
 use serde_json::{Value, json};
+use tempcred::api::CredentialStatus;
 
 use crate::world::{World, assert_whole, condition, failure_reason, is_ready};
 
@@ -259,6 +260,43 @@ async fn what_is_missing_is_named_and_found_once_it_is_there() {
         assert!(message.starts_with(says), "{name}: {message}");
     }
     assert_eq!(world.sts.calls_total(), 0);
+    let waits = |status: &CredentialStatus| status.failure.as_ref().unwrap().next_attempt.0;
+    let next = waits(&world.credentials().get("no-secret").await.unwrap().status.unwrap());
     secret(&world, "absent", "token", "a.b.c").await;
-    world.wait("no-secret", "ready by itself", is_ready).await;
+    let issued = world.wait("no-secret", "ready at once", is_ready).await.status.unwrap();
+    assert!(issued.issued_at.unwrap().0 < next, "it waited for its backoff");
+}
+
+#[tokio::test]
+async fn a_new_access_key_makes_a_refused_credential_work_at_once() {
+    let world = World::start().await;
+    user_key(&world, "user", "AKIAUSER000000000003").await;
+    world.sts.inject(rig::sts::Fault::error(403, "InvalidClientTokenId", "no such key"));
+    let user = json!({"accessKeySecretRef": {"name": "user"}});
+    world.create("session", json!({"identity": user, "getSessionToken": {}})).await;
+    let twice = |s: &CredentialStatus| s.failure.as_ref().is_some_and(|f| f.count >= 2);
+    let failing = world.wait("session", "refused twice", twice).await.status.unwrap();
+    assert_eq!(failure_reason(&failing), Some("IdentityRefused"));
+    world.sts.clear();
+    let rotated = json!({"stringData": {"AWS_ACCESS_KEY_ID": "AKIAUSER000000000004"}});
+    let patch = kube::api::Patch::Merge(rotated);
+    world.secrets().patch("user", &Default::default(), &patch).await.unwrap();
+    let issued = world.wait("session", "ready at once", is_ready).await.status.unwrap();
+    assert!(issued.issued_at.unwrap().0 < failing.failure.unwrap().next_attempt.0);
+    let signer = world.sts.requests().pop().unwrap().signer.unwrap();
+    assert_eq!(signer.access_key_id, "AKIAUSER000000000004");
+}
+
+#[tokio::test]
+async fn resources_made_from_each_other_are_told_so() {
+    let world = World::start().await;
+    let from = |other: &str| json!({"identity": {"accessKeySecretRef": {"name": other}}, "assumeRole": {"roleArn": ROLE}});
+    world.create("egg", from("hen")).await;
+    world.create("hen", from("egg")).await;
+    let looped = |s: &CredentialStatus| failure_reason(s) == Some("ReferenceLoop");
+    let blocked = world.wait("hen", "blocked", looped).await.status.unwrap();
+    let message = blocked.failure.unwrap().message;
+    let way = "hen, which is made from the Secret of egg, which is made from the Secret of hen: ";
+    assert!(message.starts_with(way), "{message}");
+    assert_eq!(world.sts.calls_total(), 0);
 }
