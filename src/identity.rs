@@ -166,7 +166,7 @@ impl Caller {
             }
             Self::WebIdentity(exchange) => {
                 let minted = exchange.call(&session, materials).await?;
-                Ok(session.signed_by(&minted))
+                session.signed_by(&minted)
             }
         }
     }

@@ -4,14 +4,42 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-/// A reply of STS as it came, before anything in it is believed.
-pub struct Reply {
-    /// Access key ID.
+/// What STS issued. Cannot be printed, copied or serialised.
+pub enum Values {
+    /// The access key of a session.
+    Keys(Keys),
+    /// A token (a JWT) for another identity provider.
+    Token(SecretString),
+}
+
+/// The access key of a session.
+pub struct Keys {
+    /// Access key ID. Not secret.
     pub access_key_id: String,
     /// Secret access key.
     pub secret_access_key: SecretString,
     /// Session token.
     pub session_token: SecretString,
+}
+
+impl Values {
+    /// Each value, with its name.
+    fn named(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Keys(keys) => vec![
+                ("access key ID", keys.access_key_id.as_str()),
+                ("secret access key", keys.secret_access_key.expose_secret()),
+                ("session token", keys.session_token.expose_secret()),
+            ],
+            Self::Token(token) => vec![("web identity token", token.expose_secret())],
+        }
+    }
+}
+
+/// A reply of STS as it came, before anything in it is believed.
+pub struct Reply {
+    /// What was issued.
+    pub values: Values,
     /// When they expire.
     pub expiration: Timestamp,
     /// ARN of the principal that they stand for.
@@ -24,12 +52,8 @@ pub struct Reply {
 ///
 /// Cannot be printed, copied or serialised: the values leave only through [`ExposeSecret`].
 pub struct Minted {
-    /// Access key ID. Not secret.
-    pub access_key_id: String,
-    /// Secret access key.
-    pub secret_access_key: SecretString,
-    /// Session token.
-    pub session_token: SecretString,
+    /// What was issued.
+    pub values: Values,
     /// When they were asked for.
     pub issued_at: Timestamp,
     /// When they expire.
@@ -71,12 +95,7 @@ impl Minted {
     /// # Errors
     /// [`Unusable`] says what is wrong, without any value.
     pub fn check(reply: Reply, asked_at: Timestamp, now: Timestamp) -> Result<Self, Unusable> {
-        let values = [
-            ("access key ID", reply.access_key_id.as_str()),
-            ("secret access key", reply.secret_access_key.expose_secret()),
-            ("session token", reply.session_token.expose_secret()),
-        ];
-        for (field, value) in values {
+        for (field, value) in reply.values.named() {
             if value.is_empty() {
                 return Err(Unusable::Empty(field));
             }
@@ -93,9 +112,7 @@ impl Minted {
             return Err(Unusable::Expired { expiration, now: whole_second(now) });
         }
         Ok(Self {
-            access_key_id: reply.access_key_id,
-            secret_access_key: reply.secret_access_key,
-            session_token: reply.session_token,
+            values: reply.values,
             issued_at: whole_second(asked_at),
             expiration,
             principal_arn: reply.principal_arn,
@@ -104,13 +121,24 @@ impl Minted {
         })
     }
 
-    /// A fingerprint of the three values, to tell whether a Secret still holds them. It reveals
+    /// The access key, if that is what was issued.
+    pub fn keys(&self) -> Option<&Keys> {
+        match &self.values {
+            Values::Keys(keys) => Some(keys),
+            Values::Token(_) => None,
+        }
+    }
+
+    /// The access key ID, if an access key was issued.
+    pub fn access_key_id(&self) -> Option<&str> {
+        self.keys().map(|keys| keys.access_key_id.as_str())
+    }
+
+    /// A fingerprint of the values, to tell whether a Secret still holds them. It reveals
     /// nothing: the values are long and random.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        let (secret, token) =
-            (self.secret_access_key.expose_secret(), self.session_token.expose_secret());
-        for value in [self.access_key_id.as_str(), secret, token] {
+        for (_, value) in self.values.named() {
             hash.update(value.as_bytes());
             hash.update([0]);
         }
@@ -133,15 +161,24 @@ mod tests {
 
     fn reply(change: impl FnOnce(&mut Reply)) -> Reply {
         let mut reply = Reply {
-            access_key_id: "ASIAEXAMPLE".to_owned(),
-            secret_access_key: "secret".to_owned().into(),
-            session_token: "token".to_owned().into(),
+            values: Values::Keys(Keys {
+                access_key_id: "ASIAEXAMPLE".to_owned(),
+                secret_access_key: "secret".to_owned().into(),
+                session_token: "token".to_owned().into(),
+            }),
             expiration: Timestamp::from_second(1000).unwrap(),
             principal_arn: None,
             packed_policy_size: None,
         };
         change(&mut reply);
         reply
+    }
+
+    fn keys(reply: &mut Reply) -> &mut Keys {
+        match &mut reply.values {
+            Values::Keys(keys) => keys,
+            Values::Token(_) => panic!("a token"),
+        }
     }
 
     fn check(change: impl FnOnce(&mut Reply)) -> Option<Unusable> {
@@ -152,13 +189,16 @@ mod tests {
     #[test]
     fn takes_only_whole_and_living_credentials() {
         assert_eq!(check(|_| ()), None);
-        assert_eq!(check(|r| r.access_key_id.clear()), Some(Unusable::Empty("access key ID")));
         assert_eq!(
-            check(|r| r.secret_access_key = String::new().into()),
+            check(|r| keys(r).access_key_id.clear()),
+            Some(Unusable::Empty("access key ID"))
+        );
+        assert_eq!(
+            check(|r| keys(r).secret_access_key = String::new().into()),
             Some(Unusable::Empty("secret access key"))
         );
         assert_eq!(
-            check(|r| r.session_token = String::new().into()),
+            check(|r| keys(r).session_token = String::new().into()),
             Some(Unusable::Empty("session token"))
         );
         assert_eq!(
@@ -174,7 +214,7 @@ mod tests {
     #[test]
     fn refuses_values_that_could_break_out_of_a_file() {
         for value in ["a\nb", "a b", "a\0", "a\u{2028}b", "a\"b", "a\\b"] {
-            let found = check(|r| r.secret_access_key = value.to_owned().into());
+            let found = check(|r| keys(r).secret_access_key = value.to_owned().into());
             assert_eq!(found, Some(Unusable::Malformed("secret access key")), "{value:?}");
         }
     }
@@ -183,8 +223,8 @@ mod tests {
     fn the_fingerprint_tells_values_and_their_borders_apart() {
         let of = |id: &str, secret: &str| {
             let reply = reply(|r| {
-                r.access_key_id = id.to_owned();
-                r.secret_access_key = secret.to_owned().into();
+                keys(r).access_key_id = id.to_owned();
+                keys(r).secret_access_key = secret.to_owned().into();
             });
             Minted::check(reply, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH)
                 .unwrap()

@@ -44,6 +44,11 @@ pub const fn fifteen_minutes() -> Duration {
     Duration::from_secs(900)
 }
 
+/// The default duration of STS for web identity tokens.
+pub const fn five_minutes() -> Duration {
+    Duration::from_secs(300)
+}
+
 /// A map of tags.
 pub fn tags(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -46,7 +46,8 @@ pub struct SecretSpec {
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`,
     /// `AWS_CREDENTIAL_EXPIRATION`, and `AWS_REGION` if `region` is set), `credentialsFile` (key
     /// `credentials`, an AWS shared credentials file) and `credentialProcess` (key
-    /// `credentials.json`, what an SDK expects of a `credential_process`). Default: all three.
+    /// `credentials.json`, what an SDK expects of a `credential_process`). Default: all three. Not for
+    /// `getWebIdentityToken`, which has keys of its own.
     #[serde(default = "Format::all")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub formats: Vec<Format>,

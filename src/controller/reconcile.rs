@@ -270,11 +270,11 @@ impl Step<'_> {
         };
         let resource_version =
             self.scope.operator.cluster.apply_secret(&desired.namespace, &manifest).await?;
-        tracing::info!(secret = manifest.name(), access_key_id = minted.access_key_id, "written");
+        tracing::info!(secret = manifest.name(), access_key_id = minted.access_key_id(), "written");
         Ok(Known::Secret {
             resource_version,
             facts: Box::new(Facts::of(desired, request_hash, minted)),
-            details: Some((minted.access_key_id.clone(), minted.packed_policy_size)),
+            details: Some((minted.access_key_id().map(str::to_owned), minted.packed_policy_size)),
         })
     }
 
@@ -342,7 +342,7 @@ fn known(secret: &SecretState) -> Known {
     let details = match &holding.content {
         Content::AsWritten => None,
         Content::Read { credentials: Some(minted), .. } => {
-            Some((minted.access_key_id.clone(), minted.packed_policy_size))
+            Some((minted.access_key_id().map(str::to_owned), minted.packed_policy_size))
         }
         Content::Read { credentials: None, .. } => return Known::NoSecret,
     };

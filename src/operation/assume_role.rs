@@ -168,7 +168,7 @@ impl Perform for Request {
                 .role_arn(role.as_str())
                 .role_session_name(hop.session_name.as_deref().unwrap_or(&self.session))
                 .set_external_id(hop.external_id.clone());
-            session = session.signed_by(&assume(&session, input, role).await?);
+            session = session.signed_by(&assume(&session, input, role).await?)?;
         }
         assume(&session, self.input(), &self.role).await
     }

@@ -194,6 +194,8 @@ operations! {
     /// A session of a federated user, on behalf of the IAM user whose key
     /// `identity.accessKeySecretRef` names.
     get_federation_token GetFederationToken "getFederationToken" Keys;
+    /// A token that tells another cloud or service who the caller is to AWS. Needs `identity`.
+    get_web_identity_token GetWebIdentityToken "getWebIdentityToken" Own;
 }
 
 pub(crate) use assume_role_with_web_identity::Request as TokenExchange;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::CredentialStatus;
 use crate::desired::tests::desired;
-use crate::minted::Minted;
+use crate::minted::{Minted, Values};
 use crate::observed::{Held, Holding};
 use crate::secret::Facts;
 use proptest::prelude::*;
@@ -33,9 +33,7 @@ fn at(second: i64) -> Timestamp {
 
 fn minted(expires: i64) -> Minted {
     Minted {
-        access_key_id: "id".into(),
-        secret_access_key: "s".to_owned().into(),
-        session_token: "t".to_owned().into(),
+        values: Values::Token("t".to_owned().into()),
         issued_at: at(0),
         expiration: at(expires),
         principal_arn: None,

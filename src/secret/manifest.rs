@@ -124,6 +124,7 @@ mod tests {
     use super::super::{Facts, credentials};
     use super::*;
     use crate::desired::tests::desired;
+    use crate::minted::{Keys, Values};
     use jiff::Timestamp;
     use proptest::prelude::*;
     use proptest::sample::subsequence;
@@ -132,9 +133,11 @@ mod tests {
     fn minted(id: &str, secret: &str, token: &str) -> Minted {
         let at = |second| Timestamp::from_second(second).unwrap();
         Minted {
-            access_key_id: id.to_owned(),
-            secret_access_key: secret.to_owned().into(),
-            session_token: token.to_owned().into(),
+            values: Values::Keys(Keys {
+                access_key_id: id.to_owned(),
+                secret_access_key: secret.to_owned().into(),
+                session_token: token.to_owned().into(),
+            }),
             issued_at: at(1_000_000),
             expiration: at(1_003_600),
             principal_arn: Some("arn:aws:sts::123456789012:assumed-role/r/s".to_owned()),
@@ -165,6 +168,20 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_token_stands_alone_and_can_be_read_back() {
+        let mut minted = minted("", "", "");
+        minted.values = Values::Token("a.b.c".to_owned().into());
+        let desired = desired(json!({}));
+        let stored = as_stored(&Manifest::render(&desired, "hash", &minted));
+        let data = stored.data.as_ref().unwrap();
+        assert_eq!(data.keys().collect::<Vec<_>>(), ["expiration", "token"]);
+        assert_eq!(data["token"].0, b"a.b.c");
+        let facts = Facts::read(stored.metadata.annotations.as_ref().unwrap()).unwrap();
+        let read = credentials(data, &facts).unwrap();
+        assert_eq!((read.fingerprint(), read.access_key_id()), (minted.fingerprint(), None));
     }
 
     #[test]

@@ -7,24 +7,29 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::facts::Facts;
-use super::render::{CREDENTIAL_PROCESS, CREDENTIALS_FILE, env};
-use crate::minted::Minted;
+use super::render::{CREDENTIAL_PROCESS, CREDENTIALS_FILE, TOKEN, env};
+use crate::minted::{Keys, Minted, Values};
 
 /// Access key ID, secret access key and session token, where they stand: nothing is copied before it
 /// is known to be whole.
-type Values<'a> = (&'a str, &'a str, &'a str);
+type Borrowed<'a> = (&'a str, &'a str, &'a str);
 
 /// The credentials that a Secret holds, if they are still those that `facts` speak of.
 ///
 /// Any one format is enough: if one was edited and another was not, the untouched one counts.
 pub fn credentials(data: &BTreeMap<String, ByteString>, facts: &Facts) -> Option<Minted> {
-    [from_variables(data), from_file(data), from_process(data)]
-        .into_iter()
-        .flatten()
-        .map(|(access_key_id, secret, token)| Minted {
+    let keys = [from_variables(data), from_file(data), from_process(data)].into_iter().flatten();
+    let keys = keys.map(|(access_key_id, secret, token)| {
+        Values::Keys(Keys {
             access_key_id: access_key_id.to_owned(),
             secret_access_key: SecretString::from(secret),
             session_token: SecretString::from(token),
+        })
+    });
+    let token = text(data, TOKEN).map(|token| Values::Token(SecretString::from(token)));
+    keys.chain(token)
+        .map(|values| Minted {
+            values,
             issued_at: facts.issued_at,
             expiration: facts.expiration,
             principal_arn: facts.principal_arn.clone(),
@@ -38,12 +43,12 @@ fn text<'a>(data: &'a BTreeMap<String, ByteString>, key: &str) -> Option<&'a str
     std::str::from_utf8(&data.get(key)?.0).ok()
 }
 
-fn from_variables(data: &BTreeMap<String, ByteString>) -> Option<Values<'_>> {
+fn from_variables(data: &BTreeMap<String, ByteString>) -> Option<Borrowed<'_>> {
     let value = |key| text(data, key);
     Some((value(env::ACCESS_KEY_ID)?, value(env::SECRET_ACCESS_KEY)?, value(env::SESSION_TOKEN)?))
 }
 
-fn from_file(data: &BTreeMap<String, ByteString>) -> Option<Values<'_>> {
+fn from_file(data: &BTreeMap<String, ByteString>) -> Option<Borrowed<'_>> {
     let file = text(data, CREDENTIALS_FILE)?;
     // Only the first `=` parts key and value: secret keys and tokens hold more of them.
     let value = |wanted: &str| {
@@ -68,7 +73,7 @@ struct Process<'a> {
     session_token: &'a str,
 }
 
-fn from_process(data: &BTreeMap<String, ByteString>) -> Option<Values<'_>> {
+fn from_process(data: &BTreeMap<String, ByteString>) -> Option<Borrowed<'_>> {
     let read: Process<'_> = serde_json::from_str(text(data, CREDENTIAL_PROCESS)?).ok()?;
     Some((read.access_key_id, read.secret_access_key, read.session_token))
 }

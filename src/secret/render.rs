@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::api::Format;
 use crate::desired::Desired;
-use crate::minted::Minted;
+use crate::minted::{Keys, Minted, Values};
 
 /// Keys of the `env` format.
 pub(super) mod env {
@@ -24,6 +24,10 @@ pub(super) const CREDENTIALS_FILE: &str = "credentials";
 /// Key of the `credentialProcess` format.
 pub(super) const CREDENTIAL_PROCESS: &str = "credentials.json";
 
+/// Keys of a web identity token.
+pub(super) const TOKEN: &str = "token";
+const EXPIRATION: &str = "expiration";
+
 /// What an SDK expects a [`credential_process`] to print.
 ///
 /// [`credential_process`]: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
@@ -39,27 +43,39 @@ struct ProcessCredentials<'a> {
 
 /// The data of the Secret.
 pub(super) fn data(desired: &Desired, minted: &Minted) -> BTreeMap<&'static str, SecretString> {
+    let keys = match &minted.values {
+        Values::Keys(keys) => keys,
+        Values::Token(token) => {
+            let expiration = minted.expiration.to_string().into();
+            return BTreeMap::from([(TOKEN, token.clone()), (EXPIRATION, expiration)]);
+        }
+    };
+    let expiration = minted.expiration.to_string();
     let mut data = BTreeMap::new();
     for format in &desired.secret.formats {
         match format {
-            Format::Env => data.extend(variables(desired, minted)),
+            Format::Env => data.extend(variables(desired, keys, &expiration)),
             Format::CredentialsFile => {
-                data.insert(CREDENTIALS_FILE, credentials_file(desired, minted));
+                data.insert(CREDENTIALS_FILE, credentials_file(desired, keys));
             }
             Format::CredentialProcess => {
-                data.insert(CREDENTIAL_PROCESS, credential_process(minted));
+                data.insert(CREDENTIAL_PROCESS, credential_process(keys, expiration.clone()));
             }
         }
     }
     data
 }
 
-fn variables(desired: &Desired, minted: &Minted) -> Vec<(&'static str, SecretString)> {
+fn variables(
+    desired: &Desired,
+    keys: &Keys,
+    expiration: &str,
+) -> Vec<(&'static str, SecretString)> {
     let mut variables = vec![
-        (env::ACCESS_KEY_ID, minted.access_key_id.clone().into()),
-        (env::SECRET_ACCESS_KEY, minted.secret_access_key.clone()),
-        (env::SESSION_TOKEN, minted.session_token.clone()),
-        (env::EXPIRATION, minted.expiration.to_string().into()),
+        (env::ACCESS_KEY_ID, keys.access_key_id.clone().into()),
+        (env::SECRET_ACCESS_KEY, keys.secret_access_key.clone()),
+        (env::SESSION_TOKEN, keys.session_token.clone()),
+        (env::EXPIRATION, expiration.to_owned().into()),
     ];
     if let Some(region) = &desired.region {
         variables.push((env::REGION, region.clone().into()));
@@ -67,26 +83,26 @@ fn variables(desired: &Desired, minted: &Minted) -> Vec<(&'static str, SecretStr
     variables
 }
 
-fn credentials_file(desired: &Desired, minted: &Minted) -> SecretString {
+fn credentials_file(desired: &Desired, keys: &Keys) -> SecretString {
     let region =
         desired.region.iter().map(|region| format!("region = {region}\n")).collect::<String>();
     format!(
         "[{}]\naws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {}\n{region}",
         desired.secret.profile,
-        minted.access_key_id,
-        minted.secret_access_key.expose_secret(),
-        minted.session_token.expose_secret(),
+        keys.access_key_id,
+        keys.secret_access_key.expose_secret(),
+        keys.session_token.expose_secret(),
     )
     .into()
 }
 
-fn credential_process(minted: &Minted) -> SecretString {
+fn credential_process(keys: &Keys, expiration: String) -> SecretString {
     let credentials = ProcessCredentials {
         version: 1,
-        access_key_id: &minted.access_key_id,
-        secret_access_key: minted.secret_access_key.expose_secret(),
-        session_token: minted.session_token.expose_secret(),
-        expiration: minted.expiration.to_string(),
+        access_key_id: &keys.access_key_id,
+        secret_access_key: keys.secret_access_key.expose_secret(),
+        session_token: keys.session_token.expose_secret(),
+        expiration,
     };
     // A structure of strings always serialises.
     serde_json::to_string(&credentials).unwrap_or_default().into()

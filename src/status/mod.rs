@@ -28,8 +28,8 @@ pub enum Known {
         resource_version: String,
         /// What its annotations say.
         facts: Box<Facts>,
-        /// Access key ID and packed size, where the credentials were at hand.
-        details: Option<(String, Option<i32>)>,
+        /// Access key ID (a token has none) and packed size, where the credentials were at hand.
+        details: Option<(Option<String>, Option<i32>)>,
     },
 }
 
@@ -132,7 +132,7 @@ fn describe(
                     // Credentials read back from a Secret do not tell their packed size.
                     status.packed_policy_size =
                         packed.or(before.packed_policy_size.filter(|_| same));
-                    status.access_key_id = Some(key.clone());
+                    status.access_key_id.clone_from(key);
                 }
                 None if same => {}
                 None => {

@@ -21,7 +21,7 @@ fn secret(desired: &Desired) -> Known {
             principal_arn: Some("arn:p".into()),
             renew_request: Some("now".into()),
         }),
-        details: Some(("ASIA1".into(), Some(5))),
+        details: Some((Some("ASIA1".into()), Some(5))),
     }
 }
 

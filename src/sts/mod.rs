@@ -21,7 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use self::whole::OnlyWhole;
 use crate::failure::Problem;
 use crate::metrics::Metrics;
-use crate::minted::{Minted, Reply};
+use crate::minted::{Keys, Minted, Reply, Values};
 use crate::reason::Reason;
 
 /// How long a connection to STS may take to come up.
@@ -96,10 +96,15 @@ impl Sts {
 }
 
 impl Session {
-    /// The same place, signed with credentials that STS just gave.
-    pub fn signed_by(&self, minted: &Minted) -> Self {
-        let token = Some(&minted.session_token);
-        self.signed_with(&minted.access_key_id, &minted.secret_access_key, token)
+    /// The same place, signed with an access key that STS just gave.
+    ///
+    /// # Errors
+    /// `InvalidReply` if it gave something else.
+    pub fn signed_by(&self, minted: &Minted) -> Result<Self, Problem> {
+        let other = || Problem::new(Reason::InvalidReply, "STS gave no access key to go on with");
+        let keys = minted.keys().ok_or_else(other)?;
+        let token = Some(&keys.session_token);
+        Ok(self.signed_with(&keys.access_key_id, &keys.secret_access_key, token))
     }
 
     /// The same place, signed with these credentials. They live as long as the session.
@@ -153,18 +158,41 @@ pub fn checked(
     principal_arn: Option<String>,
     packed_policy_size: Option<i32>,
 ) -> Result<Minted, Problem> {
-    let problem = |what: &str| Problem::of_call(Reason::InvalidReply, action, target, what);
-    let lacks = |what| problem(&format!("the reply of STS has no {what}; it was not used"));
+    let lacks = |what: &str| {
+        Problem::of_call(
+            Reason::InvalidReply,
+            action,
+            target,
+            &format!("the reply of STS has no {what}; it was not used"),
+        )
+    };
     let credentials = credentials.ok_or_else(|| lacks("credentials"))?;
     let expiration = Timestamp::from_second(credentials.expiration.secs());
-    let reply = Reply {
+    let values = Values::Keys(Keys {
         access_key_id: credentials.access_key_id,
         secret_access_key: credentials.secret_access_key.into(),
         session_token: credentials.session_token.into(),
+    });
+    let reply = Reply {
+        values,
         expiration: expiration.map_err(|_| lacks("valid expiration"))?,
         principal_arn: principal_arn.filter(|arn| !arn.is_empty()),
         packed_policy_size,
     };
-    Minted::check(reply, asked_at, Timestamp::now())
-        .map_err(|unusable| problem(&unusable.to_string()))
+    usable(action, target, asked_at, reply)
+}
+
+/// A reply, checked.
+///
+/// # Errors
+/// `InvalidReply` if it is not whole or has expired.
+pub fn usable(
+    action: &str,
+    target: &str,
+    asked_at: Timestamp,
+    reply: Reply,
+) -> Result<Minted, Problem> {
+    Minted::check(reply, asked_at, Timestamp::now()).map_err(|unusable| {
+        Problem::of_call(Reason::InvalidReply, action, target, &unusable.to_string())
+    })
 }

@@ -34,6 +34,26 @@ fn form(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
     fields.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
+/// Whether a token is signed by the API server, by the keys that it publishes.
+fn is_signed(world: &World, token: &str) -> bool {
+    let keys = world.rig.kubectl_output(&["get", "--raw", "/openid/v1/jwks"]).unwrap();
+    let verify = r#"
+import base64, json, sys
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+token, keys = sys.argv[1], json.loads(sys.argv[2])["keys"]
+raw = lambda text: base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+number = lambda text: int.from_bytes(raw(text), "big")
+head, payload, signature = token.split(".")
+kid = json.loads(raw(head))["kid"]
+key = next(key for key in keys if key["kid"] == kid)
+public = rsa.RSAPublicNumbers(number(key["e"]), number(key["n"])).public_key()
+public.verify(raw(signature), f"{head}.{payload}".encode(), padding.PKCS1v15(), hashes.SHA256())
+"#;
+    let mut python = std::process::Command::new(world.rig.python());
+    python.args(["-c", verify, token, &keys]).output().unwrap().status.success()
+}
+
 /// The claims of a token.
 fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
@@ -63,6 +83,8 @@ async fn a_token_of_the_service_account_reaches_sts_and_is_stored_nowhere() {
             ("DurationSeconds", "3600"),
         ])
     );
+    assert!(is_signed(&world, &token));
+    assert!(!is_signed(&world, &token.replace(".ey", ".fy")), "the check takes anything");
     let claims = claims(&token);
     let subject = format!("system:serviceaccount:{}:reporter", world.namespace);
     assert_eq!(claims["sub"], subject.as_str());
@@ -213,6 +235,54 @@ async fn a_task_of_root_is_signed_by_the_role_that_was_assumed_for_it() {
         ])
     );
     assert_eq!(assert_whole(&world.secrets().get("audit").await.unwrap()), minted[1].access_key_id);
+}
+
+#[tokio::test]
+async fn a_token_for_another_cloud_reaches_sts_with_every_field_and_stands_alone_in_the_secret() {
+    let world = World::start().await;
+    user_key(&world, "user", "AKIAUSER000000000005").await;
+    let spec = json!({
+        "identity": {"accessKeySecretRef": {"name": "user"}},
+        "getWebIdentityToken": {
+            "audiences": ["https://cloud.example.com", "other"], "signingAlgorithm": "ES384",
+            "duration": "10m", "tags": {"team": "data"},
+        },
+    });
+    let issued = world.issue("token", spec).await.status.unwrap();
+    let requests = world.sts.requests();
+    assert_eq!(requests[0].signer.as_ref().unwrap().access_key_id, "AKIAUSER000000000005");
+    assert_eq!(
+        requests[0].form,
+        form(&[
+            ("Action", "GetWebIdentityToken"),
+            ("Version", "2011-06-15"),
+            ("Audience.member.1", "https://cloud.example.com"),
+            ("Audience.member.2", "other"),
+            ("SigningAlgorithm", "ES384"),
+            ("DurationSeconds", "600"),
+            ("Tags.member.1.Key", "team"),
+            ("Tags.member.1.Value", "data"),
+        ])
+    );
+    let data = world.data("token").await;
+    assert_eq!(data.keys().collect::<Vec<_>>(), ["expiration", "token"]);
+    assert_eq!(data["token"], world.sts.minted()[0].token);
+    assert_eq!(data["expiration"], issued.expiration.unwrap().0.to_string());
+    assert_eq!(issued.access_key_id, None);
+    // Damaged, it comes back; relabelled, it is written from what it holds.
+    let patch = kube::api::Patch::Merge(json!({"stringData": {"token": "edited"}}));
+    world.secrets().patch("token", &Default::default(), &patch).await.unwrap();
+    crate::world::wait_until("repaired", crate::world::SOON, || async {
+        (world.data("token").await["token"] == world.sts.minted().last()?.token).then_some(())
+    })
+    .await;
+    world.patch("token", json!({"spec": {"secret": {"labels": {"a": "b"}}}})).await;
+    crate::world::wait_until("relabelled", crate::world::SOON, || async {
+        let secret = world.secrets().get("token").await.unwrap();
+        secret.metadata.labels.unwrap().contains_key("a").then_some(())
+    })
+    .await;
+    assert_eq!(world.sts.calls_total(), 2);
 }
 
 #[tokio::test]

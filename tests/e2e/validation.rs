@@ -104,6 +104,24 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             "spec.assumeRoot.taskPolicyArn",
         ),
         (
+            "a token of the operator",
+            json!({"getWebIdentityToken": {"audiences": ["a"], "signingAlgorithm": "RS256"}}),
+            "set identity",
+        ),
+        (
+            "a token for nobody",
+            json!({"getWebIdentityToken": {"audiences": [], "signingAlgorithm": "RS256"}, "identity": identity()}),
+            "spec.getWebIdentityToken.audiences",
+        ),
+        (
+            "a token for a day",
+            json!({
+                "getWebIdentityToken": {"audiences": ["a"], "signingAlgorithm": "RS256", "duration": "24h"},
+                "identity": identity(),
+            }),
+            "between 1m and 1h",
+        ),
+        (
             "an identity that nobody asks for",
             {
                 let mut spec = web_identity(json!({}));
