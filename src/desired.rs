@@ -1,6 +1,6 @@
 //! What a resource asks for, compiled once from its spec.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
@@ -115,7 +115,23 @@ impl Desired {
 
     /// When credentials issued at `issued` that expire at `expires` are to be renewed.
     pub fn schedule(&self, issued: Timestamp, expires: Timestamp) -> Schedule {
+        let expires = self.expires_here(issued, expires);
         schedule(issued, expires, self.renewal.as_ref(), &self.uid)
+    }
+
+    /// When credentials that answer the request expire by our own clock, issued by it at `issued`.
+    ///
+    /// STS gives what was asked for, or less. If they seem to live longer, our clock is behind, and
+    /// they will be dead while it says that they live.
+    pub fn expires_here(&self, issued: Timestamp, expires: Timestamp) -> Timestamp {
+        self.operation.as_ref().map_or(expires, |operation| {
+            expires.min(issued.saturating_add(operation.duration().as_signed()).unwrap_or(expires))
+        })
+    }
+
+    /// How far our clock is behind that of STS, as far as credentials can tell; zero if it is not.
+    pub fn clock_lag(&self, issued: Timestamp, expires: Timestamp) -> SignedDuration {
+        expires.duration_since(self.expires_here(issued, expires))
     }
 }
 

@@ -60,10 +60,13 @@ reasons! {
     Recovered, WELL, "Nothing to do.";
     /// A renewal or a first issue failed and is tried again.
     Retrying, WELL, "See status.failure for what fails and when the next attempt comes.";
-    /// Nothing stands in the way (of a condition that is false).
+    /// Nothing stands in the way.
     AllWell, WELL, "Nothing to do.";
     /// `renewal` did not fit the lifetime that STS returned, and was shortened.
     LifetimeShorterThanAsked, WELL, "Lower spec.renewal, or raise the maximum session duration of the role.";
+
+    /// The clock of the operator's node is behind that of STS.
+    ClockBehind, WELL, "Set the clock of the operator's node right, for example by NTP.";
 
     /// The spec asks for something that cannot be.
     InvalidSpec, BLOCKED, "Change the spec as the message says.";

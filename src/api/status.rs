@@ -14,7 +14,8 @@ pub struct CredentialStatus {
 
     /// `Ready`: the Secret holds unexpired credentials that answer the spec. `RenewalFailing`: they
     /// could not be renewed yet, and why. `Reconciling` and `Stalled`: as kstatus defines them.
-    /// `RenewalClamped`: `renewal` did not fit the lifetime that STS returned.
+    /// `RenewalClamped`: `renewal` did not fit the lifetime that STS returned. `ClockSkew`: the clock of
+    /// the operator's node is more than a minute behind that of STS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

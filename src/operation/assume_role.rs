@@ -161,6 +161,10 @@ impl Perform for Request {
         self.role.as_str()
     }
 
+    fn duration(&self) -> Duration {
+        self.spec.duration
+    }
+
     async fn call(&self, session: &Session, _: &Materials) -> Result<Minted, Problem> {
         let mut session = session.clone();
         for (role, hop) in &self.hops {

@@ -105,6 +105,10 @@ impl Perform for Request {
         self.role.as_str()
     }
 
+    fn duration(&self) -> Duration {
+        self.spec.duration
+    }
+
     fn sources(&self) -> Vec<Source> {
         vec![self.token.clone()]
     }

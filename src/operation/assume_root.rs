@@ -56,6 +56,10 @@ impl Perform for Request {
         &self.spec.target_principal
     }
 
+    fn duration(&self) -> Duration {
+        self.spec.duration
+    }
+
     async fn call(&self, session: &Session, _: &Materials) -> Result<Minted, Problem> {
         let asked_at = Timestamp::now();
         let task = PolicyDescriptorType::builder().arn(&self.spec.task_policy_arn).build();

@@ -69,6 +69,10 @@ impl Perform for Request {
         &self.spec.name
     }
 
+    fn duration(&self) -> Duration {
+        self.spec.duration
+    }
+
     async fn call(&self, session: &Session, _: &Materials) -> Result<Minted, Problem> {
         let asked_at = Timestamp::now();
         let request = |client: aws_sdk_sts::Client| {

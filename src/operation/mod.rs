@@ -8,6 +8,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::api::Duration;
 use crate::failure::Problem;
 use crate::minted::{Minted, hex};
 use crate::source::{Materials, Source};
@@ -25,6 +26,9 @@ pub(crate) trait Perform {
 
     /// What is asked for, in words for a person: the ARN of the role.
     fn target(&self) -> &str;
+
+    /// How long the credentials shall live.
+    fn duration(&self) -> Duration;
 
     /// What it needs from the cluster.
     fn sources(&self) -> Vec<Source> {
@@ -160,6 +164,11 @@ macro_rules! operations {
             /// What is asked for, in words for a person.
             pub fn target(&self) -> &str {
                 match self { $(Self::$name(request) => request.target(),)* }
+            }
+
+            /// How long the credentials shall live.
+            pub fn duration(&self) -> Duration {
+                match self { $(Self::$name(request) => request.duration(),)* }
             }
 
             /// What it needs from the cluster.

@@ -109,7 +109,7 @@ fn need(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Option<Why> {
         Some(Why::Damaged)
     } else if facts.request_hash != desired.request_hash {
         Some(Why::RequestChanged)
-    } else if facts.expiration <= now {
+    } else if desired.expires_here(facts.issued_at, facts.expiration) <= now {
         Some(Why::Expired)
     } else if requested(desired, seen.status)
         .is_some_and(|request| Some(request) != facts.renew_request.as_deref())

@@ -1,6 +1,6 @@
 //! The conditions: `Ready` and why, and what stands in the way.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::Held;
@@ -11,6 +11,9 @@ use crate::reason::Reason;
 
 /// The type of the condition that says whether the Secret can be used.
 pub(super) const READY: &str = "Ready";
+
+/// How far our clock may be behind before people are told.
+const TOLERATED_LAG: SignedDuration = SignedDuration::from_mins(1);
 
 /// A condition before it is known since when it stands.
 struct Draft {
@@ -50,6 +53,18 @@ pub(super) fn conditions(
             reason.advice()
         );
         drafts.push(Draft::of("RenewalClamped", Some((reason.as_str(), &message))));
+    }
+    let lag = held
+        .filter(|held| held.answers)
+        .map(|held| desired.clock_lag(held.issued_at, held.expiration))
+        .filter(|lag| *lag > TOLERATED_LAG);
+    if let Some(lag) = lag {
+        let reason = Reason::ClockBehind;
+        let message = format!(
+            "By the reply of STS, the clock of the operator's node is {lag:#} behind; renewing as if it were right. {}",
+            reason.advice()
+        );
+        drafts.push(Draft::of("ClockSkew", Some((reason.as_str(), &message))));
     }
     drafts.into_iter().map(|draft| draft.dated(before, desired.generation, now)).collect()
 }

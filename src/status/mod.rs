@@ -69,12 +69,13 @@ pub fn next(round: Round<'_>, now: Timestamp) -> CredentialStatus {
     let Round { desired, before, known, attempt } = round;
     let mut status = before.clone();
     let held = describe(&mut status, desired, before, &known);
-    let living = held.as_ref().filter(|held| held.answers && held.expiration > now);
+    let expires_here = |held: &Held| desired.expires_here(held.issued_at, held.expiration);
+    let living = held.as_ref().filter(|held| held.answers && expires_here(held) > now);
     status.failure = match &attempt {
         Attempt::Well => None,
         Attempt::Waiting => failure_of(before, desired).cloned(),
         Attempt::Failed(problem) => {
-            let ends = living.map(|held| held.expiration);
+            let ends = living.map(expires_here);
             Some(failure::after(problem, failure_of(before, desired), ends, &desired.uid, now))
         }
     };
@@ -165,7 +166,9 @@ pub fn next_look(
         .as_ref()
         .map(|at| at.0)
         .filter(|_| failure.is_none() && !desired.suspended);
-    let expiry = status.expiration.as_ref().map(|at| at.0).filter(|at| *at > now);
+    let times = status.issued_at.as_ref().zip(status.expiration.as_ref());
+    let expiry = times.map(|(issued, expires)| desired.expires_here(issued.0, expires.0));
+    let expiry = expiry.filter(|at| *at > now);
     [failure, renewal, expiry].into_iter().flatten().min()
 }
 

@@ -165,3 +165,19 @@ fn looks_again_at_the_next_thing_that_happens() {
         Some(failing.failure.as_ref().unwrap().next_attempt.0)
     );
 }
+
+#[test]
+fn a_clock_that_is_behind_is_said_and_not_believed() {
+    let desired = desired(json!({}));
+    let Known::Secret { mut facts, .. } = secret(&desired) else { panic!() };
+    facts.expiration = at(3600 + 600);
+    let known =
+        || Known::Secret { resource_version: "10".into(), facts: facts.clone(), details: None };
+    let before = CredentialStatus::default();
+    let issued = round(&desired, &before, known(), Attempt::Well, 0);
+    assert_eq!(truths(&issued), [("Ready", "Issued"), ("ClockSkew", "ClockBehind")]);
+    assert!(issued.renewal_time.as_ref().unwrap().0 <= at(2400), "by the hour that was asked for");
+    let dead = round(&desired, &issued, known(), Attempt::Waiting, 3600);
+    assert_eq!(readiness(&dead).map(|r| (r.0, r.1)), Some((false, "Expired")));
+    assert_eq!(dead.expiration, Some(Time(at(4200))), "the status says what STS says");
+}

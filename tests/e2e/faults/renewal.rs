@@ -173,3 +173,15 @@ async fn a_lifetime_shorter_than_the_margin_is_said_and_makes_no_loop() {
     let issued = entries.iter().position(|(_, s)| is_ready(s)).unwrap();
     assert!(entries[issued..].iter().all(|(_, s)| is_ready(s)), "was not ready for a while");
 }
+
+#[tokio::test]
+async fn a_clock_behind_that_of_sts_is_said_and_renewals_keep_to_what_was_asked_for() {
+    let world = World::start().await;
+    world.sts.inject(Fault::clock_skew(1800));
+    let mut spec = crate::world::plain();
+    spec["assumeRole"]["duration"] = serde_json::json!("15m");
+    let status = world.issue("reports", spec).await.status.unwrap();
+    assert_eq!(condition(&status, "ClockSkew"), Some((true, "ClockBehind")));
+    let age = status.renewal_time.unwrap().0.duration_since(status.issued_at.unwrap().0);
+    assert!(age.as_secs() <= 600, "renews after {age:#}, though it asked for 15m");
+}
