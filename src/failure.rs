@@ -64,7 +64,12 @@ impl Problem {
 
     /// A problem with a call to STS: which call, what happened, and the advice of the reason.
     pub fn of_call(reason: Reason, action: &str, target: &str, what: &str) -> Self {
-        Self::new(reason, format!("{action} for {target} failed: {what}. {}", reason.advice()))
+        Self::advised(reason, action, target, what, reason.advice())
+    }
+
+    /// The same, with advice that knows more than the reason.
+    pub fn advised(reason: Reason, action: &str, target: &str, what: &str, advice: &str) -> Self {
+        Self::new(reason, format!("{action} for {target} failed: {what}. {advice}"))
     }
 
     /// Its class; a reason that is no failure by itself counts as transient.

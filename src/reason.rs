@@ -88,7 +88,9 @@ reasons! {
     /// AWS does not let the caller make this request.
     AccessDenied, REFUSED, "Check that the role exists, that its trust policy names the caller (and its external ID), and that the caller may call the STS action.";
     /// AWS does not accept the caller's own credentials.
-    IdentityRefused, REFUSED, "Check the AWS identity that signs the request: its keys may be deleted, disabled or of another partition; also the clock of the operator's node.";
+    IdentityRefused, REFUSED, "Check the AWS identity that signs the request: its keys may be deleted, disabled or of another partition.";
+    /// AWS does not accept the web identity token or the SAML assertion.
+    TokenRefused, REFUSED, "Check that the token or assertion is whole and of the right kind, and that IAM knows its issuer and accepts its audience.";
     /// AWS finds the request invalid.
     RequestInvalid, REFUSED, "Change the spec accordingly.";
     /// AWS cannot read the session policy.
@@ -97,8 +99,8 @@ reasons! {
     PolicyTooLarge, REFUSED, "Shorten policy, or use fewer policyArns and tags.";
     /// STS is not activated in this region for the account.
     RegionDisabled, REFUSED, "Activate STS for the region in the account settings of IAM, or choose another spec.region.";
-    /// AWS refuses the request for a reason that tempcred does not know.
-    Refused, REFUSED, "Look the code up in the STS API reference.";
+    /// The request is refused for a reason that tempcred does not know.
+    Refused, REFUSED, "Look the code up in the STS API reference; if it is not there, something other than AWS may have answered, such as a proxy.";
 
     /// STS asks for fewer requests.
     Throttled, THROTTLED, "Usually passes by itself; if it stays, renew less often, or have the operator's --sts-rate lowered.";
@@ -113,6 +115,8 @@ reasons! {
     IdentityUnavailable, TRANSIENT, "Usually passes by itself; if it stays, check what gives the operator its AWS identity (IRSA, EKS Pod Identity, instance metadata).";
     /// The caller's own credentials have expired.
     IdentityExpired, TRANSIENT, "Usually passes by itself when the SDK refreshes the credentials; if it stays, check the clock of the operator's node and its AWS identity.";
+    /// The clock of the operator's node differs so much from that of AWS that signatures do not hold.
+    ClockSkewed, TRANSIENT, "Set the clock of the operator's node, and keep it set by NTP.";
     /// The Kubernetes API server could not be reached or was overloaded.
     ApiServerUnavailable, TRANSIENT, "Usually passes by itself; credentials that were already issued are kept and written later.";
 }

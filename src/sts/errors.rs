@@ -8,42 +8,12 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
+use super::codes;
 use crate::failure::Problem;
 use crate::reason::Reason;
 
 /// Longest message of AWS that is passed on, in characters.
 const LONGEST_MESSAGE: usize = 400;
-
-/// Codes that STS answers with, and what they mean here. From the STS API reference: its common
-/// errors and those of each action.
-const CODES: &[(&str, Reason)] = &[
-    ("AccessDenied", Reason::AccessDenied),
-    ("AccessDeniedException", Reason::AccessDenied),
-    ("NotAuthorized", Reason::AccessDenied),
-    ("OptInRequired", Reason::AccessDenied),
-    ("InvalidClientTokenId", Reason::IdentityRefused),
-    ("UnrecognizedClientException", Reason::IdentityRefused),
-    ("SignatureDoesNotMatch", Reason::IdentityRefused),
-    ("IncompleteSignature", Reason::IdentityRefused),
-    ("MissingAuthenticationToken", Reason::IdentityRefused),
-    ("ExpiredToken", Reason::IdentityExpired),
-    ("ExpiredTokenException", Reason::IdentityExpired),
-    ("RequestExpired", Reason::IdentityExpired),
-    ("ValidationError", Reason::RequestInvalid),
-    ("InvalidParameterValue", Reason::RequestInvalid),
-    ("InvalidParameterCombination", Reason::RequestInvalid),
-    ("MissingParameter", Reason::RequestInvalid),
-    ("MalformedPolicyDocument", Reason::PolicyInvalid),
-    ("PackedPolicyTooLarge", Reason::PolicyTooLarge),
-    ("RegionDisabledException", Reason::RegionDisabled),
-    ("Throttling", Reason::Throttled),
-    ("ThrottlingException", Reason::Throttled),
-    ("RequestLimitExceeded", Reason::Throttled),
-    ("TooManyRequestsException", Reason::Throttled),
-    ("InternalFailure", Reason::StsUnavailable),
-    ("InternalError", Reason::StsUnavailable),
-    ("ServiceUnavailable", Reason::StsUnavailable),
-];
 
 /// What an error of the SDK means.
 pub(super) fn problem<E>(action: &str, target: &str, error: &SdkError<E>) -> Problem
@@ -52,16 +22,12 @@ where
 {
     let (reason, what) = match error {
         SdkError::ServiceError(context) => {
-            let status = context.raw().status().as_u16();
-            let code = context.err().code();
-            let reason = reason_of(code, status);
-            // About signatures AWS may quote the request, with the caller's own session token in it.
-            let message = context.err().message().filter(|_| reason != Reason::IdentityRefused);
-            (reason, said(code, status, message))
+            let (status, error) = (context.raw().status().as_u16(), context.err());
+            return answered(action, target, status, error.code(), error.message());
         }
         SdkError::ResponseError(context) => {
             let status = context.raw().status().as_u16();
-            (reason_of(None, status), said(None, status, None))
+            return answered(action, target, status, None, None);
         }
         SdkError::TimeoutError(_) => (Reason::StsTimeout, "STS did not answer in time".to_owned()),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
@@ -76,16 +42,43 @@ where
     Problem::of_call(reason, action, target, &what)
 }
 
-fn reason_of(code: Option<&str>, status: u16) -> Reason {
-    let known = code.and_then(|code| CODES.iter().find(|(known, _)| *known == code));
-    match (known, status) {
-        (Some((_, reason)), _) => *reason,
-        (None, 500..) => Reason::StsUnavailable,
-        (None, 429) => Reason::Throttled,
-        (None, 403) => Reason::AccessDenied,
-        (None, 400..) => Reason::Refused,
-        (None, _) => Reason::InvalidReply,
+/// What a reply means that holds no credentials.
+fn answered(
+    action: &str,
+    target: &str,
+    status: u16,
+    code: Option<&str>,
+    message: Option<&str>,
+) -> Problem {
+    let row = codes::find(code.unwrap_or_default(), message.unwrap_or_default());
+    let (reason, advice) = row.map_or_else(
+        || {
+            let reason = of_status(status);
+            (reason, reason.advice())
+        },
+        |row| (row.reason, row.advice),
+    );
+    let message = message.filter(|message| !may_quote_a_secret(reason, message));
+    Problem::advised(reason, action, target, &said(code, status, message), advice)
+}
+
+/// What a reply means whose code nobody knows: by the status alone, nothing can be said of roles and
+/// policies, and it may not even be AWS that answers.
+fn of_status(status: u16) -> Reason {
+    match status {
+        500.. => Reason::StsUnavailable,
+        429 => Reason::Throttled,
+        400.. => Reason::Refused,
+        _ => Reason::InvalidReply,
     }
+}
+
+/// Whether AWS may quote a secret in this message: about signatures the request, with the caller's
+/// own session token in it; about parameters that are not valid their value.
+fn may_quote_a_secret(reason: Reason, message: &str) -> bool {
+    let message = message.to_lowercase();
+    matches!(reason, Reason::IdentityRefused | Reason::ClockSkewed)
+        || ["'webidentitytoken'", "'samlassertion'"].iter().any(|name| message.contains(name))
 }
 
 /// What AWS said, in one line.

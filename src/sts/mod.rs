@@ -1,6 +1,7 @@
 //! STS over the wire: one client per region, each call counted and bounded in time, and every error
 //! turned into a [`Problem`] at the door.
 
+pub mod codes;
 mod errors;
 mod whole;
 

@@ -10,6 +10,7 @@ use std::{env, fs, path::Path};
 
 use tempcred::failure::Class;
 use tempcred::reason::Reason;
+use tempcred::sts::codes::CODES;
 
 /// Fails if a file is not what it should be, or writes it.
 fn up_to_date(path: &str, wanted: &str) {
@@ -46,7 +47,7 @@ fn api_reference() {
 fn reasons() {
     let mut page = String::from(
         "# Reasons\n\nWhy a credential is ready or not, as conditions, `status.failure` and events say it. The \
-         names are stable. Made from `src/reason.rs`; do not edit.\n\n| Reason | Class | Meaning | What to do |\n|---|---|---|---|\n",
+         names are stable. Where the code of an error of AWS tells more, the message ends with\n[the advice for that code](sts-errors.md) instead of the one here. Made from `src/reason.rs`; do not edit.\n\n| Reason | Class | Meaning | What to do |\n|---|---|---|---|\n",
     );
     for reason in Reason::ALL {
         let class = reason.class().map_or("—".to_owned(), |class| format!("{class:?}"));
@@ -64,4 +65,25 @@ fn reasons() {
         .unwrap();
     }
     up_to_date("docs/reasons.md", &page);
+}
+
+#[test]
+fn sts_errors() {
+    let mut page = String::from(
+        "# What STS answers\n\nEach error that AWS STS is known to answer with, the [reason](reasons.md) that it becomes, and what to change. \
+         The first row that fits\nholds; where a row shows a part of the message in bold, the message must hold it. A code that is in no row \
+         becomes `StsUnavailable`\n(HTTP 5xx), `Throttled` (429) or `Refused`. Where AWS may quote\na secret (about signatures, and about tokens that are not valid), its message is not passed on. Made from `src/sts/codes.rs`; do not edit.\n\n\
+         | Code | AWS says, for example | Reason | Class | What to do |\n|---|---|---|---|---|\n",
+    );
+    for row in CODES {
+        let codes: Vec<_> = row.codes.iter().map(|code| format!("`{code}`")).collect();
+        let mut says = row.example.replace('*', "\\*");
+        if let Some(part) = row.part {
+            says = says.replacen(part, &format!("**{part}**"), 1);
+        }
+        let class = row.reason.class().unwrap();
+        let (codes, reason, advice) = (codes.join(", "), row.reason, row.advice);
+        writeln!(page, "| {codes} | {says} | `{reason}` | {class:?} | {advice} |").unwrap();
+    }
+    up_to_date("docs/sts-errors.md", &page);
 }

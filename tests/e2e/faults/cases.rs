@@ -1,4 +1,5 @@
-//! Everything that can go wrong with a call to STS, and what is to be said of it.
+//! Everything that can go wrong with a call to STS, and what is to be said of it. What each code of
+//! STS means is in `codes`; here are a few of every class.
 
 use std::time::Duration;
 
@@ -77,8 +78,16 @@ pub fn cases() -> Vec<Case> {
             403,
             "Forbidden",
             "A proxy says no",
-            "AccessDenied",
-            "STS says Forbidden (HTTP 403): A proxy says no",
+            "Refused",
+            "STS says Forbidden (HTTP 403): A proxy says no. Look the code up in the STS API reference; if it is not there, something other than AWS may have answered",
+        ),
+        refused(
+            "silent-403",
+            403,
+            "",
+            "",
+            "Refused",
+            "STS answered HTTP 403 without saying why. Look the code up",
         ),
         refused(
             "key-deleted",
@@ -86,7 +95,7 @@ pub fn cases() -> Vec<Case> {
             "InvalidClientTokenId",
             "The security token included in the request is invalid.",
             "IdentityRefused",
-            "Check the AWS identity that signs",
+            "STS says InvalidClientTokenId (HTTP 403). Replace the access key",
         ),
         refused(
             "key-wrong",
@@ -94,7 +103,7 @@ pub fn cases() -> Vec<Case> {
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match",
             "IdentityRefused",
-            "STS says SignatureDoesNotMatch (HTTP 403). Check",
+            "STS says SignatureDoesNotMatch (HTTP 403). Correct the secret access key",
         ),
         row(
             "token-expired",
@@ -105,10 +114,10 @@ pub fn cases() -> Vec<Case> {
         ),
         row(
             "request-expired",
-            error(400, "RequestExpired", "Signature expired"),
+            error(400, "RequestExpired", "Request has expired."),
             Transient,
-            "IdentityExpired",
-            "Signature expired",
+            "ClockSkewed",
+            "STS says RequestExpired (HTTP 400). Set the clock",
         ),
         refused(
             "too-long",
@@ -116,7 +125,7 @@ pub fn cases() -> Vec<Case> {
             "ValidationError",
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             "RequestInvalid",
-            "exceeds the MaxSessionDuration set for this role. Change the spec",
+            "exceeds the MaxSessionDuration set for this role. Lower duration",
         ),
         refused(
             "bad-parameter",

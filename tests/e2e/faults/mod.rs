@@ -4,6 +4,7 @@
 pub mod cases;
 mod history;
 
+mod codes;
 mod first;
 mod pace;
 mod renewal;

@@ -1,0 +1,93 @@
+//! Every row of the table of STS's errors, from the HTTP reply to the words in `kubectl describe`.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+use kube::api::ListParams;
+use rig::sts::Fault;
+use tempcred::reason::Reason;
+use tempcred::sts::codes::{CODES, Row};
+
+use super::{role, spec};
+use crate::world::{SOON, World, condition, failure, wait_until};
+
+/// Each code of each row, under the name of a resource.
+fn rows() -> BTreeMap<String, (&'static Row, &'static str)> {
+    let coded = |(number, row): (usize, &'static Row)| {
+        row.codes
+            .iter()
+            .map(move |code| (format!("row-{number}-{}", code.to_lowercase()), (row, *code)))
+    };
+    CODES.iter().enumerate().flat_map(coded).collect()
+}
+
+/// What is to be said of a reply, all of it.
+fn message(name: &str, row: &Row, code: &str) -> String {
+    let Row { status, example, advice, .. } = row;
+    // There AWS may quote the request that was signed, or the token that was sent.
+    let quotes = matches!(row.reason, Reason::IdentityRefused | Reason::ClockSkewed)
+        || example.contains("Value 'x' at 'webIdentityToken'")
+        || example.contains("Value 'x' at 'sAMLAssertion'");
+    let said = if quotes { String::new() } else { format!(": {}", example.trim_end_matches('.')) };
+    let target = format!("arn:aws:iam::123456789012:role/{name}/reports");
+    format!("AssumeRole for {target} failed: STS says {code} (HTTP {status}){said}. {advice}")
+}
+
+/// What `kubectl describe` prints of each resource.
+fn described(text: &str) -> BTreeMap<&str, String> {
+    let mut of: BTreeMap<&str, String> = BTreeMap::new();
+    let mut name = "";
+    for line in text.lines() {
+        name = line.strip_prefix("Name:").map_or(name, str::trim);
+        let of = of.entry(name).or_default();
+        of.push_str(line);
+        of.push('\n');
+    }
+    of
+}
+
+#[tokio::test]
+async fn every_error_of_sts_is_told_with_what_to_change_all_the_way_to_kubectl() {
+    let world = World::start().await;
+    let rows = rows();
+    for (name, (row, code)) in &rows {
+        world.sts.inject(Fault::error(row.status, code, row.example).for_role(&role(name)));
+    }
+    futures::future::join_all(rows.keys().map(|name| world.create(name, spec(name)))).await;
+
+    let failing = wait_until("all fail", SOON, || async {
+        let resources = world.credentials().list(&ListParams::default()).await.unwrap().items;
+        let fails = |r: &tempcred::api::TemporaryCredential| {
+            r.status.as_ref().is_some_and(|s| s.failure.is_some())
+        };
+        resources.iter().all(fails).then_some(resources)
+    })
+    .await;
+    assert_eq!(failing.len(), rows.len());
+    for resource in &failing {
+        let (name, status) = (resource.name_any(), resource.status.as_ref().unwrap());
+        let (row, code) = rows[&name];
+        let failure = failure(status);
+        let told = (Some(failure.class), failure.reason.as_str());
+        assert_eq!(told, (row.reason.class(), row.reason.as_str()), "{name}: {}", failure.message);
+        assert_eq!(failure.message, message(&name, row, code), "{name}");
+        assert_eq!(condition(status, "Ready"), Some((false, row.reason.as_str())), "{name}");
+    }
+
+    // The event comes after the status.
+    let text = wait_until("all have their event", SOON, || async {
+        // Of more than one object, it shows events only when told to.
+        let text = world.kubectl(&["describe", "temporarycredentials", "--show-events"]);
+        let events = text.lines().filter(|line| line.trim_start().starts_with("Warning "));
+        (events.count() >= rows.len()).then_some(text)
+    })
+    .await;
+    let described = described(&text);
+    for (name, (row, code)) in &rows {
+        let (status, events) = described[name.as_str()].split_once("\nEvents:").unwrap();
+        let wanted = message(name, row, code);
+        assert!(status.contains(&wanted), "{name}: {status}");
+        assert!(events.contains(&wanted), "{name}: {events}");
+        assert!(events.contains(row.reason.as_str()), "{name}: {events}");
+    }
+}
