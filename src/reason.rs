@@ -65,9 +65,6 @@ reasons! {
     /// `renewal` did not fit the lifetime that STS returned, and was shortened.
     LifetimeShorterThanAsked, WELL, "Lower spec.renewal, or raise the maximum session duration of the role.";
 
-    /// The clock of the operator's node is behind that of STS.
-    ClockBehind, WELL, "Set the clock of the operator's node right, for example by NTP.";
-
     /// The spec asks for something that cannot be.
     InvalidSpec, BLOCKED, "Change the spec as the message says.";
     /// A Secret of this name exists and is not this resource's; it was not touched.
@@ -115,7 +112,8 @@ reasons! {
     IdentityUnavailable, TRANSIENT, "Usually passes by itself; if it stays, check what gives the operator its AWS identity (IRSA, EKS Pod Identity, instance metadata).";
     /// The caller's own credentials have expired.
     IdentityExpired, TRANSIENT, "Usually passes by itself when the SDK refreshes the credentials; if it stays, check the clock of the operator's node and its AWS identity.";
-    /// The clock of the operator's node differs so much from that of AWS that signatures do not hold.
+    /// The clock of the operator's node differs from that of AWS, by minutes or so much that signatures
+    /// do not hold.
     ClockSkewed, TRANSIENT, "Set the clock of the operator's node, and keep it set by NTP.";
     /// The Kubernetes API server could not be reached or was overloaded.
     ApiServerUnavailable, TRANSIENT, "Usually passes by itself; credentials that were already issued are kept and written later.";

@@ -59,7 +59,7 @@ pub(super) fn conditions(
         .map(|held| desired.clock_lag(held.issued_at, held.expiration))
         .filter(|lag| *lag > TOLERATED_LAG);
     if let Some(lag) = lag {
-        let reason = Reason::ClockBehind;
+        let reason = Reason::ClockSkewed;
         let message = format!(
             "By the reply of STS, the clock of the operator's node is {lag:#} behind; renewing as if it were right. {}",
             reason.advice()

@@ -175,7 +175,7 @@ fn a_clock_that_is_behind_is_said_and_not_believed() {
         || Known::Secret { resource_version: "10".into(), facts: facts.clone(), details: None };
     let before = CredentialStatus::default();
     let issued = round(&desired, &before, known(), Attempt::Well, 0);
-    assert_eq!(truths(&issued), [("Ready", "Issued"), ("ClockSkew", "ClockBehind")]);
+    assert_eq!(truths(&issued), [("Ready", "Issued"), ("ClockSkew", "ClockSkewed")]);
     assert!(issued.renewal_time.as_ref().unwrap().0 <= at(2400), "by the hour that was asked for");
     let dead = round(&desired, &issued, known(), Attempt::Waiting, 3600);
     assert_eq!(readiness(&dead).map(|r| (r.0, r.1)), Some((false, "Expired")));

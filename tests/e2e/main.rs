@@ -2,6 +2,7 @@
 //! tests; each has a namespace, an operator and an STS of its own.
 #![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
+mod check;
 mod denial;
 mod world;
 
@@ -15,5 +16,6 @@ mod operations;
 mod outage;
 mod ownership;
 mod refused;
+mod resource;
 mod shutdown;
 mod validation;

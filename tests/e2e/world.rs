@@ -12,11 +12,16 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, Config};
 use rig::sts::Responder;
 use rig::{Process, Rig};
 use serde_json::{Value, json};
 use tempcred::api::{CredentialStatus, TemporaryCredential};
+
+pub use crate::check::{
+    POLL, assert_whole, condition, data, failure, failure_reason, is_ready, plain, truths,
+    wait_until,
+};
 
 /// How long anything may take that should take no time.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -351,76 +356,6 @@ impl Drop for World {
     }
 }
 
-/// Pause between two looks at a condition.
-const POLL: Duration = Duration::from_millis(50);
-
-/// Waits until `look` gives something.
-pub async fn wait_until<T, F: Future<Output = Option<T>>>(
-    what: &str,
-    at_most: Duration,
-    look: impl Fn() -> F,
-) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(begin.elapsed() < at_most, "not after {at_most:?}: {what}");
-        tokio::time::sleep(POLL).await;
-    }
-}
-
-/// The data of a Secret, as text.
-pub fn data(secret: &Secret) -> BTreeMap<String, String> {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    secret.data.iter().flatten().map(|(key, value)| (key.clone(), text(&value.0))).collect()
-}
-
-/// Asserts that a Secret holds one whole credential of the responder: three values that belong
-/// together, the same in every format. Returns its access key ID.
-pub fn assert_whole(secret: &Secret) -> String {
-    let data = data(secret);
-    let key = data["AWS_ACCESS_KEY_ID"].clone();
-    let (value, token) = (rig::sts::secret_for(&key), rig::sts::token_for(&key));
-    assert_eq!(data["AWS_SECRET_ACCESS_KEY"], value, "{}", secret.name_any());
-    assert_eq!(data["AWS_SESSION_TOKEN"], token);
-    let process: Value = serde_json::from_str(&data["credentials.json"]).unwrap();
-    assert_eq!(process["AccessKeyId"], key);
-    assert_eq!(process["SecretAccessKey"], value);
-    assert_eq!(process["SessionToken"], token);
-    assert_eq!(process["Expiration"], data["AWS_CREDENTIAL_EXPIRATION"]);
-    let file = &data["credentials"];
-    for line in [
-        format!("aws_access_key_id = {key}"),
-        format!("aws_secret_access_key = {value}"),
-        format!("aws_session_token = {token}"),
-    ] {
-        assert!(file.lines().any(|l| l == line), "{}", secret.name_any());
-    }
-    key
-}
-
-/// The plainest spec.
-pub fn plain() -> Value {
-    json!({"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}})
-}
-
-/// `Ready` is true.
-pub fn is_ready(status: &CredentialStatus) -> bool {
-    condition(status, "Ready").is_some_and(|(is, _)| is)
-}
-
-/// Whether a condition is true, and its reason.
-pub fn condition<'a>(status: &'a CredentialStatus, type_: &str) -> Option<(bool, &'a str)> {
-    let found = status.conditions.iter().find(|c| c.type_ == type_)?;
-    Some((found.status == "True", found.reason.as_str()))
-}
-
-/// The reason of the failure, if there is one.
-pub fn failure_reason(status: &CredentialStatus) -> Option<&str> {
-    status.failure.as_ref().map(|failure| failure.reason.as_str())
-}
-
 /// The address in the line that says where the operator listens, in either log format.
 fn listener(line: &str) -> Option<SocketAddr> {
     let at = line.find("127.0.0.1:")?;
@@ -441,15 +376,4 @@ impl World {
         let about = |r: &&rig::sts::Received| r.role_arn().is_some_and(|arn| arn.contains(role));
         requests.iter().filter(about).map(|r| r.at).collect()
     }
-}
-
-/// The failure in a status.
-pub fn failure(status: &CredentialStatus) -> &tempcred::api::FailureStatus {
-    status.failure.as_ref().unwrap()
-}
-
-/// The types of the conditions that are true, with their reasons.
-pub fn truths(status: &CredentialStatus) -> Vec<(&str, &str)> {
-    let is_true = status.conditions.iter().filter(|c| c.status == "True");
-    is_true.map(|c| (c.type_.as_str(), c.reason.as_str())).collect()
 }

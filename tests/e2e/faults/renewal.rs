@@ -181,7 +181,7 @@ async fn a_clock_behind_that_of_sts_is_said_and_renewals_keep_to_what_was_asked_
     let mut spec = crate::world::plain();
     spec["assumeRole"]["duration"] = serde_json::json!("15m");
     let status = world.issue("reports", spec).await.status.unwrap();
-    assert_eq!(condition(&status, "ClockSkew"), Some((true, "ClockBehind")));
+    assert_eq!(condition(&status, "ClockSkew"), Some((true, "ClockSkewed")));
     let age = status.renewal_time.unwrap().0.duration_since(status.issued_at.unwrap().0);
     assert!(age.as_secs() <= 600, "renews after {age:#}, though it asked for 15m");
 }

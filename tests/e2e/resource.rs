@@ -1,0 +1,52 @@
+//! The resource as a type: what changes it takes, how it shows and how it explains itself.
+
+use serde_json::{Value, json};
+
+use crate::world::{SOON, World, plain, wait_until};
+
+#[tokio::test]
+async fn name_and_type_of_the_secret_cannot_change() {
+    let world = World::new().await;
+    world.create("reports", plain()).await;
+    let refused = |patch: Value| {
+        let world = &world;
+        async move {
+            let params = kube::api::PatchParams::default();
+            let patched = world
+                .credentials()
+                .patch("reports", &params, &kube::api::Patch::Merge(patch))
+                .await;
+            patched.expect_err("was taken").to_string()
+        }
+    };
+    let error = refused(json!({"spec": {"secret": {"name": "other"}}})).await;
+    assert!(
+        error.contains("spec.secret.name cannot be changed") && error.contains("create a second"),
+        "{error}"
+    );
+    let error = refused(json!({"spec": {"secret": {"type": "example.com/x"}}})).await;
+    assert!(error.contains("spec.secret.type cannot be changed"), "{error}");
+    // Spelling out the default changes nothing, so it is no change.
+    world
+        .patch("reports", json!({"spec": {"secret": {"name": "reports", "type": "Opaque"}}}))
+        .await;
+}
+
+#[tokio::test]
+async fn a_resource_that_nobody_served_yet_says_so() {
+    let world = World::new().await;
+    world.create("reports", plain()).await;
+    let shown = world.kubectl(&["get", "tc", "reports"]);
+    assert!(shown.contains("Unknown") && shown.contains("Pending"), "{shown}");
+}
+
+#[tokio::test]
+async fn explain_reads_like_documentation() {
+    let world = World::new().await;
+    // The API server publishes the documentation of a new type some time after the type.
+    let explained = wait_until("it can be explained", SOON, || async {
+        world.rig.kubectl_output(&["explain", "temporarycredential.spec.assumeRole"]).ok()
+    })
+    .await;
+    insta::assert_snapshot!(explained);
+}
