@@ -47,9 +47,10 @@ impl Cluster {
         let SecretKeyRef { name, key } = wanted;
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let what = format!("Reading Secret {name}");
+        let absent = format!("Secret {name}, whose key {key} is needed, does not exist");
         let secret = request(&what, Reason::ClusterRefused, api.get_opt(name)).await;
-        let secret = secret.map_err(|failed| no_longer(failed, &format!("Secret {name}")))?;
-        let secret = secret.ok_or_else(|| missing(&format!("Secret {name} does not exist")))?;
+        let secret = secret.map_err(|failed| no_longer(failed, &absent))?;
+        let secret = secret.ok_or_else(|| missing(&absent))?;
         let value = secret.data.and_then(|mut data| data.remove(key));
         let value = value.ok_or_else(|| missing(&format!("Secret {name} has no key {key}")))?;
         let text = String::from_utf8(value.0);
@@ -72,18 +73,19 @@ impl Cluster {
             ..TokenRequest::default()
         };
         let what = format!("Requesting a token for ServiceAccount {name}");
+        let absent = format!("ServiceAccount {name} does not exist");
         let params = PostParams::default();
         let create = api.create_token_request(name, &params, &wanted);
         let reply = request(&what, Reason::ClusterRefused, create).await;
-        let reply = reply.map_err(|failed| no_longer(failed, &format!("ServiceAccount {name}")))?;
+        let reply = reply.map_err(|failed| no_longer(failed, &absent))?;
         Ok(reply.status.map(|status| status.token).unwrap_or_default().into())
     }
 }
 
 /// A source that is gone is missing like one that never was.
-fn no_longer(failed: Failed, what: &str) -> Problem {
+fn no_longer(failed: Failed, absent: &str) -> Problem {
     match failed {
         Failed::Problem(problem) => problem,
-        Failed::Conflict => missing(&format!("{what} does not exist")),
+        Failed::Conflict => missing(absent),
     }
 }

@@ -88,11 +88,33 @@ async fn all_ready(world: &World, namespace: &str, what: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn every_example_is_accepted_and_becomes_ready_beside_the_others() {
-    let world = World::start().await;
+    every_example_becomes_ready(&World::start().await).await;
+}
+
+#[tokio::test]
+async fn every_example_becomes_ready_against_an_sts_of_others() {
+    let moto = tokio::task::spawn_blocking(|| rig().moto()).await.unwrap().unwrap();
+    let mut world = World::new().await;
+    world.sts = Responder::forwarding_to(&moto).unwrap();
+    world.start_operator(&[]).await;
+    every_example_becomes_ready(&world).await;
+    // Those that moto speaks; the responder answered the others in its place.
+    for action in [
+        "AssumeRole",
+        "AssumeRoleWithWebIdentity",
+        "AssumeRoleWithSAML",
+        "GetSessionToken",
+        "GetFederationToken",
+    ] {
+        assert!(world.sts.calls(action) > 0, "no example asks for {action}");
+    }
+}
+
+async fn every_example_becomes_ready(world: &World) {
     let mut expected = vec![];
     for file in files(&root().join("examples"), "yaml") {
         for object in objects(&fs::read_to_string(&file).unwrap()) {
-            apply(&world, &world.namespace, &object, false)
+            apply(world, &world.namespace, &object, false)
                 .unwrap_or_else(|refusal| panic!("{}: {refusal}", file.display()));
             if is_credential(&object) {
                 expected.push(object["metadata"]["name"].as_str().unwrap().to_owned());
@@ -100,7 +122,7 @@ async fn every_example_is_accepted_and_becomes_ready_beside_the_others() {
         }
     }
     expected.sort();
-    let mut ready = all_ready(&world, &world.namespace, "every example").await;
+    let mut ready = all_ready(world, &world.namespace, "every example").await;
     ready.sort();
     assert_eq!(ready, expected, "no two examples share a name");
     assert!(ready.len() >= 6, "{ready:?}");

@@ -11,6 +11,7 @@ mod examples;
 mod faults;
 mod issue;
 mod leak;
+mod limits;
 mod once;
 mod operations;
 mod outage;

@@ -314,7 +314,11 @@ async fn what_is_missing_is_named_and_found_once_it_is_there() {
     let account =
         json!({"assumeRoleWithWebIdentity": {"roleArn": ROLE, "serviceAccountName": "nobody"}});
     let rows = [
-        ("no-secret", token("absent", "token"), "Secret absent does not exist"),
+        (
+            "no-secret",
+            token("absent", "token"),
+            "Secret absent, whose key token is needed, does not exist",
+        ),
         ("no-key", token("empty", "token"), "Secret empty has no key token"),
         ("no-account", account, "ServiceAccount nobody does not exist"),
     ];
