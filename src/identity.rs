@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use crate::api::SecretKeyRef;
+use crate::api::{Duration, SecretKeyRef, SessionPolicies, TokenFrom, schema};
 use crate::failure::Problem;
 use crate::operation::{AssumeRoleWithWebIdentity, Invalid, Perform, TokenExchange};
 use crate::source::{Materials, Source};
@@ -55,31 +55,18 @@ pub struct AccessKeySecretRef {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("has(self.serviceAccountName) != has(self.tokenSecretRef)", "set exactly one of serviceAccountName and tokenSecretRef: a token comes from one of them"),
-    validation = ("!has(self.audience) || has(self.serviceAccountName)", "audience goes with serviceAccountName: a token from a Secret has its audience already; remove audience")
+    validation = Rule::new(schema::TOKEN_FROM_ONE).message(schema::TOKEN_FROM_ONE_MESSAGE),
+    validation = Rule::new(schema::TOKEN_AUDIENCE).message(schema::TOKEN_AUDIENCE_MESSAGE)
 )]
 pub struct WebIdentity {
     /// ARN of the role to assume first, for example `arn:aws:iam::123456789012:role/tenant`.
     /// 20 to 2048 characters.
-    #[schemars(schema_with = "crate::api::schema::role_arn")]
+    #[schemars(schema_with = "schema::role_arn")]
     pub role_arn: String,
 
-    /// ServiceAccount in the namespace of this resource for which a token is requested, for this one
-    /// call; it is not stored. Either this or `tokenSecretRef`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
-    pub service_account_name: Option<String>,
-
-    /// Key of a Secret, in the namespace of this resource, that holds a token (a JWT) of an identity
-    /// provider that IAM knows. Either this or `serviceAccountName`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_secret_ref: Option<SecretKeyRef>,
-
-    /// Audience of the ServiceAccount's token, as the identity provider in IAM lists it.
-    /// Default: `sts.amazonaws.com`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
-    pub audience: Option<String>,
+    /// Where the token comes from.
+    #[serde(flatten)]
+    pub token: TokenFrom,
 }
 
 fn access_key_id_key() -> String {
@@ -177,12 +164,10 @@ impl WebIdentity {
     fn as_request(&self) -> AssumeRoleWithWebIdentity {
         AssumeRoleWithWebIdentity {
             role_arn: self.role_arn.clone(),
-            service_account_name: self.service_account_name.clone(),
-            token_secret_ref: self.token_secret_ref.clone(),
-            audience: self.audience.clone(),
+            token: self.token.clone(),
             session_name: None,
-            duration: crate::api::Duration::from_secs(900),
-            policies: crate::api::SessionPolicies::default(),
+            duration: Duration::from_secs(900),
+            policies: SessionPolicies::default(),
         }
     }
 }

@@ -11,6 +11,8 @@ mod reference;
 pub(crate) mod schema;
 mod secret;
 mod status;
+mod tags;
+mod token;
 
 pub use crd::crds;
 pub use credential::{Renewal, TemporaryCredential, TemporaryCredentialSpec};
@@ -19,6 +21,8 @@ pub use policies::SessionPolicies;
 pub use reference::SecretKeyRef;
 pub use secret::{DeletionPolicy, Format, SecretSpec};
 pub use status::{CredentialStatus, FailureStatus, SecretStatus};
+pub use tags::SessionTags;
+pub use token::TokenFrom;
 
 /// API group of every tempcred resource, and prefix of its annotations and labels.
 pub const GROUP: &str = "tempcred.dev";

@@ -49,32 +49,15 @@ pub const fn five_minutes() -> Duration {
     Duration::from_secs(300)
 }
 
-/// A map of tags.
-pub fn tags(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "additionalProperties": {"type": "string", "maxLength": 256},
-        "maxProperties": 50,
-    })
-}
+/// CEL: a token comes from exactly one place.
+pub const TOKEN_FROM_ONE: &str = "has(self.serviceAccountName) != has(self.tokenSecretRef)";
 
-/// CEL: the keys of tags are made of what AWS takes.
-pub const TAG_KEYS: &str =
-    r"self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[\\pL\\pZ\\pN_.:/=+@-]+$'))";
+/// What to say if it does not.
+pub const TOKEN_FROM_ONE_MESSAGE: &str =
+    "set exactly one of serviceAccountName and tokenSecretRef: a token comes from one of them";
 
-/// What to say if they are not.
-pub const TAG_KEYS_MESSAGE: &str =
-    "tag keys must have 1 to 128 characters: letters, digits, spaces and _.:/=+-@";
+/// CEL: an audience is chosen only for a token that is requested.
+pub const TOKEN_AUDIENCE: &str = "!has(self.audience) || has(self.serviceAccountName)";
 
-/// CEL: no key of a tag is one of AWS's own.
-pub const TAGS_NOT_OF_AWS: &str = "self.all(k, !k.lowerAscii().startsWith('aws:'))";
-
-/// What to say if one is.
-pub const TAGS_NOT_OF_AWS_MESSAGE: &str =
-    "tag keys must not begin with aws: as AWS keeps that prefix for itself; rename the tag";
-
-/// CEL: no two keys of tags are equal to STS.
-pub const TAGS_DIFFER: &str = "self.all(a, self.exists_one(b, a.lowerAscii() == b.lowerAscii()))";
-
-/// What to say if two are.
-pub const TAGS_DIFFER_MESSAGE: &str = "no two tag keys may be equal when case is ignored: STS treats them as one; remove or rename one of them";
+/// What to say if it is not.
+pub const TOKEN_AUDIENCE_MESSAGE: &str = "audience goes with serviceAccountName: a token from a Secret has its audience already; remove audience";

@@ -1,14 +1,12 @@
 //! AssumeRole, directly or through other roles.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_sts::operation::assume_role::builders::AssumeRoleInputBuilder;
 use jiff::Timestamp;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Perform, session_name, tags};
-use crate::api::{Duration, SessionPolicies, schema};
+use super::{Invalid, Perform, session_name};
+use crate::api::{Duration, SessionPolicies, SessionTags, schema};
 use crate::arn::RoleArn;
 use crate::failure::Problem;
 use crate::minted::Minted;
@@ -68,17 +66,9 @@ pub struct AssumeRole {
     #[serde(flatten)]
     pub policies: SessionPolicies,
 
-    /// Session tags, for access control by attribute. At most 50; keys 1 to 128 and values 0 to 256
-    /// characters; no two keys may be equal when case is ignored. The role's trust policy must
-    /// allow `sts:TagSession`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::tags")]
-    #[x_kube(
-        validation = Rule::new(schema::TAG_KEYS).message(schema::TAG_KEYS_MESSAGE),
-        validation = Rule::new(schema::TAGS_NOT_OF_AWS).message(schema::TAGS_NOT_OF_AWS_MESSAGE),
-        validation = Rule::new(schema::TAGS_DIFFER).message(schema::TAGS_DIFFER_MESSAGE)
-    )]
-    pub tags: BTreeMap<String, String>,
+    /// Tags.
+    #[serde(flatten)]
+    pub tags: SessionTags,
 
     /// Which of `tags` stay with the session when it assumes a further role. At most 50, each a
     /// key of `tags`.
@@ -142,7 +132,7 @@ impl Request {
             .set_source_identity(spec.source_identity.clone())
             .set_policy(spec.policies.policy.clone())
             .set_policy_arns(spec.policies.descriptors())
-            .set_tags(tags(&spec.tags));
+            .set_tags(spec.tags.for_sdk());
         for key in &spec.transitive_tag_keys {
             input = input.transitive_tag_keys(key);
         }

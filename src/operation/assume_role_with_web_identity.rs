@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use super::{Invalid, Perform, session_name};
-use crate::api::{Duration, SecretKeyRef, SessionPolicies, schema};
+use crate::api::{Duration, SessionPolicies, TokenFrom, schema};
 use crate::arn::RoleArn;
 use crate::failure::Problem;
 use crate::minted::Minted;
@@ -21,8 +21,8 @@ use crate::sts::{Session, checked};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(schema::ROLE_DURATION).message(schema::ROLE_DURATION_MESSAGE),
-    validation = ("has(self.serviceAccountName) != has(self.tokenSecretRef)", "set exactly one of serviceAccountName and tokenSecretRef: a token comes from one of them"),
-    validation = ("!has(self.audience) || has(self.serviceAccountName)", "audience goes with serviceAccountName: a token from a Secret has its audience already; remove audience")
+    validation = Rule::new(schema::TOKEN_FROM_ONE).message(schema::TOKEN_FROM_ONE_MESSAGE),
+    validation = Rule::new(schema::TOKEN_AUDIENCE).message(schema::TOKEN_AUDIENCE_MESSAGE)
 )]
 pub struct AssumeRoleWithWebIdentity {
     /// ARN of the role to assume, for example `arn:aws:iam::123456789012:role/reports-reader`.
@@ -30,22 +30,9 @@ pub struct AssumeRoleWithWebIdentity {
     #[schemars(schema_with = "schema::role_arn")]
     pub role_arn: String,
 
-    /// ServiceAccount in the namespace of this resource for which a token is requested, for this one
-    /// call; it is not stored. Either this or `tokenSecretRef`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
-    pub service_account_name: Option<String>,
-
-    /// Key of a Secret, in the namespace of this resource, that holds a token (a JWT) of an identity
-    /// provider that IAM knows. Either this or `serviceAccountName`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_secret_ref: Option<SecretKeyRef>,
-
-    /// Audience of the ServiceAccount's token, as the identity provider in IAM lists it.
-    /// Default: `sts.amazonaws.com`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
-    pub audience: Option<String>,
+    /// Where the token comes from.
+    #[serde(flatten)]
+    pub token: TokenFrom,
 
     /// Name of the session, as CloudTrail shows it. 2 to 64 characters of letters, digits and
     /// `_+=,.@-`. Default: `tempcred-NAMESPACE-NAME`, shortened with a hash if that is too long.
@@ -63,9 +50,6 @@ pub struct AssumeRoleWithWebIdentity {
     pub policies: SessionPolicies,
 }
 
-/// Audience that AWS expects where nothing else was agreed.
-const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
-
 /// A validated request. Serialised, it is part of the request hash.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Request {
@@ -81,17 +65,9 @@ pub struct Request {
 impl Request {
     /// Checks the ARN, and where the token comes from.
     pub(crate) fn new(spec: &AssumeRoleWithWebIdentity, session: &str) -> Result<Self, Invalid> {
-        let token = match (&spec.service_account_name, &spec.token_secret_ref) {
-            (Some(name), None) => Source::Token {
-                service_account: name.clone(),
-                audience: spec.audience.clone().unwrap_or_else(|| DEFAULT_AUDIENCE.to_owned()),
-            },
-            (None, Some(key)) => Source::SecretKey(key.clone()),
-            _ => return Err(Invalid::Missing("serviceAccountName and tokenSecretRef")),
-        };
         Ok(Self {
             role: RoleArn::try_from(spec.role_arn.as_str())?,
-            token,
+            token: spec.token.source()?,
             session: session_name(spec.session_name.as_deref(), session),
             spec: spec.clone(),
         })

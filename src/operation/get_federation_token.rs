@@ -1,13 +1,11 @@
 //! GetFederationToken: a session of a federated user.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Perform, tags};
-use crate::api::{Duration, SessionPolicies, schema};
+use super::{Invalid, Perform};
+use crate::api::{Duration, SessionPolicies, SessionTags, schema};
 use crate::failure::Problem;
 use crate::minted::Minted;
 use crate::source::Materials;
@@ -35,16 +33,9 @@ pub struct GetFederationToken {
     #[serde(flatten)]
     pub policies: SessionPolicies,
 
-    /// Session tags, for access control by attribute. At most 50; keys 1 to 128 and values 0 to 256
-    /// characters; no two keys may be equal when case is ignored.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::tags")]
-    #[x_kube(
-        validation = Rule::new(schema::TAG_KEYS).message(schema::TAG_KEYS_MESSAGE),
-        validation = Rule::new(schema::TAGS_NOT_OF_AWS).message(schema::TAGS_NOT_OF_AWS_MESSAGE),
-        validation = Rule::new(schema::TAGS_DIFFER).message(schema::TAGS_DIFFER_MESSAGE)
-    )]
-    pub tags: BTreeMap<String, String>,
+    /// Tags.
+    #[serde(flatten)]
+    pub tags: SessionTags,
 }
 
 /// A validated request. Serialised, it is part of the request hash.
@@ -82,7 +73,7 @@ impl Perform for Request {
                 .duration_seconds(self.spec.duration.as_i32())
                 .set_policy(self.spec.policies.policy.clone())
                 .set_policy_arns(self.spec.policies.descriptors())
-                .set_tags(tags(&self.spec.tags))
+                .set_tags(self.spec.tags.for_sdk())
                 .send()
         };
         let output = session.call(Self::ACTION, self.target(), request).await?;

@@ -1,14 +1,12 @@
 //! GetWebIdentityToken: AWS as an identity provider for another cloud.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Perform, tags};
-use crate::api::{Duration, schema};
+use super::{Invalid, Perform};
+use crate::api::{Duration, SessionTags, schema};
 use crate::failure::Problem;
 use crate::minted::{Minted, Reply, Values};
 use crate::source::Materials;
@@ -35,16 +33,9 @@ pub struct GetWebIdentityToken {
     #[serde(default = "schema::five_minutes")]
     pub duration: Duration,
 
-    /// Tags that become claims of the token. At most 50; keys 1 to 128 and values 0 to 256
-    /// characters; no two keys may be equal when case is ignored.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::tags")]
-    #[x_kube(
-        validation = Rule::new(schema::TAG_KEYS).message(schema::TAG_KEYS_MESSAGE),
-        validation = Rule::new(schema::TAGS_NOT_OF_AWS).message(schema::TAGS_NOT_OF_AWS_MESSAGE),
-        validation = Rule::new(schema::TAGS_DIFFER).message(schema::TAGS_DIFFER_MESSAGE)
-    )]
-    pub tags: BTreeMap<String, String>,
+    /// Tags.
+    #[serde(flatten)]
+    pub tags: SessionTags,
 }
 
 #[allow(missing_docs)] // With descriptions of their own the schema would not be structural.
@@ -97,7 +88,7 @@ impl Perform for Request {
                 .set_audience(Some(self.spec.audiences.clone()))
                 .signing_algorithm(self.spec.signing_algorithm.as_str())
                 .duration_seconds(self.spec.duration.as_i32())
-                .set_tags(tags(&self.spec.tags))
+                .set_tags(self.spec.tags.for_sdk())
                 .send()
         };
         let output = session.call(Self::ACTION, self.target(), request).await?;

@@ -1,9 +1,6 @@
 //! The requests that tempcred makes to STS: one file each, with its part of the API, its checks and
 //! its call, and one line in the table here.
 
-use std::collections::BTreeMap;
-
-use aws_sdk_sts::types::Tag;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -208,13 +205,6 @@ operations! {
 }
 
 pub(crate) use assume_role_with_web_identity::Request as TokenExchange;
-
-/// Tags, as the AWS SDK takes them: an empty list would be sent as an empty parameter.
-fn tags(tags: &BTreeMap<String, String>) -> Option<Vec<Tag>> {
-    let tag = |(key, value)| Tag::builder().key(key).value(value).build().ok();
-    let all: Vec<_> = tags.iter().filter_map(tag).collect();
-    Some(all).filter(|all| !all.is_empty())
-}
 
 /// Longest name of a session that STS takes.
 const LONGEST_SESSION_NAME: usize = 64;

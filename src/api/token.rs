@@ -1,0 +1,50 @@
+//! Where a web identity token comes from.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::SecretKeyRef;
+use crate::operation::Invalid;
+use crate::source::Source;
+
+/// Audience that AWS expects where nothing else was agreed.
+const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+
+/// Where a web identity token comes from: exactly one of `serviceAccountName` and `tokenSecretRef`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenFrom {
+    /// ServiceAccount in the namespace of this resource for which a token is requested, for this one
+    /// call; it is not stored. Either this or `tokenSecretRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
+
+    /// Key of a Secret, in the namespace of this resource, that holds a token (a JWT) of an identity
+    /// provider that IAM knows. Either this or `serviceAccountName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_secret_ref: Option<SecretKeyRef>,
+
+    /// Audience of the ServiceAccount's token, as the identity provider in IAM lists it.
+    /// Default: `sts.amazonaws.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub audience: Option<String>,
+}
+
+impl TokenFrom {
+    /// The one place.
+    ///
+    /// # Errors
+    /// [`Invalid`] if there is none, or more than one.
+    pub fn source(&self) -> Result<Source, Invalid> {
+        match (&self.service_account_name, &self.token_secret_ref) {
+            (Some(name), None) => Ok(Source::Token {
+                service_account: name.clone(),
+                audience: self.audience.clone().unwrap_or_else(|| DEFAULT_AUDIENCE.to_owned()),
+            }),
+            (None, Some(key)) => Ok(Source::SecretKey(key.clone())),
+            _ => Err(Invalid::Missing("serviceAccountName and tokenSecretRef")),
+        }
+    }
+}
