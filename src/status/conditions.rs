@@ -81,16 +81,15 @@ fn ready(desired: &Desired, status: &CredentialStatus, held: Option<&Held>, livi
     let who = status.principal_arn.as_ref().map(|arn| format!(" of {arn}")).unwrap_or_default();
     let what = format!("Secret {} holds credentials{who}", desired.secret_name);
     let (reason, message) = match (held, &status.failure) {
+        (Some(held), _) if living && desired.suspended => (
+            Reason::Suspended.as_str(),
+            format!(
+                "{what}, valid until {}; not renewed, as spec.suspend is set.",
+                held.expiration
+            ),
+        ),
         (Some(held), _) if living => {
-            let until = format!("{who}: valid until {}", held.expiration);
-            if desired.suspended {
-                (
-                    Reason::Suspended.as_str(),
-                    format!("{until}; not renewed, as spec.suspend is set"),
-                )
-            } else {
-                (Reason::Issued.as_str(), until)
-            }
+            (Reason::Issued.as_str(), format!("{what}, valid until {}.", held.expiration))
         }
         (Some(held), failure) if held.answers => {
             let why = match failure {
@@ -98,15 +97,14 @@ fn ready(desired: &Desired, status: &CredentialStatus, held: Option<&Held>, livi
                 None if desired.suspended => Reason::Suspended.advice(),
                 None => Reason::Expired.advice(),
             };
-            (Reason::Expired.as_str(), format!("{what} that expired at {}. {why}", held.expiration))
+            let message = format!("{what} that expired at {}. {why}", held.expiration);
+            (Reason::Expired.as_str(), message)
         }
         (_, Some(failure)) => (failure.reason.as_str(), failure.message.clone()),
         (_, None) if desired.suspended => {
             let advice = Reason::Suspended.advice();
-            (
-                Reason::Suspended.as_str(),
-                format!("Nothing is issued, as spec.suspend is set. {advice}"),
-            )
+            let message = format!("Nothing is issued, as spec.suspend is set. {advice}");
+            (Reason::Suspended.as_str(), message)
         }
         (_, None) => (Reason::Retrying.as_str(), Reason::Retrying.advice().to_owned()),
     };

@@ -60,13 +60,17 @@ fn a_life_of_a_credential() {
     assert_eq!(issued.access_key_id.as_deref(), Some("ASIA1"));
     assert_eq!(issued.last_renew_request.as_deref(), Some("now"));
 
+    let told = "Secret reports holds credentials of arn:p, valid until 1970-01-01T01:00:00Z.";
+    assert_eq!(readiness(&issued), Some((true, "Issued", told)));
+
     let failing = round(&desired, &issued, secret(&desired), refused(), 3000);
     assert_eq!(truths(&failing), [("Ready", "Issued"), ("RenewalFailing", "AccessDenied")]);
     assert_eq!(failing.conditions[0].last_transition_time, Time(at(10)), "Ready did not change");
 
     let expired = round(&desired, &failing, secret(&desired), Attempt::Waiting, 3600);
     assert_eq!(truths(&expired), [("Stalled", "AccessDenied"), ("RenewalFailing", "AccessDenied")]);
-    assert_eq!(readiness(&expired).map(|r| r.1), Some("Expired"));
+    let told = "Secret reports holds credentials of arn:p that expired at 1970-01-01T01:00:00Z. no";
+    assert_eq!(readiness(&expired), Some((false, "Expired", told)));
     assert_eq!(expired.failure, failing.failure);
 
     let gone = round(&desired, &expired, Known::NoSecret, Attempt::Waiting, 3700);
