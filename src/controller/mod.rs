@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::TemporaryCredential;
 use crate::cluster::Cluster;
 use crate::cluster::watch::{self, Listed, SecretMeta};
+use crate::secret::CREDENTIAL_UID;
 use crate::sts::Sts;
 use gate::Gate;
 use ledger::Ledger;
@@ -59,6 +60,20 @@ impl Operator {
                 self.ledger.forget(&resource.uid().unwrap_or_default());
             }
             Event::Init | Event::InitDone => {}
+        }
+    }
+
+    /// A Secret of a resource that was made anew under its name stands in its way until the garbage
+    /// collector takes it. Once that happens, the resource has no reason to wait any longer.
+    fn notice_heritage(
+        &self,
+        secret: &SecretMeta,
+        owner: &ObjectRef<TemporaryCredential>,
+        resources: &Store<TemporaryCredential>,
+    ) {
+        let heir = resources.get(owner).and_then(|heir| heir.uid());
+        if heir.as_ref() != secret.labels().get(CREDENTIAL_UID) {
+            self.references.mark(owner.namespace.as_deref().unwrap_or_default(), &owner.name);
         }
     }
 
@@ -144,6 +159,7 @@ async fn serve(
     });
     let secrets = watch::secrets(client.clone(), namespace);
     let sources = watch::sources(client, namespace);
+    let resources = credentials.store.clone();
     let (of_ours, of_others) = (Arc::clone(&operator), Arc::clone(&operator));
     let scope = Arc::new(Scope {
         operator,
@@ -161,6 +177,9 @@ async fn serve(
     let rounds = Controller::for_stream(credentials.stream, credentials.store)
         .watches_stream(secrets.stream, move |secret| {
             let owner = watch::credential_of(&secret);
+            if let Some(owner) = &owner {
+                of_ours.notice_heritage(&secret, owner, &resources);
+            }
             of_ours.made_from(&secret).into_iter().chain(owner).collect::<Vec<_>>()
         })
         .watches_stream(sources, move |secret| of_others.made_from(&secret))

@@ -65,6 +65,11 @@ impl References {
         readers.iter().map(|name| ObjectRef::new(name).within(namespace)).collect()
     }
 
+    /// Marks a resource, as if a source of it had changed.
+    pub(super) fn mark(&self, namespace: &str, name: &str) {
+        self.index().changed.insert((namespace.to_owned(), name.to_owned()));
+    }
+
     /// Whether a source of this resource changed since this was last asked.
     pub(super) fn take_changed(&self, namespace: &str, name: &str) -> bool {
         self.index().changed.remove(&(namespace.to_owned(), name.to_owned()))

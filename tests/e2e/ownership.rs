@@ -150,3 +150,24 @@ async fn a_retained_secret_stays() {
     let message = refused.status.unwrap().failure.unwrap().message;
     assert!(message.contains("was written for TemporaryCredential reports"), "{message}");
 }
+
+#[tokio::test]
+async fn a_resource_that_is_made_anew_takes_over_as_soon_as_its_old_secret_is_gone() {
+    let world = World::start().await;
+    let old = world.issue("reports", plain()).await;
+    world.credentials().delete("reports", &Default::default()).await.unwrap();
+    wait_until("the resource is gone", SOON, || async {
+        world.credentials().get_opt("reports").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    let new = world.issue("reports", plain()).await;
+    let secret = world.secrets().get("reports").await.unwrap();
+    assert_whole(&secret);
+    let owner = &secret.metadata.owner_references.unwrap()[0].uid;
+    assert_eq!(Some(owner), new.metadata.uid.as_ref());
+    assert_ne!(Some(owner), old.metadata.uid.as_ref());
+    let (created, issued) =
+        (new.metadata.creation_timestamp.unwrap().0, new.status.unwrap().issued_at.unwrap().0);
+    // The first wait of a conflict is 13 to 15 s: it was not waited for.
+    assert!(issued.duration_since(created).as_secs() < 12, "{created} to {issued}");
+}
