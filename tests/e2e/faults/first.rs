@@ -25,7 +25,8 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
         let failed = world.wait(case.name, what, |s| s.failure.is_some()).await;
         let status = failed.status.unwrap();
         assert_said(case, &status);
-        let first = history.failures(case.name).remove(0).1;
+        let first = || async { history.failures(case.name).first().map(|first| first.1.clone()) };
+        let first = wait_until("the watch has heard of it too", SOON, first).await;
         let event = ("Warning".to_owned(), first.reason, first.message);
         let events = || async {
             let events = world.events(case.name).await;
