@@ -90,9 +90,12 @@ async fn at_the_expiry_ready_turns_false_and_a_request_to_renew_brings_it_back()
     world.sts.clear();
     let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}});
     world.patch("reports", request).await;
-    let again = world.wait("reports", "ready again", is_ready).await.status.unwrap();
+    // An attempt of its own may have come before: then it is ready before the request is served.
+    let served =
+        |s: &CredentialStatus| is_ready(s) && s.last_renew_request.as_deref() == Some("now");
+    let again = world.wait("reports", "ready again", served).await.status.unwrap();
     assert_eq!(truths(&again), [("Ready", "Issued")]);
-    assert_eq!((again.failure, again.last_renew_request.as_deref()), (None, Some("now")));
+    assert_eq!(again.failure, None);
     let reasons = || async {
         let events = world.events("reports").await;
         let reasons: Vec<_> = events.into_iter().map(|(_, reason, _)| reason).collect();
