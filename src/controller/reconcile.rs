@@ -302,7 +302,8 @@ impl Step<'_> {
         let round = Round { desired, before: &self.memory.status, known, attempt };
         let next = status::next(round, now);
         self.memory.status = next.clone();
-        let mut look_at = status::next_look(&next, desired, now);
+        let due = status::next_look(&next, desired, now);
+        let mut save_again = None;
         if !status::same(&next, &self.memory.saved) {
             match self.scope.operator.cluster.write_status(desired, &next).await {
                 Ok(()) => {
@@ -318,16 +319,14 @@ impl Step<'_> {
                 Err(Failed::Problem(problem)) => {
                     tracing::warn!(reason = %problem.reason, "{}", problem.message);
                     self.memory.unreachable = self.memory.unreachable.saturating_add(1);
-                    let again =
-                        now + failure::wait_unreachable(self.memory.unreachable, &desired.uid);
-                    look_at = Some(look_at.map_or(again, |at| at.min(again)));
+                    let wait = failure::wait_unreachable(self.memory.unreachable, &desired.uid);
+                    save_again = Some(now + wait);
                 }
             }
         }
         // A repair that came too soon after another one.
         let repair = self.memory.repaired_at.map(|at| at + LEAST_AGE).filter(|at| *at > now);
-        let look_at = [look_at, repair].into_iter().flatten().min();
-        nap(look_at, now)
+        nap([due, save_again, repair].into_iter().flatten().min(), now)
     }
 }
 
