@@ -1,17 +1,13 @@
 //! Where the control plane comes from.
 
 use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::cache;
-use crate::janitor::Janitor;
-use crate::progress::{Progress, say};
-use crate::workspace;
+use crate::golang::Program;
+use crate::progress::say;
 
 /// An existing cluster.
 pub(crate) const FOREIGN: &str = "TEMPCRED_RIG_KUBECONFIG";
@@ -20,9 +16,6 @@ const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
 /// As `control-plane/go.mod` has it.
 const VERSION: &str = "v1.36.3";
-
-/// Five minutes on two cores; a slow machine takes longer.
-const BUILT_WITHIN: Duration = Duration::from_secs(60 * 60);
 
 /// A part of the control plane.
 #[derive(Clone, Copy)]
@@ -112,34 +105,18 @@ fn set(variable: &str) -> Option<PathBuf> {
 
 /// Builds `control-plane/` unless that has been done.
 fn build() -> Result<PathBuf> {
-    let sources = workspace::sources().join("control-plane");
-    let read = |name: &'static str| fs::read_to_string(sources.join(name)).with_context(|| name);
-    let (main, module, sums) = (read("main.go")?, read("go.mod")?, read("go.sum")?);
-    let dir =
-        cache::made_once("control-plane", &[VERSION, &main, &module, &sums], |dir, janitor| {
-            let _progress = Progress::start(
-                "building etcd and Kubernetes from Go modules (about 5 minutes, once)",
-            );
-            go_build(janitor, &sources, &dir.join("control-plane"))
-        })?;
-    Ok(dir.join("control-plane"))
-}
-
-fn go_build(janitor: &Janitor, sources: &Path, binary: &Path) -> Result<()> {
     let mut version = VERSION.trim_start_matches('v').split('.');
     let (major, minor) = (version.next().unwrap_or(""), version.next().unwrap_or(""));
     let at = "k8s.io/component-base/version";
-    let stamp = format!(
-        "-s -w -X {at}.gitVersion={VERSION} -X {at}.gitMajor={major} -X {at}.gitMinor={minor}"
-    );
-    let mut go = Command::new("go");
-    go.args(["build", "-trimpath", "-buildvcs=false", "-ldflags", &stamp, "-o"]);
-    go.arg(binary).arg(".").current_dir(sources);
-    // A person's own settings, and a go.work above the workspace, must not matter.
-    go.env("GOWORK", "off").env("GOFLAGS", "-mod=readonly").env("CGO_ENABLED", "0");
-    go.env_remove("GOOS").env_remove("GOARCH").env_remove("GO111MODULE");
-    janitor
-        .spawn("go-build", &go)?
-        .must_succeed(BUILT_WITHIN)
-        .context("the rig builds its control plane with Go 1.26")
+    let stamp =
+        format!("-X {at}.gitVersion={VERSION} -X {at}.gitMajor={major} -X {at}.gitMinor={minor}");
+    let program = Program {
+        name: "control-plane",
+        folder: "control-plane",
+        package: ".",
+        stamp: &stamp,
+        tags: "",
+        progress: "building etcd and Kubernetes from Go modules (about 5 minutes, once)",
+    };
+    program.ready()
 }

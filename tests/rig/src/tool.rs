@@ -1,0 +1,50 @@
+//! Programs of others that tests and releases need, built from Go modules at first use.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::golang::Program;
+
+/// A program that the rig builds. Its module, with versions and checksums, is a folder of its own
+/// below `tools/`, so that one can be renewed without the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// The package manager.
+    Helm,
+    /// Checks and tests Prometheus rules.
+    Promtool,
+}
+
+impl Tool {
+    /// The binary, built unless that has been done.
+    ///
+    /// # Errors
+    ///
+    /// When Go is missing, or the build fails.
+    pub fn ready(self) -> Result<PathBuf> {
+        self.program().ready()
+    }
+
+    fn program(self) -> Program<'static> {
+        match self {
+            Self::Helm => Program {
+                name: "helm",
+                folder: "tools/helm",
+                package: "helm.sh/helm/v4/cmd/helm",
+                stamp: "",
+                tags: "",
+                progress: "building helm from Go modules (about 2 minutes, once)",
+            },
+            Self::Promtool => Program {
+                name: "promtool",
+                folder: "tools/promtool",
+                package: "github.com/prometheus/prometheus/cmd/promtool",
+                stamp: "",
+                // Service discovery would add the SDKs of a dozen clouds.
+                tags: "remove_all_sd",
+                progress: "building promtool from Go modules (about 3 minutes, once)",
+            },
+        }
+    }
+}
