@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::logging::LogFormat;
 use crate::version;
@@ -58,6 +58,29 @@ pub struct Run {
     /// region, which others share.
     #[arg(long, env = "TEMPCRED_STS_RATE", value_name = "PER_SECOND", default_value = "100")]
     pub sts_rate: NonZeroU32,
+
+    /// Stand for election by a Lease, so that of several replicas one works and the others wait.
+    #[arg(long, env = "TEMPCRED_LEADER_ELECT")]
+    pub leader_elect: bool,
+
+    /// Name of the Lease, in the operator's own namespace: one for each operator in it.
+    #[arg(long, env = "TEMPCRED_LEASE_NAME", value_name = "NAME", default_value = "tempcred")]
+    pub lease_name: String,
+
+    /// Name of this cluster, for traces (`k8s.cluster.name`).
+    #[arg(long, env = "TEMPCRED_CLUSTER_NAME", value_name = "NAME")]
+    pub cluster_name: Option<String>,
+
+    /// Whether metrics have gauges for each resource. Without them, very large clusters are spared six
+    /// time series a resource.
+    #[arg(
+        long,
+        env = "TEMPCRED_RESOURCE_METRICS",
+        value_name = "BOOL",
+        default_value_t = true,
+        action = ArgAction::Set
+    )]
+    pub resource_metrics: bool,
 
     /// Address of the listener for /metrics, /livez and /readyz; port 0 takes a free one.
     #[arg(

@@ -25,6 +25,16 @@ impl Class {
     /// Every class.
     pub const ALL: &[Self] = &[Self::Blocked, Self::Refused, Self::Throttled, Self::Transient];
 
+    /// The name, as statuses and metrics carry it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocked => "Blocked",
+            Self::Refused => "Refused",
+            Self::Throttled => "Throttled",
+            Self::Transient => "Transient",
+        }
+    }
+
     /// How long the first failure of this class waits. A new role can answer `AccessDenied` for 10
     /// to 30 s until IAM has spread it, so a refusal is tried again after 10 s.
     pub const fn shortest_wait(self) -> SignedDuration {

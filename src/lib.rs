@@ -20,8 +20,9 @@
 //! | [`source`] | what a request is made with besides its spec | no |
 //! | [`operation`], [`identity`], [`sts`] | requests to AWS STS, and who signs them | yes |
 //! | [`cluster`] | requests to Kubernetes | yes |
+//! | [`leader`] | which replica works | yes |
 //! | [`controller`] | the order of steps, the queue, what is remembered | yes |
-//! | [`cli`], [`mod@run`], [`http`], [`logging`], [`metrics`], [`version`] | the program around it | yes |
+//! | [`cli`], [`mod@run`], [`http`], [`logging`], [`traces`], [`metrics`], [`version`] | the program around it | yes |
 
 pub mod api;
 pub mod arn;
@@ -32,6 +33,7 @@ pub mod desired;
 pub mod failure;
 pub mod http;
 pub mod identity;
+pub mod leader;
 pub mod logging;
 pub mod metrics;
 pub mod minted;
@@ -46,4 +48,5 @@ pub mod secret;
 pub mod source;
 pub mod status;
 pub mod sts;
+pub mod traces;
 pub mod version;

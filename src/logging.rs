@@ -8,6 +8,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use crate::traces::{self, Exporter};
+
 /// How log lines look.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -17,11 +19,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging to standard error, as `filter` says (`info`, `tempcred=debug`, …).
+/// Starts logging to standard error, as `filter` says (`info`, `tempcred=debug`, …), and tracing if there
+/// is an exporter.
 ///
 /// # Errors
 /// If the filter cannot be read, or logging was started before.
-pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+pub fn start(filter: &str, format: LogFormat, exporter: Option<&Exporter>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
@@ -34,7 +37,7 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let guarded = lines
         .with_filter(filter)
         .with_filter(filter_fn(|metadata| may_log(metadata.target(), *metadata.level())));
-    tracing_subscriber::registry().with(guarded).try_init()?;
+    tracing_subscriber::registry().with(guarded).with(exporter.map(Exporter::layer)).try_init()?;
     Ok(())
 }
 
@@ -46,12 +49,14 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
 fn may_log(target: &str, level: Level) -> bool {
     let origin = target.split("::").next().unwrap_or_default();
     match origin {
-        "tempcred" => true,
+        "tempcred" => target != traces::TARGET,
         "kube_client" => false,
         // It prints errors with `Debug`, at any level, and those of a call hold its reply.
         aws if aws.starts_with("aws_") => false,
         // Its spans repeat, at length, what ours say.
-        "kube_runtime" => level <= Level::WARN,
+        "kube_runtime" | "opentelemetry" | "opentelemetry_sdk" | "opentelemetry-otlp" => {
+            level <= Level::WARN
+        }
         _ => level <= Level::INFO,
     }
 }
@@ -64,6 +69,7 @@ mod tests {
     fn what_could_quote_a_value_is_never_logged() {
         for (target, level, logged) in [
             ("tempcred::controller", Level::TRACE, true),
+            (traces::TARGET, Level::INFO, false),
             ("kube_client::client", Level::WARN, false),
             ("kube_runtime::controller", Level::WARN, true),
             ("aws_smithy_runtime::client::orchestrator", Level::DEBUG, false),

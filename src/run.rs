@@ -4,36 +4,51 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use kube::Client;
+use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Run;
 use crate::cluster::Cluster;
-use crate::controller::{self, Readiness, Settings};
+use crate::controller::{self, Parts, Readiness, Settings};
 use crate::http::{self, Answers};
+use crate::leader::{Candidacy, Candidate, Leadership};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::sts::Sts;
+use crate::traces::Exporter;
 use crate::version;
 
 /// How long what is in flight may take to end after a signal. Kubernetes kills a pod 30 s after the
-/// signal by default.
-const GRACE: Duration = Duration::from_secs(25);
+/// signal by default, and the Lease is to be given back and the last traces sent before.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Runs the controller until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If the cluster is not configured, or the listener or the logs cannot be started.
+/// If the cluster is not configured, or the listener, the logs or the traces cannot be started.
 pub async fn run(settings: Run) -> anyhow::Result<()> {
-    logging::start(&settings.log, settings.log_format)
+    let exporter = Exporter::start(set(settings.cluster_name.clone()).as_deref())
+        .context("cannot start tracing: check the variables OTEL_EXPORTER_OTLP_*")?;
+    logging::start(&settings.log, settings.log_format, exporter.as_ref())
         .context("cannot start logging: check --log")?;
     tracing::info!(version = version::VERSION, commit = version::COMMIT, "tempcred starts");
-    let client = Client::try_default().await.context(
+    let ended = serve(settings).await;
+    if let Some(exporter) = exporter {
+        // It waits for the collector, and would keep everything else from ending.
+        let _ = tokio::task::spawn_blocking(|| exporter.stop()).await;
+    }
+    ended
+}
+
+async fn serve(settings: Run) -> anyhow::Result<()> {
+    let config = Config::infer().await.context(
         "no Kubernetes cluster is configured: run inside a pod with a ServiceAccount, or set KUBECONFIG",
     )?;
+    let client =
+        Client::try_from(config.clone()).context("the Kubernetes cluster cannot be used")?;
     let stop = stop_on_signal()?;
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(settings.resource_metrics));
     let readiness = Arc::new(Readiness::default());
     let answers = Answers {
         readiness: Arc::clone(&readiness),
@@ -43,19 +58,35 @@ pub async fn run(settings: Run) -> anyhow::Result<()> {
     http::serve(settings.http_addr, answers).await.with_context(|| {
         format!("cannot listen on {}: choose another --http-addr", settings.http_addr)
     })?;
-    // A variable that is set to nothing, as charts and shells leave them, is a variable not set.
-    let set = |value: Option<String>| value.filter(|value| !value.is_empty());
+    let instance = set(std::env::var("POD_NAME").ok()).or(set(std::env::var("HOSTNAME").ok()));
     let (region, endpoint) = (set(settings.region), set(settings.sts_endpoint));
-    let sts = Sts::load(region, endpoint, Arc::clone(&metrics)).await;
-    let instance = std::env::var("HOSTNAME").ok();
-    let cluster = Cluster::new(client.clone(), instance, metrics);
+    let (candidate, leadership) = if settings.leader_elect {
+        let candidacy = Candidacy {
+            lease: settings.lease_name,
+            namespace: config.default_namespace.clone(),
+            identity: identity(instance.as_deref()),
+        };
+        let metrics = Arc::clone(&metrics);
+        let (candidate, leadership) = Candidate::stand(candidacy, config, stop.clone(), metrics)
+            .context("the Kubernetes cluster cannot be used")?;
+        (Some(candidate), leadership)
+    } else {
+        metrics.leads(true);
+        (None, Leadership::Alone)
+    };
+    let parts = Parts {
+        sts: Sts::load(region, endpoint, Arc::clone(&metrics)).await,
+        cluster: Cluster::new(client.clone(), instance, Arc::clone(&metrics)),
+        metrics,
+        leadership,
+    };
     let controller = Settings {
         namespaces: settings.namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
         selector: set(settings.selector),
         concurrency: settings.concurrency,
         sts_rate: settings.sts_rate,
     };
-    let done = controller::run(client, cluster, sts, controller, readiness, stop.clone());
+    let done = controller::run(client, parts, controller, readiness, stop.clone());
     let late = async {
         stop.cancelled().await;
         tokio::time::sleep(GRACE).await;
@@ -64,7 +95,27 @@ pub async fn run(settings: Run) -> anyhow::Result<()> {
         () = done => tracing::info!("tempcred ends: all that was in flight is done"),
         () = late => tracing::warn!("tempcred ends: something was still in flight after {GRACE:?}"),
     }
+    if let Some(candidate) = candidate {
+        candidate.withdraw().await;
+    }
     Ok(())
+}
+
+/// A variable that is set to nothing, as charts and shells leave them, is a variable not set.
+fn set(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.is_empty())
+}
+
+/// What no other candidate calls itself: the name of a pod is unique; elsewhere two processes may run on
+/// one host.
+fn identity(instance: Option<&str>) -> String {
+    match std::env::var("POD_NAME") {
+        Ok(pod) if !pod.is_empty() => pod,
+        _ => {
+            let started = jiff::Timestamp::now().as_millisecond();
+            format!("{}_{}_{started}", instance.unwrap_or("tempcred"), std::process::id())
+        }
+    }
 }
 
 fn stop_on_signal() -> anyhow::Result<CancellationToken> {

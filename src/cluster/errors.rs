@@ -4,10 +4,12 @@
 //! policies may quote the object that was written.
 
 use kube::core::response::Status;
+use tracing::Instrument;
 
 use super::REQUEST_TIMEOUT;
 use crate::failure::Problem;
 use crate::reason::Reason;
+use crate::traces;
 
 /// Why a request to the API server failed.
 #[derive(Debug, PartialEq)]
@@ -25,14 +27,20 @@ pub(super) async fn request<T>(
     refused: Reason,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Failed> {
-    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(kube::Error::Api(status))) => Err(of_status(what, refused, &status)),
+    let span = traces::kubernetes(what);
+    let timed = tokio::time::timeout(REQUEST_TIMEOUT, request).instrument(span.clone());
+    let failed = match timed.await {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(kube::Error::Api(status))) => of_status(what, refused, &status),
         Ok(Err(_)) => {
-            Err(unavailable(what, "the API server could not be reached, or the connection broke"))
+            unavailable(what, "the API server could not be reached, or the connection broke")
         }
-        Err(_) => Err(unavailable(what, "the API server did not answer in time")),
+        Err(_) => unavailable(what, "the API server did not answer in time"),
+    };
+    if let Failed::Problem(problem) = &failed {
+        traces::failed(&span, problem.reason);
     }
+    Err(failed)
 }
 
 fn unavailable(what: &str, why: &str) -> Failed {

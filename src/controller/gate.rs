@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::Metrics;
+
 /// Somebody who waits: the earlier `deadline` goes first, then whoever came first.
 struct Waiter {
     deadline: Timestamp,
@@ -55,6 +57,7 @@ pub(super) struct Gate {
     queue: Mutex<Queue>,
     came: Notify,
     closed: CancellationToken,
+    metrics: Arc<Metrics>,
 }
 
 impl Gate {
@@ -64,8 +67,9 @@ impl Gate {
         concurrency: usize,
         rate: NonZeroU32,
         closed: CancellationToken,
+        metrics: Arc<Metrics>,
     ) -> Arc<Self> {
-        let gate = Arc::new(Self { queue: Mutex::default(), came: Notify::new(), closed });
+        let gate = Arc::new(Self { queue: Mutex::default(), came: Notify::new(), closed, metrics });
         let limiter = RateLimiter::direct(Quota::per_second(rate));
         let slots = Arc::new(Semaphore::new(concurrency));
         tokio::spawn(admit_all(Arc::clone(&gate), limiter, slots));
@@ -86,6 +90,7 @@ impl Gate {
             queue.turns += 1;
             let turn = queue.turns;
             queue.waiters.push(Waiter { deadline, turn, calls, admit });
+            self.metrics.sts_queue(queue.waiters.len());
         }
         self.came.notify_one();
         tokio::select! {
@@ -96,7 +101,10 @@ impl Gate {
     }
 
     fn most_urgent(&self) -> Option<Waiter> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).waiters.pop()
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = queue.waiters.pop();
+        self.metrics.sts_queue(queue.waiters.len());
+        first
     }
 
     fn is_empty(&self) -> bool {
@@ -135,13 +143,17 @@ async fn admit_all(gate: Arc<Gate>, limiter: DefaultDirectRateLimiter, slots: Ar
 mod tests {
     use super::*;
 
+    fn metrics() -> Arc<Metrics> {
+        Arc::new(Metrics::new(false))
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
     #[tokio::test]
     async fn the_most_urgent_goes_first() {
-        let gate = Gate::open(1, NonZeroU32::MAX, CancellationToken::new());
+        let gate = Gate::open(1, NonZeroU32::MAX, CancellationToken::new(), metrics());
         let first = gate.admit(at(0), 1).await.unwrap();
         let order = Arc::new(Mutex::new(vec![]));
         let waits: Vec<_> = [30, 10, 20]
@@ -165,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_at_a_closed_gate() {
         let closed = CancellationToken::new();
-        let gate = Gate::open(1, NonZeroU32::MIN, closed.clone());
+        let gate = Gate::open(1, NonZeroU32::MIN, closed.clone(), metrics());
         let _slot = gate.admit(at(0), 1).await.unwrap();
         let waiting = tokio::spawn({
             let gate = Arc::clone(&gate);

@@ -7,11 +7,16 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::{CredentialStatus, RENEW_REQUESTED_AT, TemporaryCredential};
+use crate::leader::Term;
 use crate::observed::Held;
 
 /// What is remembered of one resource.
-#[derive(Default)]
 pub(super) struct Memory {
+    /// When this was begun: in a later term somebody else may have done more.
+    term: Term,
+    /// Whether, in this term, the Secret was read from the API server or written. The watch may still be
+    /// behind what another leader wrote last.
+    pub(super) verified: bool,
     /// The last status that was decided. The one in the watch may be older.
     pub(super) status: CredentialStatus,
     /// The last status that reached the API server.
@@ -28,7 +33,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// What the resource itself tells.
-    fn of(resource: &TemporaryCredential) -> Self {
+    fn of(resource: &TemporaryCredential, term: Term) -> Self {
         let status = resource.status.clone().unwrap_or_default();
         let current = status.observed_generation == resource.metadata.generation;
         // Where something fails, what was asked for has been tried: a restart does not try it again
@@ -36,10 +41,14 @@ impl Memory {
         let attempted = resource.annotations().get(RENEW_REQUESTED_AT);
         let attempted = attempted.filter(|_| current && status.failure.is_some());
         Self {
+            term,
+            verified: false,
             saved: status.clone(),
             status,
+            held: None,
             attempted_request: attempted.cloned(),
-            ..Self::default()
+            repaired_at: None,
+            unreachable: 0,
         }
     }
 }
@@ -49,11 +58,33 @@ impl Memory {
 pub(super) struct Ledger(Mutex<HashMap<String, Memory>>);
 
 impl Ledger {
-    /// Takes out what is remembered; without a memory, the resource in the cluster is the memory.
-    pub(super) fn take(&self, resource: &TemporaryCredential) -> Memory {
+    /// Takes out what is remembered; without a memory of this term, the resource in the cluster is the
+    /// memory, but for credentials that were issued and not yet written.
+    pub(super) fn take(&self, resource: &TemporaryCredential, term: Term) -> Memory {
         let uid = resource.uid().unwrap_or_default();
         let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        memories.remove(&uid).unwrap_or_else(|| Memory::of(resource))
+        match memories.remove(&uid) {
+            Some(memory) if memory.term == term => memory,
+            former => {
+                Memory { held: former.and_then(|former| former.held), ..Memory::of(resource, term) }
+            }
+        }
+    }
+
+    /// Lets go of what is held for a resource that another leader has looked after since.
+    pub(super) fn let_go(&self, resource: &TemporaryCredential) {
+        let uid = resource.uid().unwrap_or_default();
+        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let issued_at = resource.status.as_ref().and_then(|status| status.issued_at.as_ref());
+        let outdated = |held: &Held| {
+            held.minted.expiration <= Timestamp::now()
+                || issued_at.is_some_and(|at| at.0 > held.minted.issued_at)
+        };
+        if let Some(memory) = memories.get_mut(&uid)
+            && memory.held.as_ref().is_some_and(outdated)
+        {
+            memory.held = None;
+        }
     }
 
     /// Puts it back.

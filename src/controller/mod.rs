@@ -1,5 +1,6 @@
 //! The controller: watches, one queue, and the reconciliation of each resource.
 
+mod act;
 mod gate;
 mod ledger;
 mod reconcile;
@@ -23,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::TemporaryCredential;
 use crate::cluster::Cluster;
 use crate::cluster::watch::{self, Listed, SecretMeta};
+use crate::leader::Leadership;
+use crate::metrics::Metrics;
 use crate::secret::CREDENTIAL_UID;
 use crate::sts::Sts;
 use gate::Gate;
@@ -41,10 +44,21 @@ pub struct Settings {
     pub sts_rate: NonZeroU32,
 }
 
+/// What the controller works with.
+pub struct Parts {
+    /// The Kubernetes API.
+    pub cluster: Cluster,
+    /// AWS STS.
+    pub sts: Sts,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether this process leads. While it does not, it watches and does nothing.
+    pub leadership: Leadership,
+}
+
 /// Everything that outlives one reconciliation.
 pub(crate) struct Operator {
-    cluster: Cluster,
-    sts: Sts,
+    parts: Parts,
     gate: Arc<Gate>,
     ledger: Ledger,
     references: References,
@@ -111,16 +125,16 @@ impl Readiness {
 /// Runs until `stop`, and then until what is in flight is done.
 pub async fn run(
     client: Client,
-    cluster: Cluster,
-    sts: Sts,
+    parts: Parts,
     settings: Settings,
     readiness: Arc<Readiness>,
     stop: CancellationToken,
 ) {
-    let gate = Gate::open(settings.concurrency.get().into(), settings.sts_rate, stop.clone());
+    let concurrency = settings.concurrency.get().into();
+    let metrics = Arc::clone(&parts.metrics);
+    let gate = Gate::open(concurrency, settings.sts_rate, stop.clone(), metrics);
     let operator = Arc::new(Operator {
-        cluster,
-        sts,
+        parts,
         gate,
         ledger: Ledger::default(),
         references: References::default(),
@@ -160,6 +174,8 @@ async fn serve(
     let secrets = watch::secrets(client.clone(), namespace);
     let sources = watch::sources(client, namespace);
     let resources = credentials.store.clone();
+    operator.parts.metrics.count(resources.clone());
+    let begins = operator.parts.leadership.begins();
     let (of_ours, of_others) = (Arc::clone(&operator), Arc::clone(&operator));
     let scope = Arc::new(Scope {
         operator,
@@ -184,6 +200,7 @@ async fn serve(
         })
         .watches_stream(sources, move |secret| of_others.made_from(&secret))
         .reconcile_all_on(secrets.relisted)
+        .reconcile_all_on(begins)
         .trigger_backoff(watch::backoff())
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(

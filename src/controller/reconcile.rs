@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::Action;
@@ -16,23 +16,23 @@ use crate::api::TemporaryCredential;
 use crate::cluster::Failed;
 use crate::cluster::watch::SecretMeta;
 use crate::desired::Desired;
-use crate::failure::{self, Problem};
-use crate::identity::Caller;
-use crate::minted::Minted;
+use crate::failure;
+use crate::leader::Term;
 use crate::notice::notices;
 use crate::observed::{Content, Held, Look, Observed, SecretState, look};
 use crate::operation::Operation;
-use crate::plan::{Plan, Source, Why, plan};
+use crate::plan::{Plan, Source, plan};
 use crate::schedule::LEAST_AGE;
-use crate::secret::{Facts, Manifest};
+use crate::secret::Facts;
 use crate::status::{self, Attempt, Known, Round};
+use crate::traces;
 
 /// The longest time without a look at a resource. Timers run on the monotonic clock, which stands
 /// still while a machine sleeps; expiry is a time of day. A look costs no request.
 const LONGEST_NAP: SignedDuration = SignedDuration::from_mins(1);
 
 /// How long to wait when the world changed under a step, before looking again.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// One look at one resource. Never fails: what goes wrong ends in the status and in the time of the
 /// next look.
@@ -40,6 +40,11 @@ pub(super) async fn reconcile(
     resource: Arc<TemporaryCredential>,
     scope: Arc<Scope>,
 ) -> Result<Action, Infallible> {
+    // A replica that waits its turn watches, and does nothing. When it leads, it looks at everything.
+    let Some(term) = scope.operator.parts.leadership.term() else {
+        scope.operator.ledger.let_go(&resource);
+        return Ok(Action::await_change());
+    };
     // Before the first list, every Secret would look as if it were missing.
     tokio::select! {
         _ = scope.secrets_listed.wait() => {}
@@ -48,13 +53,13 @@ pub(super) async fn reconcile(
     }
     let uid = resource.uid().unwrap_or_default();
     let ledger = &scope.operator.ledger;
-    let mut memory = ledger.take(&resource);
+    let mut memory = ledger.take(&resource, term);
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let span = tracing::info_span!("credential", namespace, name);
-    let action = Step { resource: &resource, scope: &scope, memory: &mut memory }
-        .run()
-        .instrument(span)
-        .await;
+    let begin = Instant::now();
+    let step = Step { resource: &resource, scope: &scope, memory: &mut memory, term };
+    let action = step.run().instrument(span).await;
+    scope.operator.parts.metrics.reconciled(begin.elapsed());
     // Gone meanwhile: nothing is left to remember, least of all credentials.
     if scope
         .credentials
@@ -66,10 +71,21 @@ pub(super) async fn reconcile(
     Ok(action)
 }
 
-struct Step<'a> {
-    resource: &'a TemporaryCredential,
-    scope: &'a Scope,
-    memory: &'a mut Memory,
+/// What a decision may be based on.
+#[derive(Clone, Copy)]
+enum Trust {
+    /// What the watch has seen, where that is enough.
+    Watch,
+    /// Nothing but what the API server answers now.
+    Nothing,
+}
+
+/// One look.
+pub(super) struct Step<'a> {
+    pub(super) resource: &'a TemporaryCredential,
+    pub(super) scope: &'a Scope,
+    pub(super) memory: &'a mut Memory,
+    term: Term,
 }
 
 impl Step<'_> {
@@ -90,8 +106,15 @@ impl Step<'_> {
         {
             failure.next_attempt.0 = Timestamp::now();
         }
-        let secret = match self.observe(&desired).await {
-            Ok(Some(secret)) => secret,
+        let decided = match self.decide(&desired, Trust::Watch).await {
+            // The watch may be behind what another leader wrote last: it is not enough to mint by.
+            Ok(Some((plan, _))) if plan.uses_new_credentials() && !self.memory.verified => {
+                self.decide(&desired, Trust::Nothing).await
+            }
+            decided => decided,
+        };
+        let (plan, secret) = match decided {
+            Ok(Some(decided)) => decided,
             Ok(None) => {
                 let known = self.unread(&desired);
                 return self.settle(&desired, known, Attempt::Waiting).await;
@@ -103,15 +126,6 @@ impl Step<'_> {
                 return self.settle(&desired, known, Attempt::Failed(problem)).await;
             }
         };
-        let seen = Observed {
-            secret,
-            status: &self.memory.status,
-            held: self.memory.held.as_ref(),
-            attempted_request: self.memory.attempted_request.as_deref(),
-            repaired_at: self.memory.repaired_at,
-        };
-        let plan = plan(&desired, &seen, Timestamp::now());
-        let secret = seen.secret;
         tracing::debug!(?plan, "planned");
         if matches!(plan, Plan::Mint(_) | Plan::Write(_) | Plan::Report(_)) {
             // Whatever comes of it, the request was heard: from here on the backoff sets the pace.
@@ -130,8 +144,34 @@ impl Step<'_> {
         }
     }
 
+    /// Whether this process still leads, as it did when the look began.
+    pub(super) fn leads(&self) -> bool {
+        self.scope.operator.parts.leadership.term() == Some(self.term)
+    }
+
+    /// What to do, and what it was decided by; `None` if it is not the time to look.
+    async fn decide(
+        &mut self,
+        desired: &Desired,
+        trust: Trust,
+    ) -> Result<Option<(Plan, SecretState)>, Failed> {
+        let Some(secret) = self.observe(desired, trust).await? else { return Ok(None) };
+        let seen = Observed {
+            secret,
+            status: &self.memory.status,
+            held: self.memory.held.as_ref(),
+            attempted_request: self.memory.attempted_request.as_deref(),
+            repaired_at: self.memory.repaired_at,
+        };
+        Ok(Some((plan(desired, &seen, Timestamp::now()), seen.secret)))
+    }
+
     /// The Secret; `None` if it is not the time to look.
-    async fn observe(&self, desired: &Desired) -> Result<Option<SecretState>, Failed> {
+    async fn observe(
+        &mut self,
+        desired: &Desired,
+        trust: Trust,
+    ) -> Result<Option<SecretState>, Failed> {
         let cached = self.cached(desired);
         let metadata = cached.as_ref().map(|secret| &secret.metadata);
         let look = look(
@@ -141,12 +181,13 @@ impl Step<'_> {
             metadata,
             Timestamp::now(),
         );
-        match (look, metadata) {
-            (Look::Wait, _) => Ok(None),
-            (Look::Trust, Some(metadata)) => Ok(Some(SecretState::trusted(metadata))),
-            (Look::Read | Look::Trust, _) => {
-                let cluster = &self.scope.operator.cluster;
+        match (look, metadata, trust) {
+            (Look::Wait, ..) => Ok(None),
+            (Look::Trust, Some(metadata), Trust::Watch) => Ok(Some(SecretState::trusted(metadata))),
+            (Look::Read | Look::Trust, ..) => {
+                let cluster = &self.scope.operator.parts.cluster;
                 let secret = cluster.read_secret(&desired.namespace, &desired.secret_name).await?;
+                self.memory.verified = true;
                 Ok(Some(SecretState::read(desired, secret)))
             }
         }
@@ -168,149 +209,36 @@ impl Step<'_> {
         self.memory.attempted_request.clone_from(&desired.renew_request);
     }
 
-    /// Asks STS for new credentials, keeps them in memory, and writes them.
-    async fn rotate(self, desired: &Desired, secret: SecretState, why: Why) -> Action {
-        let (Ok(operation), Ok(caller)) = (&desired.operation, &desired.caller) else {
-            return Action::requeue(LOOK_AGAIN);
-        };
-        let calls = caller.calls() + operation.calls();
-        let operator = &self.scope.operator;
-        let deadline = expiration(&secret).unwrap_or_else(Timestamp::now);
-        let Some(_turn) = operator.gate.admit(deadline, calls).await else {
-            return Action::requeue(LOOK_AGAIN);
-        };
-        if self.is_outdated() {
-            return Action::requeue(LOOK_AGAIN);
-        }
-        let had_some = self.memory.status.issued_at.is_some();
-        if had_some && matches!(why, Why::Missing | Why::Damaged) {
-            self.memory.repaired_at = Some(Timestamp::now());
-        }
-        // Boxed: most of a reconciliation's size is this call, and most never make it.
-        let minted = Box::pin(self.mint(desired, caller, operation)).await;
-        match minted {
-            Ok(minted) => {
-                tracing::info!(?why, principal = minted.principal_arn, expiration = %minted.expiration, "issued");
-                self.memory.held =
-                    Some(Held { request_hash: desired.request_hash.clone(), minted });
-                self.write_held(desired, &secret).await
-            }
-            Err(problem) => self.settle(desired, known(&secret), Attempt::Failed(problem)).await,
-        }
-    }
-
-    /// Fetches what the request is made with, and asks STS.
-    async fn mint(
-        &self,
-        desired: &Desired,
-        caller: &Caller,
-        operation: &Operation,
-    ) -> Result<Minted, Problem> {
-        let operator = &self.scope.operator;
-        operator.references.check(desired)?;
-        let sources = [caller.sources(), operation.sources()].concat();
-        let materials = operator.cluster.materials(&desired.namespace, sources).await?;
-        let session = operator.sts.session(desired.region.as_deref())?;
-        let session = caller.sign(session, &materials).await?;
-        operation.call(&session, &materials).await
-    }
-
-    /// Whether the resource changed or went away while it waited for its turn.
-    fn is_outdated(&self) -> bool {
-        let now = self.scope.credentials.get(&ObjectRef::from_obj(self.resource));
-        now.is_none_or(|now| {
-            now.uid() != self.resource.uid()
-                || now.meta().generation != self.resource.meta().generation
-                || now.meta().deletion_timestamp.is_some()
-        })
-    }
-
-    /// Writes credentials that were issued and are held.
-    async fn write_held(self, desired: &Desired, secret: &SecretState) -> Action {
-        let Some(mut held) = self.memory.held.take() else {
-            return Action::requeue(LOOK_AGAIN);
-        };
-        // On the Secret itself: if the status is lost, the request is not served again.
-        held.minted.renew_request.clone_from(&desired.renew_request);
-        match self.write(desired, secret, &held.request_hash, &held.minted).await {
-            Ok(known) => self.settle(desired, known, Attempt::Well).await,
-            Err(failed) => {
-                self.memory.held = Some(held);
-                self.could_not_write(desired, secret, failed).await
-            }
-        }
-    }
-
-    /// Writes anew what the Secret holds, in the shape that is wanted.
-    async fn rewrite(self, desired: &Desired, secret: SecretState) -> Action {
-        let SecretState::Ours(holding) = &secret else { return Action::requeue(LOOK_AGAIN) };
-        let (Some(facts), Content::Read { credentials: Some(minted), .. }) =
-            (&holding.facts, &holding.content)
-        else {
-            return Action::requeue(LOOK_AGAIN);
-        };
-        match self.write(desired, &secret, &facts.request_hash, minted).await {
-            // A renewal that fails meanwhile goes on failing; the next look will tell.
-            Ok(known) => self.settle(desired, known, Attempt::Waiting).await,
-            Err(failed) => self.could_not_write(desired, &secret, failed).await,
-        }
-    }
-
-    async fn write(
-        &self,
-        desired: &Desired,
-        secret: &SecretState,
-        request_hash: &str,
-        minted: &Minted,
-    ) -> Result<Known, Failed> {
-        let manifest = Manifest::render(desired, request_hash, minted);
-        let manifest = match secret {
-            SecretState::Ours(holding) => manifest.only_if_uid(&holding.uid),
-            SecretState::Absent | SecretState::Foreign(_) => manifest.only_if_absent(),
-        };
-        let resource_version =
-            self.scope.operator.cluster.apply_secret(&desired.namespace, &manifest).await?;
-        tracing::info!(secret = manifest.name(), access_key_id = minted.access_key_id(), "written");
-        Ok(Known::Secret {
-            resource_version,
-            facts: Box::new(Facts::of(desired, request_hash, minted)),
-            details: Some((minted.access_key_id().map(str::to_owned), minted.packed_policy_size)),
-        })
-    }
-
-    async fn could_not_write(
-        self,
-        desired: &Desired,
-        secret: &SecretState,
-        failed: Failed,
-    ) -> Action {
-        match failed {
-            Failed::Conflict => Action::requeue(LOOK_AGAIN),
-            Failed::Problem(problem) => {
-                self.settle(desired, known(secret), Attempt::Failed(problem)).await
-            }
-        }
-    }
-
     /// Writes the status if it says something new, and says when to look again.
-    async fn settle(self, desired: &Desired, known: Known, attempt: Attempt) -> Action {
+    pub(super) async fn settle(self, desired: &Desired, known: Known, attempt: Attempt) -> Action {
         let now = Timestamp::now();
+        if !self.leads() {
+            return Action::await_change();
+        }
         if let Attempt::Failed(problem) = &attempt {
             let (class, reason) = (problem.class(), problem.reason);
-            tracing::warn!(?class, %reason, "{}", problem.message);
+            let operation = desired.operation.as_ref().map_or("none", Operation::action);
+            self.scope.operator.parts.metrics.failed(operation, problem);
+            let trace_id = traces::id();
+            tracing::warn!(?class, %reason, trace_id, "{}", problem.message);
         }
+        let settled = attempt == Attempt::Well;
         let round = Round { desired, before: &self.memory.status, known, attempt };
         let next = status::next(round, now);
+        if next.failure.is_none() && settled {
+            // Nothing is left to be written: what was held is older than what the Secret holds.
+            self.memory.held = None;
+        }
         self.memory.status = next.clone();
         let due = status::next_look(&next, desired, now);
         let mut save_again = None;
         if !status::same(&next, &self.memory.saved) {
-            match self.scope.operator.cluster.write_status(desired, &next).await {
+            match self.scope.operator.parts.cluster.write_status(desired, &next).await {
                 Ok(()) => {
                     self.memory.unreachable = 0;
                     let about = self.resource.object_ref(&());
                     for notice in notices(&self.memory.saved, &next) {
-                        self.scope.operator.cluster.publish(&about, notice).await;
+                        self.scope.operator.parts.cluster.publish(&about, notice).await;
                     }
                     self.memory.saved = next;
                 }
@@ -331,7 +259,7 @@ impl Step<'_> {
 }
 
 /// What the status can say of a Secret that was looked at.
-fn known(secret: &SecretState) -> Known {
+pub(super) fn known(secret: &SecretState) -> Known {
     let SecretState::Ours(holding) = secret else {
         return Known::NoSecret;
     };
@@ -349,13 +277,6 @@ fn known(secret: &SecretState) -> Known {
         resource_version: holding.resource_version.clone(),
         facts: Box::new(facts.clone()),
         details,
-    }
-}
-
-fn expiration(secret: &SecretState) -> Option<Timestamp> {
-    match secret {
-        SecretState::Ours(holding) => holding.facts.as_ref().map(|facts| facts.expiration),
-        SecretState::Absent | SecretState::Foreign(_) => None,
     }
 }
 

@@ -28,6 +28,20 @@ pub enum Plan {
     Report(Problem),
 }
 
+impl Plan {
+    /// Whether it replaces what the Secret holds by other credentials.
+    pub fn uses_new_credentials(&self) -> bool {
+        match self {
+            Self::Mint(_) | Self::Write(Source::Held) => true,
+            Self::Leave
+            | Self::Rest
+            | Self::Wait
+            | Self::Report(_)
+            | Self::Write(Source::Secret) => false,
+        }
+    }
+}
+
 /// Why new credentials are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -75,9 +89,11 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
             invalid.to_string(),
         )));
     }
-    let held = seen
-        .held
-        .filter(|held| held.request_hash == desired.request_hash && held.minted.expiration > now);
+    let held = seen.held.filter(|held| {
+        held.request_hash == desired.request_hash
+            && held.minted.expiration > now
+            && !holds_as_new(desired, &seen.secret, held.minted.issued_at)
+    });
     if held.is_some() {
         return unless_waiting(Plan::Write(Source::Held));
     }
@@ -89,6 +105,17 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
         None if is_untidy(&seen.secret) => Plan::Wait,
         None => Plan::Rest,
     }
+}
+
+/// Whether the Secret holds credentials that answer the request and were not issued before this time:
+/// written by another leader, or by a write of ours whose answer was lost.
+fn holds_as_new(desired: &Desired, secret: &SecretState, issued_at: Timestamp) -> bool {
+    let SecretState::Ours(holding) = secret else { return false };
+    let intact = !matches!(holding.content, Content::Read { credentials: None, .. });
+    let facts = holding.facts.as_ref().filter(|_| intact);
+    facts.is_some_and(|facts| {
+        facts.request_hash == desired.request_hash && facts.issued_at >= issued_at
+    })
 }
 
 /// Whether it would be the second repair within seconds: something keeps deleting or editing the

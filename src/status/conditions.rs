@@ -11,6 +11,15 @@ use crate::reason::Reason;
 
 /// The type of the condition that says whether the Secret can be used.
 pub(super) const READY: &str = "Ready";
+const RECONCILING: &str = "Reconciling";
+const STALLED: &str = "Stalled";
+const RENEWAL_FAILING: &str = "RenewalFailing";
+const RENEWAL_CLAMPED: &str = "RenewalClamped";
+const CLOCK_SKEW: &str = "ClockSkew";
+
+/// The type of every condition that there is, that of readiness first.
+pub const CONDITIONS: &[&str] =
+    &[READY, RECONCILING, STALLED, RENEWAL_FAILING, RENEWAL_CLAMPED, CLOCK_SKEW];
 
 /// How far our clock may be behind before people are told.
 const TOLERATED_LAG: SignedDuration = SignedDuration::from_mins(1);
@@ -41,9 +50,9 @@ pub(super) fn conditions(
     let retrying = retrying.map(|f| (Reason::Retrying.as_str(), f.message.as_str()));
     let mut drafts = vec![
         ready(desired, status, held, living),
-        Draft::of("Reconciling", retrying),
-        Draft::of("Stalled", stalled.map(words)),
-        Draft::of("RenewalFailing", failing.map(words)),
+        Draft::of(RECONCILING, retrying),
+        Draft::of(STALLED, stalled.map(words)),
+        Draft::of(RENEWAL_FAILING, failing.map(words)),
     ];
     if let Some(held) = held.filter(|_| clamped) {
         let lifetime = held.expiration.duration_since(held.issued_at);
@@ -52,7 +61,7 @@ pub(super) fn conditions(
             "spec.renewal does not fit the {lifetime:#} that STS issued the credentials for; renewing when a third of it is left. {}",
             reason.advice()
         );
-        drafts.push(Draft::of("RenewalClamped", Some((reason.as_str(), &message))));
+        drafts.push(Draft::of(RENEWAL_CLAMPED, Some((reason.as_str(), &message))));
     }
     let lag = held
         .filter(|held| held.answers)
@@ -64,7 +73,7 @@ pub(super) fn conditions(
             "By the reply of STS, the clock of the operator's node is {lag:#} behind; renewing as if it were right. {}",
             reason.advice()
         );
-        drafts.push(Draft::of("ClockSkew", Some((reason.as_str(), &message))));
+        drafts.push(Draft::of(CLOCK_SKEW, Some((reason.as_str(), &message))));
     }
     drafts.into_iter().map(|draft| draft.dated(before, desired.generation, now)).collect()
 }

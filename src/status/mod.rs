@@ -12,6 +12,7 @@ use crate::desired::Desired;
 use crate::failure::{self, Problem};
 use crate::observed::failure_of;
 use crate::secret::Facts;
+pub use conditions::CONDITIONS;
 use conditions::{READY, conditions};
 
 /// What the Secret holds after this round.

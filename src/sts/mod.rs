@@ -7,7 +7,7 @@ mod whole;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
@@ -18,12 +18,14 @@ use aws_sdk_sts::config::Credentials;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+use tracing::Instrument;
 
 use self::whole::OnlyWhole;
 use crate::failure::Problem;
 use crate::metrics::Metrics;
 use crate::minted::{Keys, Minted, Reply, Values};
 use crate::reason::Reason;
+use crate::traces;
 
 /// How long a connection to STS may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -139,10 +141,16 @@ impl Session {
         F: Future<Output = Result<O, SdkError<E>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let (span, begin) = (traces::sts(action, target), Instant::now());
         let result = call(self.client.clone())
+            .instrument(span.clone())
             .await
             .map_err(|error| errors::problem(action, target, &error));
-        self.metrics.sts_call(action, result.as_ref().err().map(Problem::class));
+        if let Err(problem) = &result {
+            traces::failed(&span, problem.reason);
+        }
+        let failure = result.as_ref().err().map(Problem::class);
+        self.metrics.sts_call(action, begin.elapsed(), failure);
         result
     }
 }

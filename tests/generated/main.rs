@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::{env, fs, path::Path};
 
 use tempcred::failure::Class;
+use tempcred::metrics::table::{self, Kind, Scope};
 use tempcred::reason::Reason;
 use tempcred::sts::codes::CODES;
 
@@ -86,4 +87,43 @@ fn sts_errors() {
         writeln!(page, "| {codes} | {says} | `{reason}` | {class:?} | {advice} |").unwrap();
     }
     up_to_date("docs/sts-errors.md", &page);
+}
+
+#[test]
+fn metrics() {
+    let mut page = String::from(
+        "# Metrics\n\nWhat `tempcred run` serves at `/metrics`, in the OpenMetrics text format. The labels of the first two tables \
+         take their values from closed sets.\nMade from `src/metrics/table.rs`; do not edit.\n",
+    );
+    for (scope, title, text) in [
+        (Scope::Process, "Of each replica", "What this process is and did."),
+        (
+            Scope::Fleet,
+            "Of all resources",
+            "Counted by the leader alone, so that sums over replicas are right.",
+        ),
+        (
+            Scope::Resource,
+            "Of each resource",
+            "By the leader alone, and not at all with `--resource-metrics=false`.",
+        ),
+    ] {
+        write!(
+            page,
+            "\n## {title}\n\n{text}\n\n| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n"
+        )
+        .unwrap();
+        for metric in table::ALL.iter().filter(|metric| metric.scope == scope) {
+            let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let kind = match metric.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram => "histogram",
+                Kind::Info => "info",
+            };
+            let (name, labels) = (metric.exported(), labels.join(", "));
+            writeln!(page, "| `{name}` | {kind} | {labels} | {}. |", metric.help).unwrap();
+        }
+    }
+    up_to_date("docs/metrics.md", &page);
 }

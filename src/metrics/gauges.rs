@@ -1,0 +1,142 @@
+//! The gauges that are made anew for each scrape, from what the watch has seen.
+
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::reflector::Store;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::fleet::{Fleet, known_reason};
+use super::table::{self, Metric};
+use crate::api::{CredentialStatus, TemporaryCredential};
+use crate::status::readiness;
+
+/// What the gauges are made from.
+pub(super) struct Gauges {
+    pub(super) resources: Arc<Mutex<Vec<Store<TemporaryCredential>>>>,
+    pub(super) leader: Gauge,
+    pub(super) each_resource: bool,
+}
+
+impl fmt::Debug for Gauges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gauges").field("each_resource", &self.each_resource).finish_non_exhaustive()
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        // Every replica sees the same resources: only one may tell, or sums would count them twice.
+        if self.leader.get() == 0 {
+            return Ok(());
+        }
+        let stores = self.resources.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let resources: Vec<_> = stores.iter().flat_map(Store::state).collect();
+        let now = Timestamp::now();
+        let statuses = resources.iter().map(|resource| resource.status.as_ref());
+        let mut page = Page { encoder };
+        page.fleet(&Fleet::of(statuses, now))?;
+        if self.each_resource {
+            page.each(&resources, now)?;
+        }
+        Ok(())
+    }
+}
+
+struct Page<'a> {
+    encoder: DescriptorEncoder<'a>,
+}
+
+impl Page<'_> {
+    fn fleet(&mut self, fleet: &Fleet) -> fmt::Result {
+        let count = |n: u64| n as f64;
+        let conditions = fleet.conditions.iter();
+        let conditions = conditions
+            .map(|((type_, status), n)| ([("condition", *type_), ("status", *status)], count(*n)));
+        self.gauge(&table::CREDENTIALS, conditions)?;
+        let not_ready = fleet.not_ready.iter();
+        self.gauge(
+            &table::NOT_READY,
+            not_ready.map(|(reason, n)| ([("reason", *reason)], count(*n))),
+        )?;
+        let failing = fleet.failing.iter();
+        let failing = failing
+            .map(|((class, reason), n)| ([("class", *class), ("reason", *reason)], count(*n)));
+        self.gauge(&table::FAILING, failing)?;
+        self.gauge(&table::OVERDUE, [(NONE, count(fleet.overdue))])?;
+        let next = fleet.next_expiration.map(|at| (NONE, seconds(at)));
+        self.gauge(&table::NEXT_EXPIRATION, next)?;
+        let since = fleet.failing_since.iter();
+        self.gauge(
+            &table::FAILING_SINCE,
+            since.map(|(class, at)| ([("class", *class)], seconds(*at))),
+        )
+    }
+
+    fn each(&mut self, resources: &[Arc<TemporaryCredential>], now: Timestamp) -> fmt::Result {
+        let now = seconds(now);
+        let time = |time: &Option<Time>| time.as_ref().map(|at| seconds(at.0));
+        let expiration = |status: &CredentialStatus| time(&status.expiration);
+        let renewal = |status: &CredentialStatus| time(&status.renewal_time);
+        let is_ready =
+            |status: &CredentialStatus| readiness(status).is_some_and(|(ready, ..)| ready);
+        self.gauge(&table::EXPIRATION, of_each(resources, expiration))?;
+        self.gauge(&table::RENEWAL, of_each(resources, renewal))?;
+        let until = |status: &CredentialStatus| Some(expiration(status)? - now);
+        self.gauge(&table::UNTIL_EXPIRATION, of_each(resources, until))?;
+        let until = |status: &CredentialStatus| Some(renewal(status)? - now);
+        self.gauge(&table::UNTIL_RENEWAL, of_each(resources, until))?;
+        let ready = |status: &CredentialStatus| Some(f64::from(is_ready(status)));
+        self.gauge(&table::READY, of_each(resources, ready))?;
+        let failing = resources.iter().filter_map(|resource| {
+            let failure = resource.status.as_ref()?.failure.as_ref()?;
+            let [namespace, name] = labels(resource);
+            let class = ("class", failure.class.as_str());
+            let reason = ("reason", known_reason(&failure.reason));
+            Some(([namespace, name, class, reason], seconds(failure.since.0)))
+        });
+        self.gauge(&table::CREDENTIAL_FAILING_SINCE, failing)
+    }
+
+    fn gauge<L: EncodeLabelSet>(
+        &mut self,
+        metric: &Metric,
+        samples: impl IntoIterator<Item = (L, f64)>,
+    ) -> fmt::Result {
+        let mut help = String::from(metric.help);
+        help.write_char('.')?;
+        let kind = MetricType::Gauge;
+        let mut family = self.encoder.encode_descriptor(metric.name, &help, None, kind)?;
+        for (labels, value) in samples {
+            family.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+}
+
+/// No labels.
+const NONE: [(&str, &str); 0] = [];
+
+/// The value of each resource that has one.
+fn of_each<'a>(
+    resources: &'a [Arc<TemporaryCredential>],
+    value: impl Fn(&CredentialStatus) -> Option<f64> + 'a,
+) -> impl Iterator<Item = ([(&'static str, &'a str); 2], f64)> {
+    let status = |resource: &'a TemporaryCredential| resource.status.as_ref();
+    resources.iter().filter_map(move |resource| Some((labels(resource), value(status(resource)?)?)))
+}
+
+fn labels(resource: &TemporaryCredential) -> [(&'static str, &str); 2] {
+    let meta = &resource.metadata;
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    [("namespace", namespace), ("name", meta.name.as_deref().unwrap_or_default())]
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1000.0
+}
