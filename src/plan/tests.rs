@@ -121,8 +121,12 @@ fn with_request() -> Value {
 fn plans() {
     let plain = || Case::new(json!({}));
     let held = |case: &mut Case, expires| {
-        case.held =
-            Some(Held { request_hash: case.desired.request_hash.clone(), minted: minted(expires) });
+        let minted = Minted { issued_at: at(10), ..minted(expires) };
+        case.held = Some(Held { request_hash: case.desired.request_hash.clone(), minted });
+    };
+    let written_since = |case: &mut Case| {
+        held(case, 3600);
+        case.facts().facts.as_mut().unwrap().issued_at = at(20);
     };
     let read = |credentials, tidy| Content::Read { credentials, tidy };
     let rows = [
@@ -237,6 +241,18 @@ fn plans() {
             Plan::Mint(Why::Due),
         ),
         ("held", plain().with(|c| held(c, 3600)), 100, Plan::Write(Source::Held)),
+        (
+            "held, and another leader has written since",
+            plain().with(written_since),
+            100,
+            Plan::Rest,
+        ),
+        (
+            "held, and what another leader has written since was damaged",
+            plain().with(written_since).with(|c| c.facts().content = read(None, false)),
+            100,
+            Plan::Write(Source::Held),
+        ),
         ("held, but expired", plain().with(|c| held(c, 50)), 100, Plan::Rest),
         (
             "held for another request",

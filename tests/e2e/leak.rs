@@ -1,4 +1,4 @@
-//! No value ever shows: not in a log at any level, an event, a status, a metric.
+//! No value ever shows: not in a log at any level, an event, a status, a metric, a trace.
 
 use std::collections::HashSet;
 
@@ -9,6 +9,7 @@ use tempcred::api::CredentialStatus;
 
 use crate::faults::cases::cases;
 use crate::faults::{renewed_soon, role, spec};
+use crate::traces::Collector;
 use crate::world::{OPERATOR_SECRET, SOON, World, assert_whole, is_ready, wait_until};
 
 /// How long a piece of a value must be to count as leaked: even cut short, it would be an accident.
@@ -94,6 +95,7 @@ async fn no_value_shows_at_trace_level_in_json() {
 
 async fn nothing_leaks(args: &[&str]) {
     let mut world = World::new().await;
+    let collector = Collector::of(&mut world).await;
     world.start_operator(args).await;
     let cases = cases();
     for case in &cases {
@@ -116,6 +118,7 @@ async fn nothing_leaks(args: &[&str]) {
     let secrets = world.kubectl(&["get", "secrets", "-o", "json"]);
     world.signal_operator();
     let log = world.whole_log();
+    let traces = collector.text();
     let minted = world.sts.minted();
     assert!(minted.len() > 15, "only {} were minted", minted.len());
     let values = minted.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
@@ -139,6 +142,8 @@ async fn nothing_leaks(args: &[&str]) {
     assert!(places.iter().any(|(_, text)| text.contains(&key)));
 
     detector.assert_clean("the log", &log);
+    assert!(traces.contains("Writing Secret"), "nothing was traced");
+    detector.assert_clean("a trace", &traces);
     for (place, text) in &places {
         detector.assert_clean(place, text);
     }

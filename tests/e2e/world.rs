@@ -59,9 +59,52 @@ pub struct World {
     runs: usize,
 }
 
-struct Operator {
+/// A running operator.
+pub struct Operator {
     process: Process,
     address: SocketAddr,
+}
+
+impl Operator {
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.process.output().unwrap()
+    }
+
+    /// Asks its listener; empty if it does not answer.
+    pub async fn http(&self, path: &str) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let ask = async {
+            let mut stream = tokio::net::TcpStream::connect(self.address).await?;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await?;
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).await?;
+            std::io::Result::Ok(reply)
+        };
+        let reply = ask.await.unwrap_or_default();
+        reply.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
+    }
+
+    /// Waits until its watches have seen everything.
+    pub async fn wait_until_ready(&self) {
+        wait_until("the operator is ready", SOON, || async {
+            self.http("/readyz").await.starts_with("ok").then_some(())
+        })
+        .await;
+    }
+
+    /// Kills it without a word.
+    pub fn kill(self) {
+        self.process.kill().unwrap();
+        self.process.wait(SOON).unwrap();
+    }
+
+    /// Stops it in good order, and gives its log.
+    pub fn stop(self) -> (ExitStatus, String) {
+        self.process.terminate().unwrap();
+        (self.process.wait(SOON).unwrap(), self.log())
+    }
 }
 
 /// What the operator wrote in a namespace, by the API server's own account.
@@ -113,15 +156,17 @@ impl World {
     /// The same, with a kubeconfig of the test's choice.
     pub async fn start_operator_with(&mut self, kubeconfig: PathBuf, args: &[&str]) {
         self.launch(kubeconfig, args).await;
-        wait_until("the operator is ready", SOON, || async {
-            self.http("/readyz").await.starts_with("ok").then_some(())
-        })
-        .await;
+        self.operator.as_ref().unwrap().wait_until_ready().await;
     }
 
     /// Starts the operator and waits only until it listens.
     pub async fn launch(&mut self, kubeconfig: PathBuf, args: &[&str]) {
         assert!(self.operator.is_none(), "one operator at a time");
+        self.operator = Some(self.replica(kubeconfig, args).await);
+    }
+
+    /// Starts an operator beside that of this world, and waits until it listens.
+    pub async fn replica(&mut self, kubeconfig: PathBuf, args: &[&str]) -> Operator {
         self.runs += 1;
         let mut command = Command::new(env!("CARGO_BIN_EXE_tempcred"));
         for (name, _) in std::env::vars_os() {
@@ -160,12 +205,12 @@ impl World {
             listener(line)
         })
         .await;
-        self.operator = Some(Operator { process, address });
+        Operator { process, address }
     }
 
     /// What the operator has logged so far.
     pub fn log(&self) -> String {
-        self.operator.as_ref().unwrap().process.output().unwrap()
+        self.operator.as_ref().unwrap().log()
     }
 
     /// Whether the operator runs.
@@ -175,9 +220,7 @@ impl World {
 
     /// Kills the operator without a word.
     pub fn kill_operator(&mut self) {
-        let operator = self.operator.take().unwrap();
-        operator.process.kill().unwrap();
-        operator.process.wait(SOON).unwrap();
+        self.operator.take().unwrap().kill();
     }
 
     /// Sends SIGTERM.
@@ -198,20 +241,10 @@ impl World {
 
     /// Asks the operator's own listener; empty if it does not answer.
     pub async fn http(&self, path: &str) -> String {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let Some(operator) = &self.operator else {
-            return String::new();
-        };
-        let ask = async {
-            let mut stream = tokio::net::TcpStream::connect(operator.address).await?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await?;
-            let mut reply = String::new();
-            stream.read_to_string(&mut reply).await?;
-            std::io::Result::Ok(reply)
-        };
-        let reply = ask.await.unwrap_or_default();
-        reply.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
+        match &self.operator {
+            Some(operator) => operator.http(path).await,
+            None => String::new(),
+        }
     }
 
     pub fn credentials(&self) -> Api<TemporaryCredential> {

@@ -1,0 +1,187 @@
+//! Every metric that is documented is exported and moves, and every one that is exported is documented.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rig::sts::{Fault, Matching};
+use serde::Deserialize;
+use serde_json::json;
+use tempcred::api::RENEW_REQUESTED_AT;
+use tempcred::metrics::table::{self, Kind, Metric, Scope};
+
+use crate::outage::arrived;
+use crate::world::{SOON, World, is_ready, plain, wait_until};
+
+/// The OpenMetrics parser of Prometheus' own Python client, which takes nothing that is not to the letter.
+const PARSE: &str = "
+import json, sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+print(json.dumps([
+    {'name': sample.name, 'family': family.name, 'kind': family.type, 'help': family.documentation,
+     'labels': sample.labels, 'value': sample.value}
+    for family in text_string_to_metric_families(sys.stdin.read()) for sample in family.samples
+]))
+";
+
+#[derive(Deserialize, Clone, Debug, PartialEq)]
+struct Sample {
+    name: String,
+    family: String,
+    kind: String,
+    help: String,
+    labels: BTreeMap<String, String>,
+    value: f64,
+}
+
+#[tokio::test]
+async fn every_metric_is_documented_and_moves() {
+    let mut world = World::new().await;
+    world.start_operator(&["--concurrency", "1"]).await;
+    let before = scrape(&world).await;
+
+    // One waits while another is being issued.
+    let hold = world.sts.hold(Matching::any());
+    for name in ["first", "second"] {
+        world.create(name, plain()).await;
+    }
+    arrived(&hold, 1).await;
+    let queued = wait_until("one waits for its turn", SOON, || async {
+        let queued = scrape(&world).await;
+        (value(&queued, "tempcred_sts_queue_depth", &[]) == Some(1.0)).then_some(queued)
+    })
+    .await;
+    hold.release();
+    for name in ["first", "second"] {
+        world.wait(name, "ready", is_ready).await;
+    }
+    let renew = json!({"metadata": {"annotations": {RENEW_REQUESTED_AT: "now"}}});
+    world.patch("first", renew).await;
+    world.wait("first", "renewed", |s| s.last_renew_request.is_some()).await;
+
+    // One is refused, and one cannot be renewed in time.
+    world.sts.inject(Fault::access_denied().for_role("role/refused"));
+    let role = |name: &str| {
+        let mut spec = plain();
+        spec["assumeRole"]["roleArn"] = format!("arn:aws:iam::123456789012:role/{name}").into();
+        spec
+    };
+    world.create("refused", role("refused")).await;
+    world.wait("refused", "refused", |s| s.failure.is_some()).await;
+    world.sts.inject(Fault::lifetime(Duration::from_secs(40)).for_role("role/late").times(1));
+    let mut late = role("late");
+    late["renewal"] = json!({"beforePercentage": 66});
+    world.issue("late", late).await;
+    world.sts.inject(Fault::throttling().for_role("role/late"));
+    let failing = [("condition", "RenewalFailing"), ("status", "True")];
+    let after = wait_until("a renewal is overdue and fails", SOON, || async {
+        let after = scrape(&world).await;
+        let is_one = |name, labels| value(&after, name, labels) == Some(1.0);
+        let both =
+            is_one("tempcred_credentials_overdue", &[]) && is_one("tempcred_credentials", &failing);
+        both.then_some(after)
+    })
+    .await;
+
+    for metric in table::ALL {
+        let name = metric.exported();
+        let of = |scrape: &[Sample]| -> Vec<Sample> {
+            scrape.iter().filter(|sample| belongs(sample, metric)).cloned().collect()
+        };
+        let now = of(&after);
+        assert!(!now.is_empty(), "{name} is not exported");
+        for sample in &now {
+            assert_eq!(sample.help, format!("{}.", metric.help), "{name}");
+            let labels = sample.labels.keys().map(String::as_str).filter(|label| *label != "le");
+            let documented: BTreeSet<_> = metric.labels.iter().copied().collect();
+            assert_eq!(labels.collect::<BTreeSet<_>>(), documented, "{name}");
+        }
+        // What tells of the process itself stays; that leadership moves is shown with two replicas.
+        let constant = metric.kind == Kind::Info || *metric == table::LEADER;
+        let moved = now != of(&before) || of(&queued) != of(&before);
+        assert!(moved || constant, "{name} never changes");
+    }
+    for sample in &after {
+        let documented = table::ALL.iter().any(|metric| belongs(sample, metric));
+        assert!(documented, "{sample:?} is not documented");
+    }
+
+    // And they say what is so.
+    let resource = |name| [("namespace", world.namespace.as_str()), ("name", name)];
+    let operation = [("operation", "AssumeRole")];
+    let denied = [("operation", "AssumeRole"), ("class", "Refused"), ("reason", "AccessDenied")];
+    for (name, labels, expected) in [
+        ("tempcred_credentials_issued_total", &operation[..], 3.0),
+        ("tempcred_credentials_renewed_total", &operation, 1.0),
+        ("tempcred_credentials", &[("condition", "Ready"), ("status", "True")], 3.0),
+        ("tempcred_credentials_not_ready", &[("reason", "AccessDenied")], 1.0),
+        ("tempcred_credential_ready", &resource("first"), 1.0),
+        ("tempcred_credential_ready", &resource("refused"), 0.0),
+        ("tempcred_api_writes_total", &[("object", "secret")], 4.0),
+        ("tempcred_leader", &[], 1.0),
+        (
+            "tempcred_build_info",
+            &[("version", env!("CARGO_PKG_VERSION")), ("commit", "unknown")],
+            1.0,
+        ),
+    ] {
+        assert_eq!(value(&after, name, labels), Some(expected), "{name} {labels:?}");
+    }
+    assert!(value(&after, "tempcred_credentials_failed_total", &denied) >= Some(1.0));
+    assert!(
+        value(&after, "tempcred_credential_seconds_until_renewal", &resource("late")) < Some(0.0)
+    );
+    let left = value(&after, "tempcred_credential_seconds_until_expiration", &resource("first"));
+    assert!(left.is_some_and(|left| left > 3500.0 && left <= 3601.0), "{left:?}");
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn gauges_of_each_resource_can_be_switched_off() {
+    let mut world = World::new().await;
+    world.start_operator(&["--resource-metrics", "false"]).await;
+    world.issue("reports", plain()).await;
+    let samples = scrape(&world).await;
+    let ready = [("condition", "Ready"), ("status", "True")];
+    assert_eq!(value(&samples, "tempcred_credentials", &ready), Some(1.0));
+    for metric in table::ALL.iter().filter(|metric| metric.scope == Scope::Resource) {
+        assert!(!samples.iter().any(|sample| belongs(sample, metric)), "{}", metric.exported());
+    }
+    assert!(world.stop_operator().success());
+}
+
+/// Whether a sample is one of this metric.
+fn belongs(sample: &Sample, metric: &Metric) -> bool {
+    let kind = match metric.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+        Kind::Info => "info",
+    };
+    sample.family == format!("{}_{}", table::PREFIX, metric.name) && sample.kind == kind
+}
+
+fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let labels: BTreeMap<_, _> =
+        labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    samples.iter().find(|s| s.name == name && s.labels == labels).map(|s| s.value)
+}
+
+async fn scrape(world: &World) -> Vec<Sample> {
+    let text = world.http("/metrics").await;
+    let python = world.rig.python();
+    let parse = move || {
+        let mut parser = std::process::Command::new(python)
+            .args(["-c", PARSE])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        parser.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = parser.wait_with_output().unwrap();
+        assert!(output.status.success(), "not OpenMetrics:\n{text}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    tokio::task::spawn_blocking(parse).await.unwrap()
+}

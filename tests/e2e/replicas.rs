@@ -1,0 +1,188 @@
+//! Two replicas: one works, the other watches, and takes over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::iter;
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use rig::Proxy;
+use rig::sts::{Fault, Matching};
+use serde_json::json;
+
+use crate::outage::{arrived, wait_for_failed_write};
+use crate::world::{Operator, SOON, World, assert_whole, data, is_ready, plain, wait_until};
+
+/// How many credentials the leader that is killed looks after.
+const RESOURCES: usize = 500;
+
+/// How long a Lease lasts.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// A replica looks at a Lease that has run out, takes it from its holder, waits for up to a second in
+/// case another does the same, and takes it for itself.
+const TAKING: Duration = Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing_that_is_valid() {
+    let mut world = World::new().await;
+    let first = replica(&mut world).await;
+    leads(&first).await;
+    let second = replica(&mut world).await;
+    // Those that rotate meanwhile: renewed with 40 s left, as a takeover takes half a minute at worst.
+    world.sts.inject(Fault::lifetime(Duration::from_secs(60)).for_role("role/rotating"));
+    let mut rotating = plain();
+    rotating["assumeRole"]["roleArn"] = "arn:aws:iam::123456789012:role/rotating".into();
+    rotating["renewal"] = json!({"before": "40s"});
+    world.issue("rotating", rotating).await;
+    iter(0..RESOURCES)
+        .for_each_concurrent(16, |n| {
+            let world = &world;
+            async move {
+                world.create(&format!("c{n}"), plain()).await;
+            }
+        })
+        .await;
+    let issued = || world.sts.calls_for_role("arn:aws:iam::123456789012:role/reports");
+    let rotations = || world.sts.calls_for_role("arn:aws:iam::123456789012:role/rotating");
+    wait_until("all are issued", SOON * 4, || async {
+        let all = world.credentials().list(&ListParams::default()).await.unwrap().items;
+        let ready = |c: &&_| is_ready_resource(c);
+        (all.iter().filter(ready).count() == RESOURCES + 1).then_some(())
+    })
+    .await;
+    assert_eq!(issued(), RESOURCES);
+    assert!(first.log().contains("issued"));
+    assert!(!second.log().contains("issued"), "the second only watches");
+    assert_eq!(gauge(&second, "tempcred_leader").await, Some(0.0));
+    let is_silent = !second.http("/metrics").await.contains("tempcred_credentials{");
+    assert!(is_silent, "only the leader tells of resources");
+    let versions = versions(&world).await;
+
+    first.kill();
+    let left = lease(&world).await;
+    leads(&second).await;
+    let taken = lease(&world).await;
+    let (left, taken) = (left.renew_time.unwrap().0, taken.acquire_time.unwrap().0);
+    let vacancy = Duration::try_from(taken.duration_since(left)).unwrap();
+    println!("{vacancy:?} after its last renewal the Lease was taken");
+    assert!(vacancy <= LEASE + TAKING, "{vacancy:?}");
+
+    // What had to be renewed meanwhile never expired.
+    let secret = world.secrets().get("rotating").await.unwrap();
+    assert_whole(&secret);
+    let expiration: Timestamp = data(&secret)["AWS_CREDENTIAL_EXPIRATION"].parse().unwrap();
+    assert!(expiration > Timestamp::now(), "{expiration}");
+    let rotated = rotations();
+    // It has looked at everything, and it works.
+    wait_until("it has looked at everything", SOON, || async {
+        let looks = gauge(&second, "tempcred_reconcile_duration_seconds_count").await?;
+        (looks > RESOURCES as f64).then_some(())
+    })
+    .await;
+    world.issue("later", plain()).await;
+    assert_eq!(issued(), RESOURCES + 1, "one for the new one, and none for those that are valid");
+    let now = self::versions(&world).await;
+    let same = |(name, version): &(&String, &String)| now.get(*name) == Some(*version);
+    let untouched = versions.iter().filter(same).count();
+    assert!(untouched >= RESOURCES, "{untouched} Secrets are as they were");
+    wait_until("what is due is renewed", SOON * 2, || async {
+        (rotations() > rotated).then_some(())
+    })
+    .await;
+    let (status, log) = second.stop();
+    assert!(status.success());
+    assert!(log.contains("gave the Lease back"), "{log}");
+    assert_eq!(lease(&world).await.holder_identity, None);
+}
+
+#[tokio::test]
+async fn a_leader_that_cannot_renew_its_lease_steps_down_and_forgets_nothing() {
+    let mut world = World::new().await;
+    let proxy = Proxy::to(world.rig.server()).unwrap();
+    let kubeconfig = world.rig.kubeconfig_for(world.rig.operator(), Some(&proxy.url())).unwrap();
+    let args = args(&world);
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    world.start_operator_with(kubeconfig, &args).await;
+    logged(&world, "leading").await;
+    let hold = world.sts.hold(Matching::any());
+    world.create("reports", plain()).await;
+    arrived(&hold, 1).await;
+    proxy.cut();
+    hold.release();
+    wait_for_failed_write(&world).await;
+    logged(&world, "no longer leading").await;
+    proxy.restore();
+    let written = world.wait_at_most(SOON * 2, "reports", "ready", is_ready).await;
+    assert_eq!(world.sts.calls_total(), 1, "what it held in memory is what it wrote");
+    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    assert_eq!(written.status.unwrap().access_key_id, Some(key));
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn a_leader_that_ends_in_good_order_leaves_the_lease_to_the_next() {
+    let mut world = World::new().await;
+    let first = replica(&mut world).await;
+    leads(&first).await;
+    world.issue("reports", plain()).await;
+    let (status, log) = first.stop();
+    assert!(status.success() && log.contains("gave the Lease back"), "{log}");
+    let second = replica(&mut world).await;
+    leads(&second).await;
+    world.issue("later", plain()).await;
+    assert_eq!(world.sts.calls_total(), 2);
+    assert!(second.stop().0.success());
+}
+
+/// The arguments of a replica: the Lease is that of this world alone.
+fn args(world: &World) -> [String; 3] {
+    ["--leader-elect".to_owned(), "--lease-name".to_owned(), world.namespace.clone()]
+}
+
+async fn replica(world: &mut World) -> Operator {
+    let kubeconfig = world.rig.kubeconfig_for(world.rig.operator(), None).unwrap();
+    let args = args(world);
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let replica = world.replica(kubeconfig, &args).await;
+    replica.wait_until_ready().await;
+    replica
+}
+
+async fn leads(replica: &Operator) {
+    wait_until("it leads", LEASE * 3, || async {
+        (gauge(replica, "tempcred_leader").await == Some(1.0)).then_some(())
+    })
+    .await;
+}
+
+async fn logged(world: &World, line: &str) {
+    wait_until(line, LEASE * 3, || async { world.log().contains(line).then_some(()) }).await;
+}
+
+/// The value of a metric without labels.
+async fn gauge(replica: &Operator, name: &str) -> Option<f64> {
+    let text = replica.http("/metrics").await;
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    values.next()?.parse().ok()
+}
+
+fn is_ready_resource(resource: &tempcred::api::TemporaryCredential) -> bool {
+    resource.status.as_ref().is_some_and(is_ready)
+}
+
+async fn lease(world: &World) -> LeaseSpec {
+    let api: Api<Lease> = Api::all(world.client.clone());
+    let leases = api.list(&ListParams::default()).await.unwrap().items;
+    let lease = leases.into_iter().find(|lease| lease.name_any() == world.namespace).unwrap();
+    lease.spec.unwrap_or_default()
+}
+
+/// The version of each Secret.
+async fn versions(world: &World) -> BTreeMap<String, String> {
+    let secrets = world.secrets().list(&ListParams::default()).await.unwrap().items;
+    secrets.iter().map(|s| (s.name_any(), s.resource_version().unwrap())).collect()
+}
