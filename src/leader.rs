@@ -38,6 +38,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Term(u64);
 
+impl Term {
+    /// The only one, of a process that has no replicas.
+    const SOLE: Self = Self(0);
+
+    /// Whether nobody else has ever led.
+    pub fn is_sole(self) -> bool {
+        self == Self::SOLE
+    }
+}
+
 /// Whether this process leads.
 #[derive(Clone)]
 pub enum Leadership {
@@ -51,7 +61,7 @@ impl Leadership {
     /// The term that goes on, if this process leads.
     pub fn term(&self) -> Option<Term> {
         match self {
-            Self::Alone => Some(Term(0)),
+            Self::Alone => Some(Term::SOLE),
             Self::Elected(term) => *term.borrow(),
         }
     }

@@ -14,8 +14,8 @@ use crate::observed::Held;
 pub(super) struct Memory {
     /// When this was begun: in a later term somebody else may have done more.
     term: Term,
-    /// Whether, in this term, the Secret was read from the API server or written. The watch may still be
-    /// behind what another leader wrote last.
+    /// Whether the watch is known to be no longer behind what another leader wrote last, as the Secret was
+    /// read from the API server, or written, in this term.
     pub(super) verified: bool,
     /// The last status that was decided. The one in the watch may be older.
     pub(super) status: CredentialStatus,
@@ -42,7 +42,7 @@ impl Memory {
         let attempted = attempted.filter(|_| current && status.failure.is_some());
         Self {
             term,
-            verified: false,
+            verified: term.is_sole(),
             saved: status.clone(),
             status,
             held: None,

@@ -14,7 +14,7 @@ use rig::sts::{Fault, Matching};
 use serde_json::json;
 
 use crate::outage::{arrived, wait_for_failed_write};
-use crate::world::{Operator, SOON, World, assert_whole, data, is_ready, plain, wait_until};
+use crate::world::{Operator, SOON, World, assert_whole, data, heavy, is_ready, plain, wait_until};
 
 /// How many credentials the leader that is killed looks after.
 const RESOURCES: usize = 500;
@@ -28,6 +28,7 @@ const TAKING: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing_that_is_valid() {
+    let _alone = heavy().await;
     let mut world = World::new().await;
     let first = replica(&mut world).await;
     leads(&first).await;

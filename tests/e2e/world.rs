@@ -17,6 +17,7 @@ use rig::sts::Responder;
 use rig::{Process, Rig};
 use serde_json::{Value, json};
 use tempcred::api::{CredentialStatus, TemporaryCredential};
+use tokio::sync::{Mutex, MutexGuard};
 
 pub use crate::check::{
     POLL, assert_whole, condition, data, failure, failure_reason, is_ready, plain, truths,
@@ -31,6 +32,12 @@ pub const OPERATOR_KEY: &str = "AKIAOPERATOR00000001";
 
 /// Secret key of the operator's own identity.
 pub const OPERATOR_SECRET: &str = "operatorSecretKeyThatNobodyMayEverSee123";
+
+/// Waits until no other test runs that keeps the machine as busy: those would time each other out.
+pub async fn heavy() -> MutexGuard<'static, ()> {
+    static HEAVY: Mutex<()> = Mutex::const_new(());
+    HEAVY.lock().await
+}
 
 /// The control plane that all tests share.
 pub fn rig() -> &'static Rig {
