@@ -9,6 +9,7 @@ mod world;
 mod crash;
 mod examples;
 mod faults;
+mod gitops;
 mod issue;
 mod leak;
 mod limits;
