@@ -186,6 +186,11 @@ async fn flux_and_argo_cd_see_every_state_for_what_it_is() {
         .wait("suspended", "suspended", |s| condition(s, "Ready") == Some((true, "Suspended")))
         .await;
     states.look(&world, "suspended", "Current", "Suspended", "spec.suspend is set");
+    let mut never = role("never");
+    never["suspend"] = json!(true);
+    world.create("never", never).await;
+    world.wait("never", "seen", |s| condition(s, "Ready") == Some((false, "Suspended"))).await;
+    states.look(&world, "never", "InProgress", "Suspended", "Nothing is issued");
 
     assert_eq!(states.seen.len(), 11);
 }

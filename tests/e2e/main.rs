@@ -19,5 +19,6 @@ mod outage;
 mod ownership;
 mod refused;
 mod resource;
+mod runbooks;
 mod shutdown;
 mod validation;
