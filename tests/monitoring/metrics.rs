@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The metrics, until there is a page that lists them.
-const METRICS: [&str; 23] = [
+const METRICS: [&str; 22] = [
     "tempcred_build_info",
     "tempcred_leader",
     "tempcred_credentials_issued_total",
@@ -28,8 +28,6 @@ const METRICS: [&str; 23] = [
     "tempcred_credential_seconds_until_renewal",
     "tempcred_credential_ready",
     "tempcred_credential_failing_since_timestamp_seconds",
-    // Of Prometheus itself.
-    "up",
 ];
 
 /// What a histogram has instead of a series of its own name.
