@@ -91,8 +91,11 @@ impl Page<'_> {
         self.gauge(&table::UNTIL_EXPIRATION, of_each(resources, until))?;
         let until = |status: &CredentialStatus| Some(renewal(status)? - now);
         self.gauge(&table::UNTIL_RENEWAL, of_each(resources, until))?;
-        let ready = |status: &CredentialStatus| Some(f64::from(is_ready(status)));
-        self.gauge(&table::READY, of_each(resources, ready))?;
+        // That of a new resource too, which has no status yet.
+        let ready = resources.iter().map(|resource| {
+            (labels(resource), f64::from(resource.status.as_ref().is_some_and(is_ready)))
+        });
+        self.gauge(&table::READY, ready)?;
         let failing = resources.iter().filter_map(|resource| {
             let failure = resource.status.as_ref()?.failure.as_ref()?;
             let [namespace, name] = labels(resource);

@@ -12,6 +12,10 @@ use crate::golang::Program;
 pub enum Tool {
     /// The package manager.
     Helm,
+    /// Says of objects on stdin what kstatus, and so Flux, makes of them.
+    Kstatus,
+    /// Runs a Lua script on an object as Argo CD does.
+    Lua,
     /// Checks and tests Prometheus rules.
     Promtool,
 }
@@ -35,6 +39,22 @@ impl Tool {
                 stamp: "",
                 tags: "",
                 progress: "building helm from Go modules (about 2 minutes, once)",
+            },
+            Self::Kstatus => Program {
+                name: "kstatus",
+                folder: "tools/kstatus",
+                package: ".",
+                stamp: "",
+                tags: "",
+                progress: "building kstatus from Go modules (about 1 minute, once)",
+            },
+            Self::Lua => Program {
+                name: "lua",
+                folder: "tools/lua",
+                package: ".",
+                stamp: "",
+                tags: "",
+                progress: "building the Lua of Argo CD from Go modules (seconds, once)",
             },
             Self::Promtool => Program {
                 name: "promtool",

@@ -1,0 +1,19 @@
+//! Which metrics there are.
+
+use std::collections::BTreeSet;
+
+use tempcred::metrics::table::{self, Metric};
+
+/// What a histogram has instead of a series of its own name.
+const PARTS: [&str; 3] = ["_bucket", "_sum", "_count"];
+
+/// The names of all metrics.
+pub fn all() -> BTreeSet<String> {
+    table::ALL.iter().map(Metric::exported).collect()
+}
+
+/// Whether this is a metric, or a part of one that is a histogram.
+pub fn is_known(name: &str, all: &BTreeSet<String>) -> bool {
+    let histogram = PARTS.iter().find_map(|part| name.strip_suffix(part));
+    all.contains(name) || histogram.is_some_and(|name| all.contains(name))
+}
