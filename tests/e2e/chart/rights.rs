@@ -82,8 +82,10 @@ fn apply(world: &World, objects: &[Value]) {
 /// Whether a user may do something in a namespace, by the API server's own account.
 fn may(world: &World, user: &User, namespace: &str, verb: &str, resource: &str) -> bool {
     let who = format!("--as={}", user.name());
+    let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
+    let sub = format!("--subresource={sub}");
     let mut ask = world.rig.kubectl();
-    ask.args(["auth", "can-i", verb, resource, "--namespace", namespace, &who]);
+    ask.args(["auth", "can-i", verb, resource, &sub, "--namespace", namespace, &who]);
     ask.output().unwrap().stdout.starts_with(b"yes")
 }
 
@@ -266,4 +268,36 @@ async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
     let audit = world.rig.audit().expect("needs the rig's own API server");
     let requests = audit.requests(user.name(), None).unwrap();
     assert!(!requests.iter().any(|request| request.code == 403), "{requests:?}");
+}
+
+#[tokio::test]
+async fn who_may_view_or_edit_a_namespace_may_do_so_with_credentials_if_the_chart_says_so() {
+    let world = World::new().await;
+    let name = &world.namespace;
+    let objects = template(&[&format!("--set=rbac.aggregate=true,fullnameOverride={name}")]);
+    let roles = of_kind(&objects, "ClusterRole").into_iter();
+    let roles: Vec<_> = roles.filter(|role| role["metadata"]["name"] != **name).cloned().collect();
+    assert_eq!(roles.len(), 2);
+    apply(&world, &roles);
+    let account = |role: &str| {
+        world.kubectl(&["create", "serviceaccount", role]);
+        let to = format!("--serviceaccount={name}:{role}");
+        world.kubectl(&["create", "rolebinding", role, &format!("--clusterrole={role}"), &to]);
+        User::service_account(name, role)
+    };
+    let (viewer, editor) = (account("view"), account("edit"));
+    let resource = "temporarycredentials.tempcred.dev";
+    for (user, verb) in [(&viewer, "get"), (&editor, "get"), (&editor, "create")] {
+        wait_until("the role is aggregated", SOON, || async {
+            may(&world, user, name, verb, resource).then_some(())
+        })
+        .await;
+    }
+    for (user, verb, resource) in [
+        (&viewer, "create", resource),
+        (&viewer, "patch", resource),
+        (&editor, "patch", "temporarycredentials.tempcred.dev/status"),
+    ] {
+        assert!(!may(&world, user, name, verb, resource), "{} {verb}", user.name());
+    }
 }
