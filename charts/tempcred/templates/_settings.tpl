@@ -22,7 +22,7 @@
 {{- include "tempcred.variable" (list "TEMPCRED_HTTP_ADDR" (printf "%s:%v" $listen $s.port)) }}
 {{- include "tempcred.variable" (list "TEMPCRED_LOG_FORMAT" $s.logFormat) }}
 {{- include "tempcred.variable" (list "TEMPCRED_LOG" $s.log) }}
-{{- include "tempcred.variable" (list "TEMPCRED_LEADER_ELECT" $s.leaderElect) }}
+{{- include "tempcred.variable" (list "TEMPCRED_LEADER_ELECT" (default false $s.leaderElect)) }}
 {{- include "tempcred.variable" (list "TEMPCRED_LEASE_NAME" (include "tempcred.leaseName" .)) }}
 {{- include "tempcred.variable" (list "TEMPCRED_CLUSTER_NAME" $s.clusterName) }}
 {{- include "tempcred.variable" (list "TEMPCRED_RESOURCE_METRICS" $s.resourceMetrics) }}

@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::OnceLock;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use rig::{Rig, prometheus_crds};
 use serde_json::{Value, json};
 
@@ -34,18 +35,22 @@ pub fn chart_rig() -> &'static Rig {
 }
 
 /// Fails unless the API server would take every object, as it is written.
-fn accepted(row: &str, objects: &[Value]) {
+fn accepted(rows: &[(String, Vec<Value>)]) {
     let rig = chart_rig();
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-    // Two of them in a list, kubectl would take a comma for.
-    let path = rig.dir().join(format!("{}.json", row.replace([' ', '/', ','], "-")));
-    fs::write(&path, list.to_string()).unwrap();
-    let path = path.display().to_string();
-    let apply = ["apply", "--server-side", "--dry-run=server", "--force-conflicts"];
-    let done =
-        rig.kubectl_output(&[&apply[..], &["--validate=strict", "--filename", &path]].concat());
-    let said = done.unwrap_or_else(|error| panic!("{row}: {error}"));
-    assert_eq!(said.lines().count(), objects.len(), "{row}: {said}");
+    let mut apply = ["apply", "--server-side", "--dry-run=server", "--force-conflicts"]
+        .map(str::to_owned)
+        .to_vec();
+    apply.push("--validate=strict".to_owned());
+    for (row, objects) in rows {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        // Errors name the file. Two of them in a list, kubectl would take a comma for.
+        let path = rig.dir().join(format!("{}.json", row.replace([' ', '/', ','], "-")));
+        fs::write(&path, list.to_string()).unwrap();
+        apply.extend(["--filename".to_owned(), path.display().to_string()]);
+    }
+    let said = rig.kubectl_output(&apply).unwrap();
+    let count: usize = rows.iter().map(|(_, objects)| objects.len()).sum();
+    assert_eq!(said.lines().count(), count, "{said}");
 }
 
 #[test]
@@ -59,7 +64,7 @@ fn helm_finds_nothing_to_say() {
 #[test]
 fn the_api_server_takes_what_is_rendered() {
     let namespaced = "--set=settings.namespaces={team-a,team-b}";
-    for (row, args) in [
+    let rows = [
         ("defaults", &[][..]),
         ("everything", &["--values", ALL]),
         ("namespaced", &[namespaced]),
@@ -81,20 +86,38 @@ fn the_api_server_takes_what_is_rendered() {
             ],
         ),
         ("network policy", &["--set=networkPolicy.enabled=true"]),
-    ] {
-        accepted(row, &template(args));
-    }
+    ];
+    accepted(&rows.map(|(row, args)| (row.to_owned(), template(args))));
 }
 
 #[test]
 fn the_api_server_takes_what_the_documentation_sets() {
     let found = examples::values_in_documentation();
     assert!(found.len() >= 4, "{found:?}");
-    for (place, yaml) in found {
+    let render = |(place, yaml): (String, String)| {
         let path = chart_rig().dir().join("documentation.yaml");
         fs::write(&path, yaml).unwrap();
-        accepted(&place, &template(&["--values", &path.display().to_string()]));
-    }
+        (place, template(&["--values", &path.display().to_string()]))
+    };
+    accepted(&found.into_iter().map(render).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_crds_are_those_of_the_program_and_stay_unless_told_otherwise() {
+    let keep = |args: &[&str]| -> Value {
+        let objects = template(args);
+        let rendered = of_kind(&objects, "CustomResourceDefinition");
+        let wanted = tempcred::api::crds();
+        assert_eq!(rendered.len(), wanted.len());
+        for (crd, wanted) in rendered.iter().zip(&wanted) {
+            let crd: CustomResourceDefinition = serde_json::from_value((*crd).clone()).unwrap();
+            assert_eq!(crd.metadata.name, wanted.metadata.name);
+            assert_eq!(crd.spec, wanted.spec);
+        }
+        rendered[0]["metadata"]["annotations"]["helm.sh/resource-policy"].clone()
+    };
+    assert_eq!(keep(&[]), "keep");
+    assert_eq!(keep(&["--set=crds.keep=false"]), Value::Null);
 }
 
 #[test]
@@ -119,7 +142,7 @@ fn a_pod_may_do_nothing_that_it_need_not() {
     rig.kubectl_output(&["label", "namespace", "strict", level]).unwrap();
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "strict", "namespace": "strict"}});
     pod["spec"] = of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"].clone();
-    accepted("restricted", &[pod.clone()]);
+    accepted(&[("restricted".to_owned(), vec![pod.clone()])]);
     pod["spec"]["containers"][0]["securityContext"] = json!({});
     let path = rig.dir().join("lax.json");
     fs::write(&path, pod.to_string()).unwrap();

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::PostParams;
 use rig::sts::Fault;
-use rig::{Request, User};
+use rig::{Audit, Request, User};
 use serde_json::{Value, json};
 use tempcred::cli::Cli;
 
@@ -23,7 +23,7 @@ const SHORT: Duration = Duration::from_secs(15);
 const ACCOUNT: &str = "variant";
 
 /// How many variants are tried at the same time: other tests run beside them.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// What is taken away from the role: a verb of a resource.
 type Missing = Option<(String, String)>;
@@ -89,17 +89,21 @@ fn may(world: &World, user: &User, namespace: &str, verb: &str, resource: &str) 
     ask.output().unwrap().stdout.starts_with(b"yes")
 }
 
+/// The API server's log from now on: all of it is much to read again and again.
+fn audit(world: &World) -> Audit {
+    world.rig.audit().expect("needs the rig's own API server").from_now().unwrap()
+}
+
 /// What the API server answered to a user, that is about a resource.
-fn asked(world: &World, user: &User, resource: &str) -> Vec<Request> {
-    let audit = world.rig.audit().expect("needs the rig's own API server");
+fn asked(audit: &Audit, user: &User, resource: &str) -> Vec<Request> {
     let mut requests = audit.requests(user.name(), None).unwrap();
     let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
     requests.retain(|r| r.resource == resource && r.subresource == sub);
     requests
 }
 
-/// A world with a role of its own, and an operator that has it and much to do.
-async fn variant(rules: &[Value], missing: &Missing) -> (World, User) {
+/// A world with a role of its own, an operator that has it and much to do, and what it asks.
+async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
     let mut world = World::new().await;
     let name = world.namespace.clone();
     let user = User::service_account(&name, ACCOUNT);
@@ -165,8 +169,9 @@ async fn variant(rules: &[Value], missing: &Missing) -> (World, User) {
         }
     }
     let kubeconfig = world.rig.kubeconfig_for(&user, None).unwrap();
+    let audit = audit(&world);
     world.launch(kubeconfig, &[]).await;
-    (world, user)
+    (world, user, audit)
 }
 
 /// Once the failing one has failed, changes it, so that it fails anew: an event that is repeated.
@@ -180,17 +185,17 @@ async fn fail_again(world: &World) {
 }
 
 async fn is_missed(rules: &[Value], (resource, verb): (String, String)) {
-    let (mut world, user) = variant(rules, &Some((resource.clone(), verb.clone()))).await;
+    let (mut world, user, audit) = variant(rules, &Some((resource.clone(), verb.clone()))).await;
     wait_until(&format!("an operator that may not {verb} {resource} notices"), SOON, || async {
         fail_again(&world).await;
-        asked(&world, &user, &resource).iter().any(|r| r.code == 403).then_some(())
+        asked(&audit, &user, &resource).iter().any(|r| r.code == 403).then_some(())
     })
     .await;
     assert!(world.stop_operator().success());
 }
 
 async fn suffices(rules: &[Value]) {
-    let (mut world, user) = variant(rules, &None).await;
+    let (mut world, user, audit) = variant(rules, &None).await;
     for name in ["plain", "web", "session"] {
         world.wait(name, "ready", is_ready).await;
     }
@@ -203,11 +208,10 @@ async fn suffices(rules: &[Value]) {
         .await;
     wait_until("an event that is repeated", SOON, || async {
         fail_again(&world).await;
-        asked(&world, &user, "events").iter().any(|r| r.verb == "patch").then_some(())
+        asked(&audit, &user, "events").iter().any(|r| r.verb == "patch").then_some(())
     })
     .await;
     assert!(world.stop_operator().success());
-    let audit = world.rig.audit().expect("needs the rig's own API server");
     let refused = audit.requests(user.name(), None).unwrap();
     let refused: Vec<_> = refused.iter().filter(|r| [401, 403].contains(&r.code)).collect();
     assert!(refused.is_empty(), "{refused:?}");
@@ -251,6 +255,7 @@ async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
     let told = variables(of_kind(&objects, "Deployment")[0]);
     assert!(told.contains(&("TEMPCRED_NAMESPACES".to_owned(), format!("{own},{second}"))));
     let kubeconfig = world.rig.kubeconfig_for(&user, None).unwrap();
+    let audit = audit(&world);
     // The world itself names its own.
     world.start_operator_with(kubeconfig, &["--namespaces", &second]).await;
     world.issue("reports", plain()).await;
@@ -265,7 +270,6 @@ async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
     let ready = ["wait", "--for=condition=Ready", "tc/reports", "--timeout=30s", "--namespace"];
     world.rig.kubectl_output(&[&ready[..], &[&second]].concat()).unwrap();
     assert!(world.stop_operator().success());
-    let audit = world.rig.audit().expect("needs the rig's own API server");
     let requests = audit.requests(user.name(), None).unwrap();
     assert!(!requests.iter().any(|request| request.code == 403), "{requests:?}");
 }

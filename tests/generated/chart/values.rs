@@ -228,7 +228,8 @@ struct Settings {
     log_format: Option<LogFormat>,
     /// What is logged: a level, or levels by module (`info,tempcred=debug`).
     log: String,
-    /// Let one Pod work at a time. Without, only one replica may run.
+    /// Let one Pod work at a time. Without, only one replica may run. Always told, as the rights
+    /// depend on it.
     leader_elect: bool,
     /// Name of the Lease by which the Pods agree who works. Default: the name of the Deployment.
     #[schemars(regex(pattern = "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"))]
