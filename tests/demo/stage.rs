@@ -19,7 +19,7 @@ pub const CLOSED_ROLE: &str = "arn:aws:iam::123456789012:role/no-entry";
 /// How many lines of the operator's log a failure shows.
 const LAST_LINES: usize = 15;
 
-/// A control plane with tempcred's CRDs, and an STS.
+/// A control plane with tempcred's chart, and an STS.
 pub struct Stage {
     /// The control plane.
     pub rig: Rig,
@@ -38,7 +38,7 @@ impl Stage {
         build()?;
         println!("Starting etcd, kube-apiserver and kube-controller-manager …");
         let rig = Rig::start()?;
-        println!("Starting moto as STS, and installing the CRDs and the operator's role …");
+        println!("Starting moto as STS, and installing the chart …");
         let moto = std::thread::scope(|scope| {
             let moto = scope.spawn(|| rig.moto());
             rig.install(root())?;
@@ -98,7 +98,7 @@ fn build() -> Result<()> {
     Ok(())
 }
 
-/// The real program, as the restricted user that the rig has for it.
+/// The real program, as the ServiceAccount of its chart.
 pub struct Operator(Process);
 
 impl Operator {

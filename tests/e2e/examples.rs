@@ -18,6 +18,9 @@ use crate::world::{SOON, World, is_ready, rig, wait_until};
 /// Above a block that the API server must refuse.
 const REFUSED: &str = "<!-- refused -->";
 
+/// The first line of a block that is for Helm.
+const VALUES: &str = "# values.yaml";
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -135,9 +138,9 @@ struct Block {
     objects: Vec<Value>,
 }
 
-/// The manifests in a Markdown text: fenced `yaml` blocks with a `kind`.
-fn blocks(place: &str, text: &str) -> Vec<Block> {
-    let mut blocks = vec![];
+/// The fenced `yaml` blocks in a Markdown text: where each is, what is said above it, its lines.
+fn fences<'a>(place: &str, text: &'a str) -> Vec<(String, &'a str, Vec<&'a str>)> {
+    let mut fences = vec![];
     let mut lines = text.lines().enumerate();
     let mut before = "";
     while let Some((number, line)) = lines.next() {
@@ -148,19 +151,42 @@ fn blocks(place: &str, text: &str) -> Vec<Block> {
                 .take_while(|line| line.trim() != "```")
                 .map(|line| line.get(indent..).unwrap_or(""))
                 .collect();
-            if body.iter().any(|line| line.starts_with("kind:")) {
-                blocks.push(Block {
-                    place: format!("{place}:{}", number + 1),
-                    refused: before == REFUSED,
-                    objects: objects(&body.join("\n")),
-                });
-            }
+            fences.push((format!("{place}:{}", number + 1), before, body));
         }
         if !line.trim().is_empty() {
             before = line.trim();
         }
     }
-    blocks
+    fences
+}
+
+/// The manifests in a Markdown text: the blocks with a `kind`.
+fn blocks(place: &str, text: &str) -> Vec<Block> {
+    let manifests = fences(place, text).into_iter();
+    let manifests = manifests.filter(|(.., body)| body.iter().any(|l| l.starts_with("kind:")));
+    let block = |(place, before, body): (String, &str, Vec<&str>)| Block {
+        place,
+        refused: before == REFUSED,
+        objects: objects(&body.join("\n")),
+    };
+    manifests.map(block).collect()
+}
+
+/// The texts that people read: where each is, and what it says.
+fn texts() -> Vec<(String, String)> {
+    let mut texts = files(&root().join("docs"), "md");
+    texts.push(root().join("README.md"));
+    let place = |path: &Path| path.strip_prefix(root()).unwrap().display().to_string();
+    // There may be no README yet.
+    texts.iter().map(|path| (place(path), fs::read_to_string(path).unwrap_or_default())).collect()
+}
+
+/// The values for Helm in the README and under `docs/`, with their place.
+pub fn values_in_documentation() -> Vec<(String, String)> {
+    let texts = texts();
+    let all = texts.iter().flat_map(|(place, text)| fences(place, text));
+    let values = all.filter(|(.., body)| body.first() == Some(&VALUES));
+    values.map(|(place, _, body)| (place, body.join("\n"))).collect()
 }
 
 #[test]
@@ -180,14 +206,14 @@ fn blocks_are_found_with_what_is_said_above_them() {
 
 #[tokio::test]
 async fn every_manifest_in_the_documentation_does_what_the_text_says() {
-    let mut texts = files(&root().join("docs"), "md");
-    texts.push(root().join("README.md"));
     let mut found = vec![];
-    for path in texts {
-        // There may be no README yet.
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        let place = path.strip_prefix(root()).unwrap().display().to_string();
+    for (place, text) in texts() {
         found.extend(blocks(&place, &text));
+        // The chart's tests have the values; nothing else may go untested.
+        for (place, _, body) in fences(&place, &text) {
+            let known = body.iter().any(|l| l.starts_with("kind:")) || body[0] == VALUES;
+            assert!(known, "{place}: neither a manifest nor {VALUES}");
+        }
     }
     if found.is_empty() {
         return;

@@ -6,6 +6,7 @@ mod check;
 mod denial;
 mod world;
 
+mod chart;
 mod crash;
 mod examples;
 mod faults;

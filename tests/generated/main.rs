@@ -3,6 +3,7 @@
 //! `TEMPCRED_UPDATE=1 cargo test --test generated` writes it anew.
 #![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
+mod chart;
 mod reference;
 
 use std::fmt::Write;
@@ -31,7 +32,22 @@ fn up_to_date(path: &str, wanted: &str) {
 fn crds() {
     for crd in tempcred::api::crds() {
         let yaml = format!("---\n{}", serde_yaml::to_string(&crd).unwrap());
-        up_to_date(&format!("crds/{}.yaml", crd.spec.names.plural), &yaml);
+        let file = format!("crds/{}.yaml", crd.spec.names.plural);
+        up_to_date(&file, &yaml);
+        // Helm reads no file outside of the chart.
+        up_to_date(&format!("charts/tempcred/files/{file}"), &yaml);
+    }
+}
+
+#[test]
+fn chart() {
+    for (file, wanted) in [
+        ("Chart.yaml", chart::chart_file()),
+        ("values.yaml", chart::values_file()),
+        ("values.schema.json", chart::schema_file()),
+        ("README.md", chart::readme()),
+    ] {
+        up_to_date(&format!("charts/tempcred/{file}"), &wanted);
     }
 }
 

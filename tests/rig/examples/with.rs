@@ -4,8 +4,8 @@
 //! cargo run -p rig --example with -- sh -c 'kubectl get namespaces; exec bash'
 //! ```
 //!
-//! `KUBECONFIG` is the admin's, kubectl and a Python with boto3 come first in
-//! `PATH`, and the rig ends with the command.
+//! `KUBECONFIG` is the admin's, kubectl, helm and a Python with boto3 come first
+//! in `PATH`, and the rig ends with the command.
 
 use std::env;
 use std::path::Path;
@@ -21,9 +21,9 @@ fn main() -> Result<ExitCode> {
     let begin = Instant::now();
     let rig = Rig::start()?;
     eprintln!("rig: ready after {:.1?} in {}", begin.elapsed(), rig.dir().display());
-    let kubectl = rig.kubectl();
-    let tools = [Path::new(kubectl.get_program()).parent(), rig.python().parent()]
-        .map(|dir| dir.unwrap_or(Path::new("")).to_owned());
+    let (kubectl, helm, python) = (rig.kubectl(), rig.helm()?, rig.python());
+    let tools = [Path::new(kubectl.get_program()), Path::new(helm.get_program()), &python]
+        .map(|tool| tool.parent().unwrap_or(Path::new("")).to_owned());
     let old = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(tools.into_iter().chain(env::split_paths(&old)))?;
     let mut command = Command::new(program);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::install;
 use crate::janitor::Janitor;
 use crate::ports;
 use crate::process::{Process, wait_until};
@@ -32,7 +33,7 @@ const AUDIT_POLICY: &str = include_str!("audit-policy.json");
 pub(crate) struct Users {
     /// May do everything.
     pub(crate) admin: User,
-    /// What tempcred runs as. May do what the tests bind to it.
+    /// What tempcred runs as: the ServiceAccount of its chart, once that is installed.
     pub(crate) operator: User,
     /// A person in a namespace.
     pub(crate) tenant: User,
@@ -44,7 +45,7 @@ impl Users {
     pub(crate) fn new() -> Self {
         Self {
             admin: User::new("rig-admin", Some("system:masters")),
-            operator: User::new("tempcred", None),
+            operator: User::service_account(install::NAMESPACE, install::RELEASE),
             tenant: User::new("tenant", None),
             controllers: User::new("system:kube-controller-manager", Some("system:masters")),
         }
@@ -84,7 +85,7 @@ impl ControlPlane {
         kubectl: &Path,
         users: &Users,
     ) -> Result<Self> {
-        let tokens = [&users.admin, &users.operator, &users.tenant, &users.controllers];
+        let tokens = [&users.admin, &users.tenant, &users.controllers];
         let tokens: String = tokens.map(User::line).concat();
         write_private(&dir.join("tokens.csv"), &tokens)?;
         write_private(&dir.join("service-account.pem"), &random::rsa_key_pem()?)?;

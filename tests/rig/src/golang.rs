@@ -1,4 +1,5 @@
-//! Programs built from Go modules whose versions and checksums lie in this crate.
+//! Programs built from Go modules whose versions and checksums lie in this crate, and the files of
+//! such modules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::cache;
 use crate::progress::Progress;
@@ -53,11 +55,29 @@ impl Program<'_> {
         let linker = format!("-s -w {}", self.stamp);
         go.args(["build", "-trimpath", "-buildvcs=false", "-tags", self.tags]);
         go.args(["-ldflags", &linker, "-o"]).arg(binary).arg(self.package).current_dir(folder);
-        // A person's own settings, and a go.work above the workspace, must not matter.
-        go.env("GOWORK", "off").env("GOFLAGS", "-mod=readonly").env("CGO_ENABLED", "0");
-        go.env_remove("GOOS").env_remove("GOARCH").env_remove("GO111MODULE");
+        of_its_own(&mut go);
         go
     }
+}
+
+/// Takes away a person's own settings, and a go.work above the workspace: they must not matter.
+fn of_its_own(go: &mut Command) {
+    go.env("GOWORK", "off").env("GOFLAGS", "-mod=readonly").env("CGO_ENABLED", "0");
+    go.env_remove("GOOS").env_remove("GOARCH").env_remove("GO111MODULE");
+}
+
+/// The folder of a module that a `go.mod` of this crate requires, in Go's cache; its checksum is that
+/// of the `go.sum` beside it.
+pub(crate) fn module(folder: &str, module: &str) -> Result<PathBuf> {
+    let mut go = Command::new("go");
+    go.args(["mod", "download", "-json", module]).current_dir(workspace::sources().join(folder));
+    of_its_own(&mut go);
+    let output = go.output().context("cannot run go")?;
+    // It reports an error as a field, too.
+    let reply: Value = serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    let dir = reply["Dir"].as_str();
+    dir.map(PathBuf::from).with_context(|| format!("go mod download {module}: {reply}"))
 }
 
 /// The content of every file of a folder, in the order of their names.

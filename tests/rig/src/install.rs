@@ -1,14 +1,19 @@
-//! What an administrator does before tempcred can run: the CRDs, and the operator's role.
+//! What an administrator does before tempcred can run: install its chart.
 
-use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use serde_json::json;
 
 use crate::Rig;
 use crate::process::wait_until;
+
+/// Where the chart is installed.
+pub(crate) const NAMESPACE: &str = "tempcred-system";
+
+/// Under which name; its ServiceAccount is called so too.
+pub(crate) const RELEASE: &str = "tempcred";
 
 /// The kind that must be served before anybody can create one.
 const CRD: &str = "crd/temporarycredentials.tempcred.dev";
@@ -20,24 +25,28 @@ const DISCOVERY: &str = "/apis/tempcred.dev/v1alpha1";
 const SERVED_WITHIN: Duration = Duration::from_secs(30);
 
 impl Rig {
-    /// Installs the CRDs of the workspace at `root`, gives [`Rig::operator`] its
-    /// role, and waits until the CRDs are served.
+    /// Installs the chart of the workspace at `root` as a user would, but without Pods: the
+    /// operator runs on this machine, as the chart's ServiceAccount ([`Rig::operator`]). Returns
+    /// once the CRDs are served.
+    ///
+    /// A foreign cluster gets the CRDs only: there everybody is the user of its kubeconfig, and may
+    /// have a release of their own.
     pub fn install(&self, root: &Path) -> Result<()> {
-        let binding = self.dir().join("operator-binding.json");
-        let content = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": "tempcred"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "tempcred"},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": self.operator().name()}],
-        });
-        fs::write(&binding, content.to_string())?;
-        let paths = [root.join("crds"), root.join("tests/operator-rbac.yaml"), binding];
-        let mut apply = vec!["apply".to_owned(), "--server-side".to_owned()];
-        for path in paths {
-            apply.extend(["--filename".to_owned(), path.display().to_string()]);
+        if self.audit().is_none() {
+            let crds = root.join("crds").display().to_string();
+            self.kubectl_output(&["apply", "--server-side", "--filename", &crds])?;
+        } else {
+            let chart = root.join("charts/tempcred").display().to_string();
+            let install = ["install", RELEASE, &chart, "--namespace", NAMESPACE];
+            self.helm_output(
+                &[&install[..], &["--create-namespace", "--set=replicas=0"]].concat(),
+            )?;
         }
-        self.kubectl_output(&apply)?;
+        self.serve_crds()
+    }
+
+    /// Waits until the CRDs are served, and the controllers know of them.
+    pub fn serve_crds(&self) -> Result<()> {
         self.kubectl_output(&["wait", "--for=condition=Established", CRD])?;
         // The garbage collector learns of new types only every 30 s, and at its start from what is
         // discoverable then: established is not discoverable yet.
@@ -50,12 +59,21 @@ impl Rig {
 
     /// Runs kubectl as admin and returns what it prints; fails with its own words.
     pub fn kubectl_output<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Result<String> {
-        let output = self.kubectl().args(args).output()?;
-        if !output.status.success() {
-            let command: Vec<_> = args.iter().map(|a| a.as_ref().to_string_lossy()).collect();
-            let error = String::from_utf8_lossy(&output.stderr);
-            bail!("kubectl {}: {}", command.join(" "), error.trim());
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        output("kubectl", self.kubectl().args(args))
     }
+
+    /// Runs Helm as admin and returns what it prints; fails with its own words.
+    pub fn helm_output<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Result<String> {
+        output("helm", self.helm()?.args(args))
+    }
+}
+
+fn output(name: &str, command: &mut Command) -> Result<String> {
+    let output = command.output()?;
+    if !output.status.success() {
+        let args: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
+        let error = String::from_utf8_lossy(&output.stderr);
+        bail!("{name} {}: {}", args.join(" "), error.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -16,6 +16,7 @@ use crate::process::Process;
 use crate::python::{self, Python};
 use crate::random;
 use crate::source::{FOREIGN, Source};
+use crate::tool::Tool;
 use crate::users::{User, write_private};
 use crate::workspace;
 
@@ -55,12 +56,18 @@ impl Rig {
     /// When a tool is missing, a build fails, or a component does not come up; then
     /// the error shows the end of its log.
     pub fn start() -> Result<Self> {
-        // Two downloads that have nothing to do with each other.
-        let (source, python) = std::thread::scope(|scope| {
+        // What takes long and has nothing to do with each other.
+        let (source, python, helm) = std::thread::scope(|scope| {
             let python = scope.spawn(Python::ready);
-            (Source::ready(), python.join())
+            // A cluster of others gets no chart installed.
+            let helm = scope.spawn(|| match Source::is_foreign() {
+                true => Ok(()),
+                false => Tool::Helm.ready().map(drop),
+            });
+            (Source::ready(), python.join(), helm.join())
         });
         let (source, python) = (source?, python.unwrap_or_else(|_| bail!("a thread panicked"))?);
+        helm.unwrap_or_else(|_| bail!("a thread panicked"))?;
 
         let dir = workspace::new_run()?;
         let janitor = Janitor::start(&dir, std::env::var_os(KEEP).is_some())?;
@@ -103,7 +110,7 @@ impl Rig {
         &self.users.admin
     }
 
-    /// What tempcred runs as: `tempcred`, in no group. RBAC is up to the tests.
+    /// What tempcred runs as: the ServiceAccount of its chart, there after [`Rig::install`].
     #[must_use]
     pub fn operator(&self) -> &User {
         &self.users.operator
@@ -122,7 +129,10 @@ impl Rig {
     /// of its kubeconfig.
     pub fn kubeconfig_for(&self, user: &User, server: Option<&str>) -> Result<PathBuf> {
         let config = match &self.control_plane {
-            Some(plane) => user.kubeconfig(server.unwrap_or(&self.server), &plane.ca_pem()?),
+            Some(plane) => {
+                user.token(|| self.request_token(user))?;
+                user.kubeconfig(server.unwrap_or(&self.server), &plane.ca_pem()?)
+            }
             None => {
                 let mut config: Value = serde_json::from_slice(&fs::read(&self.kubeconfig)?)?;
                 if let Some(server) = server {
@@ -131,9 +141,34 @@ impl Rig {
                 config
             }
         };
-        let path = self.dir.join(format!("{}-{}.kubeconfig", user.name(), random::hex::<4>()));
+        // In KUBECONFIG a colon would separate two of them.
+        let name = user.name().replace(':', "-");
+        let path = self.dir.join(format!("{name}-{}.kubeconfig", random::hex::<4>()));
         write_private(&path, &config.to_string())?;
         Ok(path)
+    }
+
+    /// A token as the ServiceAccount's own Pod would have it, which outlives every test.
+    fn request_token(&self, user: &User) -> Result<String> {
+        let (namespace, name) = user.account().context("only a ServiceAccount gets a token")?;
+        let namespace = format!("--namespace={namespace}");
+        let token = ["create", "token", name, &namespace, "--duration=24h"];
+        Ok(self.kubectl_output(&token)?.trim().to_owned())
+    }
+
+    /// Helm as admin, with folders of its own in place of the person's.
+    pub fn helm(&self) -> Result<Command> {
+        let mut command = Command::new(Tool::Helm.ready()?);
+        command.env("KUBECONFIG", &self.kubeconfig);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("HELM_") {
+                command.env_remove(name);
+            }
+        }
+        for name in ["CACHE", "CONFIG", "DATA"] {
+            command.env(format!("HELM_{name}_HOME"), self.dir.join("helm"));
+        }
+        Ok(command)
     }
 
     /// kubectl as admin, with a cache of its own: the usual one goes by the port,

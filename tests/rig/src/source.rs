@@ -47,6 +47,11 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// Whether it is to be a cluster that runs already.
+    pub(crate) fn is_foreign() -> bool {
+        set(FOREIGN).is_some()
+    }
+
     /// Chooses, says what, and builds if need be.
     pub(crate) fn ready() -> Result<Self> {
         if let Some(path) = set(FOREIGN) {

@@ -1,10 +1,11 @@
-//! Programs of others that tests and releases need, built from Go modules at first use.
+//! Programs of others that tests and releases need, built from Go modules at first use; and files
+//! of others that lie in such modules.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::golang::Program;
+use crate::golang::{self, Program};
 
 /// A program that the rig builds. Its module, with versions and checksums, is a folder of its own
 /// below `tools/`, so that one can be renewed without the others.
@@ -67,4 +68,16 @@ impl Tool {
             },
         }
     }
+}
+
+/// The folder with the CRDs of the Prometheus operator, downloaded unless that has been done: a file
+/// `monitoring.coreos.com_<plural>.yaml` for each kind.
+///
+/// # Errors
+///
+/// When Go is missing, or the download fails.
+pub fn prometheus_crds() -> Result<PathBuf> {
+    let module = "github.com/prometheus-operator/prometheus-operator";
+    let folder = golang::module("tools/prometheus-operator", module)?;
+    Ok(folder.join("example/prometheus-operator-crd"))
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -16,13 +17,40 @@ use crate::random;
 pub struct User {
     name: String,
     group: Option<&'static str>,
-    token: String,
+    /// Of a ServiceAccount: its namespace and name.
+    account: Option<(String, String)>,
+    /// Set at once, or for a ServiceAccount when it is first asked for.
+    token: OnceLock<String>,
 }
 
 impl User {
     /// A user with a token of its own.
     pub(crate) fn new(name: &str, group: Option<&'static str>) -> Self {
-        Self { name: name.to_owned(), group, token: random::hex::<24>() }
+        let token = OnceLock::from(random::hex::<24>());
+        Self { name: name.to_owned(), group, account: None, token }
+    }
+
+    /// A ServiceAccount, which may be made later: the API server is asked for a token when a
+    /// kubeconfig is written for the first time. One that is made anew is a new user.
+    #[must_use]
+    pub fn service_account(namespace: &str, name: &str) -> Self {
+        let account = Some((namespace.to_owned(), name.to_owned()));
+        let name = format!("system:serviceaccount:{namespace}:{name}");
+        Self { name, group: None, account, token: OnceLock::new() }
+    }
+
+    /// Namespace and name, if it is a ServiceAccount.
+    pub(crate) fn account(&self) -> Option<(&str, &str)> {
+        self.account.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()))
+    }
+
+    /// The token; `request` gets that of a ServiceAccount.
+    pub(crate) fn token(&self, request: impl FnOnce() -> Result<String>) -> Result<&str> {
+        if let Some(token) = self.token.get() {
+            return Ok(token);
+        }
+        let token = request()?;
+        Ok(self.token.get_or_init(|| token))
     }
 
     /// The name that RBAC and the audit log know.
@@ -31,10 +59,13 @@ impl User {
         &self.name
     }
 
-    /// A line for `--token-auth-file`.
+    /// A line for `--token-auth-file`; none for a ServiceAccount.
     pub(crate) fn line(&self) -> String {
-        let Self { name, group, token } = self;
-        match group {
+        let name = &self.name;
+        let Some(token) = self.token.get() else {
+            return String::new();
+        };
+        match self.group {
             Some(group) => format!("{token},{name},{name},\"{group}\"\n"),
             None => format!("{token},{name},{name}\n"),
         }
@@ -42,6 +73,10 @@ impl User {
 
     /// A kubeconfig. As JSON, which every reader of YAML takes.
     pub(crate) fn kubeconfig(&self, server: &str, ca_pem: &[u8]) -> Value {
+        let mut context = json!({ "cluster": "rig", "user": self.name });
+        if let Some((namespace, _)) = self.account() {
+            context["namespace"] = namespace.into();
+        }
         json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -53,8 +88,8 @@ impl User {
                     "certificate-authority-data": BASE64_STANDARD.encode(ca_pem),
                 },
             }],
-            "users": [{ "name": self.name, "user": { "token": self.token } }],
-            "contexts": [{ "name": "rig", "context": { "cluster": "rig", "user": self.name } }],
+            "users": [{ "name": self.name, "user": { "token": self.token.get() } }],
+            "contexts": [{ "name": "rig", "context": context }],
         })
     }
 }

@@ -1,0 +1,232 @@
+//! What the chart renders is what a real API server takes.
+
+use std::fs;
+use std::sync::OnceLock;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use rig::{Rig, prometheus_crds};
+use serde_json::{Value, json};
+
+use super::{ALL, CHART, helm, of_kind, template, variables};
+use crate::examples;
+
+/// Where the objects go. They are only tried, but namespaces must exist.
+const NAMESPACES: [&str; 3] = ["release", "team-a", "team-b"];
+
+/// A control plane that knows the kinds of the Prometheus operator, which the others' tests need not
+/// share.
+pub fn chart_rig() -> &'static Rig {
+    static RIG: OnceLock<Rig> = OnceLock::new();
+    RIG.get_or_init(|| {
+        let rig = Rig::start().unwrap();
+        let crds = prometheus_crds().unwrap();
+        let mut create = vec!["create".to_owned()];
+        for kind in ["servicemonitors", "podmonitors", "prometheusrules"] {
+            let crd = crds.join(format!("monitoring.coreos.com_{kind}.yaml"));
+            create.extend(["--filename".to_owned(), crd.display().to_string()]);
+        }
+        rig.kubectl_output(&create).unwrap();
+        rig.kubectl_output(&["wait", "--for=condition=Established", "crd", "--all"]).unwrap();
+        for namespace in NAMESPACES {
+            rig.kubectl_output(&["create", "namespace", namespace]).unwrap();
+        }
+        rig
+    })
+}
+
+/// Fails unless the API server would take every object, as it is written.
+fn accepted(rows: &[(String, Vec<Value>)]) {
+    let rig = chart_rig();
+    let mut apply = ["apply", "--server-side", "--dry-run=server", "--force-conflicts"]
+        .map(str::to_owned)
+        .to_vec();
+    apply.push("--validate=strict".to_owned());
+    for (row, objects) in rows {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        // Errors name the file. Two of them in a list, kubectl would take a comma for.
+        let path = rig.dir().join(format!("{}.json", row.replace([' ', '/', ','], "-")));
+        fs::write(&path, list.to_string()).unwrap();
+        apply.extend(["--filename".to_owned(), path.display().to_string()]);
+    }
+    let said = rig.kubectl_output(&apply).unwrap();
+    let count: usize = rows.iter().map(|(_, objects)| objects.len()).sum();
+    assert_eq!(said.lines().count(), count, "{said}");
+}
+
+#[test]
+fn helm_finds_nothing_to_say() {
+    for values in [&[][..], &["--values", ALL]] {
+        let output = helm(&[&["lint", "--strict", CHART], values].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn the_api_server_takes_what_is_rendered() {
+    let namespaced = "--set=settings.namespaces={team-a,team-b}";
+    let rows = [
+        ("defaults", &[][..]),
+        ("everything", &["--values", ALL]),
+        ("namespaced", &[namespaced]),
+        ("everything, namespaced", &["--values", ALL, namespaced]),
+        ("no leader election", &["--set=replicas=1,settings.leaderElect=false"]),
+        ("one replica", &["--set=replicas=1"]),
+        ("no replica", &["--set=replicas=0"]),
+        ("no CRDs", &["--set=crds.install=false"]),
+        ("CRDs that go", &["--set=crds.keep=false"]),
+        ("no tokens", &["--set=features.serviceAccountTokens=false"]),
+        ("no rights", &["--set=rbac.create=false,serviceAccount.create=false"]),
+        ("OpenShift", &["--set=podSecurityContext.runAsUser=null,podSecurityContext.fsGroup=null"]),
+        ("another strategy", &["--set=strategy.type=Recreate"]),
+        ("a percentage", &["--set=podDisruptionBudget.maxUnavailable=25%"]),
+        (
+            "a long name",
+            &[
+                "--set=fullnameOverride=a123456789012345678901234567890123456789012345678901234567890",
+            ],
+        ),
+        ("network policy", &["--set=networkPolicy.enabled=true"]),
+    ];
+    accepted(&rows.map(|(row, args)| (row.to_owned(), template(args))));
+}
+
+#[test]
+fn the_api_server_takes_what_the_documentation_sets() {
+    let found = examples::values_in_documentation();
+    assert!(found.len() >= 4, "{found:?}");
+    let render = |(place, yaml): (String, String)| {
+        let path = chart_rig().dir().join("documentation.yaml");
+        fs::write(&path, yaml).unwrap();
+        (place, template(&["--values", &path.display().to_string()]))
+    };
+    accepted(&found.into_iter().map(render).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_crds_are_those_of_the_program_and_stay_unless_told_otherwise() {
+    let keep = |args: &[&str]| -> Value {
+        let objects = template(args);
+        let rendered = of_kind(&objects, "CustomResourceDefinition");
+        let wanted = tempcred::api::crds();
+        assert_eq!(rendered.len(), wanted.len());
+        for (crd, wanted) in rendered.iter().zip(&wanted) {
+            let crd: CustomResourceDefinition = serde_json::from_value((*crd).clone()).unwrap();
+            assert_eq!(crd.metadata.name, wanted.metadata.name);
+            assert_eq!(crd.spec, wanted.spec);
+        }
+        rendered[0]["metadata"]["annotations"]["helm.sh/resource-policy"].clone()
+    };
+    assert_eq!(keep(&[]), "keep");
+    assert_eq!(keep(&["--set=crds.keep=false"]), Value::Null);
+}
+
+#[test]
+fn a_pod_may_do_nothing_that_it_need_not() {
+    let objects = template(&[]);
+    let pod = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"];
+    let context = &pod["securityContext"];
+    assert_eq!((&context["runAsNonRoot"], &context["runAsUser"]), (&json!(true), &json!(65532)));
+    assert_eq!(context["seccompProfile"], json!({"type": "RuntimeDefault"}));
+    let container = &pod["containers"][0]["securityContext"];
+    assert_eq!(
+        *container,
+        json!({
+            "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"]},
+        })
+    );
+    // The strictest of the standards that Kubernetes defines, by its own account.
+    let rig = chart_rig();
+    let level = "pod-security.kubernetes.io/enforce=restricted";
+    rig.kubectl_output(&["create", "namespace", "strict"]).unwrap();
+    rig.kubectl_output(&["label", "namespace", "strict", level]).unwrap();
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "strict", "namespace": "strict"}});
+    pod["spec"] = of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"].clone();
+    accepted(&[("restricted".to_owned(), vec![pod.clone()])]);
+    pod["spec"]["containers"][0]["securityContext"] = json!({});
+    let path = rig.dir().join("lax.json");
+    fs::write(&path, pod.to_string()).unwrap();
+    let lax = ["create", "--dry-run=server", "--filename", &path.display().to_string()];
+    let refusal = rig.kubectl_output(&lax).unwrap_err().to_string();
+    assert!(refusal.contains("violates PodSecurity"), "{refusal}");
+}
+
+#[test]
+fn what_is_switched_off_is_not_there() {
+    let names = |args: &[&str]| -> Vec<String> {
+        let name = |object: &Value| {
+            format!(
+                "{} {}",
+                object["kind"].as_str().unwrap(),
+                object["metadata"]["name"].as_str().unwrap()
+            )
+        };
+        let mut names: Vec<_> = template(args).iter().map(name).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(
+        names(&[]),
+        [
+            "ClusterRole tempcred",
+            "ClusterRoleBinding tempcred",
+            "CustomResourceDefinition temporarycredentials.tempcred.dev",
+            "Deployment tempcred",
+            "PodDisruptionBudget tempcred",
+            "Role tempcred-leader",
+            "RoleBinding tempcred-leader",
+            "Service tempcred-metrics",
+            "ServiceAccount tempcred",
+        ]
+    );
+    let least = "--set=replicas=1,settings.leaderElect=false,crds.install=false,rbac.create=false,\
+                 serviceAccount.create=false,metrics.service.enabled=false";
+    assert_eq!(names(&[least]), ["Deployment tempcred"]);
+    let namespaced = names(&["--set=settings.namespaces={team-a,team-b},crds.install=false"]);
+    assert_eq!(namespaced.iter().filter(|name| *name == "Role tempcred").count(), 2);
+    assert!(!namespaced.iter().any(|name| name.starts_with("ClusterRole")), "{namespaced:?}");
+}
+
+#[test]
+fn everything_carries_the_common_labels_and_annotations() {
+    for object in template(&["--values", ALL, "--set=settings.namespaces={team-a}"]) {
+        let metadata = &object["metadata"];
+        assert_eq!(metadata["labels"]["team"], "platform", "{object}");
+        assert_eq!(metadata["annotations"]["example.com/owner"], "platform", "{object}");
+        assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], "tempcred", "{object}");
+    }
+}
+
+#[test]
+fn the_image_is_that_of_the_version_unless_it_is_chosen() {
+    let image = |args: &[&str]| -> String {
+        let objects = template(args);
+        let pod = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"];
+        pod["containers"][0]["image"].as_str().unwrap().to_owned()
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let digest = "sha256:".to_owned() + &"0".repeat(64);
+    let repository = "ghcr.io/tempcred/tempcred";
+    assert_eq!(image(&[]), format!("{repository}:{version}"));
+    assert_eq!(image(&["--set=image.tag=v9"]), format!("{repository}:v9"));
+    let set = format!("--set=image.digest={digest}");
+    assert_eq!(image(&[&set]), format!("{repository}:{version}@{digest}"));
+}
+
+#[test]
+fn numbers_and_addresses_are_written_as_the_program_reads_them() {
+    let objects = template(&["--values", ALL]);
+    let variables = variables(of_kind(&objects, "Deployment")[0]);
+    for (name, value) in [
+        ("TEMPCRED_STS_RATE", "1000000"),
+        ("TEMPCRED_HTTP_ADDR", "[::]:9090"),
+        ("TEMPCRED_RESOURCE_METRICS", "false"),
+        ("TEMPCRED_LEASE_NAME", "aws-credentials-lease"),
+    ] {
+        assert!(variables.contains(&(name.to_owned(), value.to_owned())), "{variables:?}");
+    }
+    let policy = of_kind(&objects, "NetworkPolicy")[0].to_string();
+    for port in [53, 443, 6443, 8443, 4317, 3128] {
+        assert!(policy.contains(&format!("\"port\":{port}")), "{policy}");
+    }
+}

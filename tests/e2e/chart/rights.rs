@@ -1,0 +1,307 @@
+//! The chart's roles let the operator do all that it does, and nothing else: each verb that is taken
+//! away is missed.
+
+use std::time::Duration;
+
+use clap::CommandFactory;
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::PostParams;
+use rig::sts::Fault;
+use rig::{Audit, Request, User};
+use serde_json::{Value, json};
+use tempcred::cli::Cli;
+
+use super::{of_kind, template, variables};
+use crate::world::{SOON, World, is_ready, plain, wait_until};
+
+/// How long a lifetime is that is renewed soon.
+const SHORT: Duration = Duration::from_secs(15);
+
+/// The ServiceAccount of a variant, in the namespace of its world.
+const ACCOUNT: &str = "variant";
+
+/// How many variants are tried at the same time: other tests run beside them.
+const AT_ONCE: usize = 2;
+
+/// What is taken away from the role: a verb of a resource.
+type Missing = Option<(String, String)>;
+
+/// Whether this version of the program elects a leader.
+fn elects() -> bool {
+    Cli::command()
+        .find_subcommand("run")
+        .unwrap()
+        .get_arguments()
+        .any(|a| a.get_id() == "leader_elect")
+}
+
+/// The rules of the chart's ClusterRole, and of the Role by which a leader is elected.
+fn rules() -> Vec<Value> {
+    let objects = template(&[]);
+    let rules = |kind: &str| of_kind(&objects, kind)[0]["rules"].as_array().unwrap().clone();
+    let leader = if elects() { rules("Role") } else { vec![] };
+    [rules("ClusterRole"), leader].concat()
+}
+
+/// Each verb of each rule, which names one resource.
+fn verbs(rules: &[Value]) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let pairs = rules.iter().flat_map(|rule| {
+        assert_eq!(rule["resources"].as_array().unwrap().len(), 1, "{rule}");
+        let verbs = rule["verbs"].as_array().unwrap().iter();
+        verbs.map(move |verb| (text(&rule["resources"][0]), text(verb)))
+    });
+    pairs.collect()
+}
+
+/// The rules without one verb.
+fn without(rules: &[Value], missing: &Missing) -> Vec<Value> {
+    let mut rules = rules.to_vec();
+    for rule in &mut rules {
+        if let Some((resource, gone)) = missing
+            && rule["resources"][0] == *resource
+        {
+            rule["verbs"].as_array_mut().unwrap().retain(|verb| verb != gone);
+        }
+    }
+    rules.retain(|rule| !rule["verbs"].as_array().unwrap().is_empty());
+    rules
+}
+
+/// Applies objects as an administrator.
+fn apply(world: &World, objects: &[Value]) {
+    let path = world.rig.dir().join(format!("{}-objects.json", world.namespace));
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    std::fs::write(&path, list.to_string()).unwrap();
+    let path = path.display().to_string();
+    world.rig.kubectl_output(&["apply", "--server-side", "--filename", &path]).unwrap();
+}
+
+/// Whether a user may do something in a namespace, by the API server's own account.
+fn may(world: &World, user: &User, namespace: &str, verb: &str, resource: &str) -> bool {
+    let who = format!("--as={}", user.name());
+    let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
+    let sub = format!("--subresource={sub}");
+    let mut ask = world.rig.kubectl();
+    ask.args(["auth", "can-i", verb, resource, &sub, "--namespace", namespace, &who]);
+    ask.output().unwrap().stdout.starts_with(b"yes")
+}
+
+/// The API server's log from now on: all of it is much to read again and again.
+fn audit(world: &World) -> Audit {
+    world.rig.audit().expect("needs the rig's own API server").from_now().unwrap()
+}
+
+/// What the API server answered to a user, that is about a resource.
+fn asked(audit: &Audit, user: &User, resource: &str) -> Vec<Request> {
+    let mut requests = audit.requests(user.name(), None).unwrap();
+    let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
+    requests.retain(|r| r.resource == resource && r.subresource == sub);
+    requests
+}
+
+/// A world with a role of its own, an operator that has it and much to do, and what it asks.
+async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
+    let mut world = World::new().await;
+    let name = world.namespace.clone();
+    let user = User::service_account(&name, ACCOUNT);
+    let group = "rbac.authorization.k8s.io";
+    let within = |object: &str| json!({"name": object, "namespace": name});
+    let account = |name: &str| json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": within(name)});
+    apply(
+        &world,
+        &[
+            account(ACCOUNT),
+            account("reporter"),
+            json!({
+                "apiVersion": format!("{group}/v1"), "kind": "ClusterRole",
+                "metadata": {"name": name}, "rules": without(rules, missing),
+            }),
+            json!({
+                "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding",
+                "metadata": {"name": name},
+                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": name}],
+            }),
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": within("user"),
+                "stringData": {
+                    "AWS_ACCESS_KEY_ID": "AKIAUSER000000000009", "AWS_SECRET_ACCESS_KEY": "x".repeat(40),
+                },
+            }),
+        ],
+    );
+    // The API server learns of roles a moment after they are written, of all rules at once.
+    let (resource, verb) =
+        verbs(rules).into_iter().find(|pair| Some(pair) != missing.as_ref()).unwrap();
+    let resource =
+        resource.replacen("temporarycredentials", "temporarycredentials.tempcred.dev", 1);
+    wait_until("the role is in force", SOON, || async {
+        may(&world, &user, &name, &verb, &resource).then_some(())
+    })
+    .await;
+
+    world.sts.inject(Fault::lifetime(SHORT).for_role("rotating"));
+    let rotating = json!({"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/rotating"}});
+    world.create("rotating", rotating).await;
+    world.create("plain", plain()).await;
+    let web =
+        json!({"roleArn": "arn:aws:iam::123456789012:role/web", "serviceAccountName": "reporter"});
+    world.create("web", json!({"assumeRoleWithWebIdentity": web})).await;
+    let keys = json!({"accessKeySecretRef": {"name": "user"}});
+    world.create("session", json!({"identity": keys, "getSessionToken": {}})).await;
+    let saml = json!({
+        "roleArn": "arn:aws:iam::123456789012:role/saml",
+        "principalArn": "arn:aws:iam::123456789012:saml-provider/none",
+        "assertionSecretRef": {"name": "none", "key": "assertion"},
+    });
+    world.create("failing", json!({"assumeRoleWithSAML": saml})).await;
+    if elects() {
+        for (name, value) in [
+            ("TEMPCRED_LEADER_ELECT", "true"),
+            ("TEMPCRED_LEASE_NAME", "tempcred"),
+            ("POD_NAME", "tempcred-0"),
+            ("POD_NAMESPACE", &world.namespace),
+        ] {
+            world.environment.insert(name, Some(value.to_owned()));
+        }
+    }
+    let kubeconfig = world.rig.kubeconfig_for(&user, None).unwrap();
+    let audit = audit(&world);
+    world.launch(kubeconfig, &[]).await;
+    (world, user, audit)
+}
+
+/// Once the failing one has failed, changes it, so that it fails anew: an event that is repeated.
+async fn fail_again(world: &World) {
+    let failing = world.credentials().get("failing").await.unwrap();
+    if failing.metadata.generation == Some(1)
+        && failing.status.is_some_and(|status| status.failure.is_some())
+    {
+        world.patch("failing", json!({"spec": {"assumeRoleWithSAML": {"duration": "30m"}}})).await;
+    }
+}
+
+async fn is_missed(rules: &[Value], (resource, verb): (String, String)) {
+    let (mut world, user, audit) = variant(rules, &Some((resource.clone(), verb.clone()))).await;
+    wait_until(&format!("an operator that may not {verb} {resource} notices"), SOON, || async {
+        fail_again(&world).await;
+        asked(&audit, &user, &resource).iter().any(|r| r.code == 403).then_some(())
+    })
+    .await;
+    assert!(world.stop_operator().success());
+}
+
+async fn suffices(rules: &[Value]) {
+    let (mut world, user, audit) = variant(rules, &None).await;
+    for name in ["plain", "web", "session"] {
+        world.wait(name, "ready", is_ready).await;
+    }
+    wait_until("a rotation", SOON, || async {
+        (world.asked_for("rotating").len() > 1).then_some(())
+    })
+    .await;
+    world.kubectl(&["delete", "secret", "plain"]);
+    wait_until("the repair", SOON, || async { world.secrets().get_opt("plain").await.unwrap() })
+        .await;
+    wait_until("an event that is repeated", SOON, || async {
+        fail_again(&world).await;
+        asked(&audit, &user, "events").iter().any(|r| r.verb == "patch").then_some(())
+    })
+    .await;
+    assert!(world.stop_operator().success());
+    let refused = audit.requests(user.name(), None).unwrap();
+    let refused: Vec<_> = refused.iter().filter(|r| [401, 403].contains(&r.code)).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_role_suffices_and_every_verb_of_it_is_needed() {
+    let rules = rules();
+    let verbs = verbs(&rules);
+    assert!(verbs.len() >= 11, "{verbs:?}");
+    let variants = verbs.into_iter().map(|verb| is_missed(&rules, verb));
+    stream::iter(variants).buffer_unordered(AT_ONCE).collect::<()>().await;
+    suffices(&rules).await;
+}
+
+#[tokio::test]
+async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
+    let mut world = World::new().await;
+    let (own, second) = (world.namespace.clone(), format!("{}-second", world.namespace));
+    let object = serde_json::from_value(json!({"metadata": {"name": second}})).unwrap();
+    let api = Api::<Namespace>::all(world.client.clone());
+    api.create(&PostParams::default(), &object).await.unwrap();
+    let names = format!("--set=crds.install=false,settings.namespaces={{{own},{second}}}");
+    let objects = template(&["--namespace", &own, &names]);
+    let cluster_wide = |o: &Value| o["kind"].as_str().unwrap().starts_with("Cluster");
+    assert!(!objects.iter().any(cluster_wide), "{objects:?}");
+    let rights: Vec<_> = ["ServiceAccount", "Role", "RoleBinding"]
+        .iter()
+        .flat_map(|kind| of_kind(&objects, kind).into_iter().cloned())
+        .collect();
+    apply(&world, &rights);
+    let user = User::service_account(&own, "tempcred");
+    for namespace in [&own, &second] {
+        wait_until("the role is in force", SOON, || async {
+            may(&world, &user, namespace, "list", "secrets").then_some(())
+        })
+        .await;
+    }
+    assert!(!may(&world, &user, "default", "list", "secrets"));
+
+    let told = variables(of_kind(&objects, "Deployment")[0]);
+    assert!(told.contains(&("TEMPCRED_NAMESPACES".to_owned(), format!("{own},{second}"))));
+    let kubeconfig = world.rig.kubeconfig_for(&user, None).unwrap();
+    let audit = audit(&world);
+    // The world itself names its own.
+    world.start_operator_with(kubeconfig, &["--namespaces", &second]).await;
+    world.issue("reports", plain()).await;
+    let manifest = json!({
+        "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+        "metadata": {"name": "reports", "namespace": second}, "spec": plain(),
+    });
+    let path = world.rig.dir().join(format!("{second}.json"));
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    let path = path.display().to_string();
+    world.rig.kubectl_output(&["create", "--filename", &path]).unwrap();
+    let ready = ["wait", "--for=condition=Ready", "tc/reports", "--timeout=30s", "--namespace"];
+    world.rig.kubectl_output(&[&ready[..], &[&second]].concat()).unwrap();
+    assert!(world.stop_operator().success());
+    let requests = audit.requests(user.name(), None).unwrap();
+    assert!(!requests.iter().any(|request| request.code == 403), "{requests:?}");
+}
+
+#[tokio::test]
+async fn who_may_view_or_edit_a_namespace_may_do_so_with_credentials_if_the_chart_says_so() {
+    let world = World::new().await;
+    let name = &world.namespace;
+    let objects = template(&[&format!("--set=rbac.aggregate=true,fullnameOverride={name}")]);
+    let roles = of_kind(&objects, "ClusterRole").into_iter();
+    let roles: Vec<_> = roles.filter(|role| role["metadata"]["name"] != **name).cloned().collect();
+    assert_eq!(roles.len(), 2);
+    apply(&world, &roles);
+    let account = |role: &str| {
+        world.kubectl(&["create", "serviceaccount", role]);
+        let to = format!("--serviceaccount={name}:{role}");
+        world.kubectl(&["create", "rolebinding", role, &format!("--clusterrole={role}"), &to]);
+        User::service_account(name, role)
+    };
+    let (viewer, editor) = (account("view"), account("edit"));
+    let resource = "temporarycredentials.tempcred.dev";
+    for (user, verb) in [(&viewer, "get"), (&editor, "get"), (&editor, "create")] {
+        wait_until("the role is aggregated", SOON, || async {
+            may(&world, user, name, verb, resource).then_some(())
+        })
+        .await;
+    }
+    for (user, verb, resource) in [
+        (&viewer, "create", resource),
+        (&viewer, "patch", resource),
+        (&editor, "patch", "temporarycredentials.tempcred.dev/status"),
+    ] {
+        assert!(!may(&world, user, name, verb, resource), "{} {verb}", user.name());
+    }
+}

@@ -1,0 +1,127 @@
+//! The values: every setting of the program is among them, and what is wrong is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use clap::CommandFactory;
+use serde_json::Value;
+use tempcred::cli::Cli;
+
+use super::{ALL, CHART, of_kind, template, try_template, variables};
+
+fn rendered(args: &[&str]) -> BTreeMap<String, String> {
+    let objects = template(args);
+    variables(of_kind(&objects, "Deployment")[0]).into_iter().collect()
+}
+
+/// The settings of `tempcred run` that have a variable: its name, and the default.
+fn settings() -> BTreeMap<String, Option<String>> {
+    let cli = Cli::command();
+    let run = cli.find_subcommand("run").unwrap();
+    let with_variable = run.get_arguments().filter_map(|argument| {
+        let default = argument.get_default_values().first();
+        let default = default.map(|value| value.to_str().unwrap().to_owned());
+        Some((argument.get_env()?.to_str()?.to_owned(), default))
+    });
+    with_variable.collect()
+}
+
+#[test]
+fn every_setting_of_the_program_can_be_set() {
+    // A list that is empty renders nothing, and none of the others makes up for it.
+    let rendered: BTreeSet<_> = rendered(&["--values", ALL, "--set=settings.namespaces={a,b}"])
+        .into_keys()
+        .filter(|name| !name.starts_with("AWS_"))
+        .collect();
+    let wanted: BTreeSet<_> = settings().into_keys().collect();
+    let missing: Vec<_> = wanted.difference(&rendered).collect();
+    assert!(
+        missing.is_empty(),
+        "the chart does not know {missing:?}: add them to tests/generated/chart/values.rs and _settings.tpl"
+    );
+}
+
+#[test]
+fn the_chart_has_the_defaults_of_the_program() {
+    let rendered = rendered(&[]);
+    for (name, default) in settings() {
+        // In a cluster there may be several; on a desk there is one.
+        if name == "TEMPCRED_LEADER_ELECT" {
+            continue;
+        }
+        if let (Some(default), Some(rendered)) = (default, rendered.get(&name)) {
+            assert_eq!(*rendered, default, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_setting_that_is_empty_is_none() {
+    let names = |args: &[&str]| -> BTreeSet<String> { rendered(args).into_keys().collect() };
+    let empty = "--set=settings.concurrency=null,settings.stsRate=null,settings.logFormat=null,\
+                 settings.log=,settings.resourceMetrics=null";
+    // What the chart itself relies on is always told.
+    let told = ["TEMPCRED_HTTP_ADDR", "TEMPCRED_LEADER_ELECT", "TEMPCRED_LEASE_NAME"];
+    assert_eq!(names(&[empty]), BTreeSet::from(told.map(str::to_owned)));
+    assert_eq!(rendered(&["--set=settings.leaderElect=null,replicas=1"])[told[1]], "false");
+}
+
+/// The paths of all values that are not objects of others.
+fn paths(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match schema["properties"].as_object() {
+        Some(fields) => {
+            for (name, field) in fields {
+                paths(field, &format!("{path}/{name}"), found);
+            }
+        }
+        None => drop(found.insert(path.to_owned())),
+    }
+}
+
+#[test]
+fn the_values_that_the_tests_use_are_all_there_are() {
+    let schema = fs::read_to_string(format!("{CHART}/values.schema.json")).unwrap();
+    let mut all = BTreeSet::new();
+    paths(&serde_json::from_str(&schema).unwrap(), "", &mut all);
+    let set: Value = serde_yaml::from_str(&fs::read_to_string(ALL).unwrap()).unwrap();
+    let unset: Vec<_> = all.iter().filter(|path| set.pointer(path).is_none()).collect();
+    // These two are other charts' business.
+    assert_eq!(unset, ["/enabled", "/global"]);
+    assert!(all.len() > 50, "{all:?}");
+}
+
+#[test]
+fn what_is_wrong_is_refused_with_the_place_and_the_reason() {
+    let long = "settings.namespaces={".to_owned() + &"a".repeat(64) + "}";
+    for (row, set, complaint) in [
+        ("a typing error", "replica=2", "additional properties 'replica' not allowed"),
+        ("an unknown setting", "settings.regoin=x", "at '/settings'"),
+        ("text for a number", "settings.concurrency=many", "at '/settings/concurrency'"),
+        ("too small", "settings.stsRate=0", "at '/settings/stsRate'"),
+        ("an unknown format", "settings.logFormat=xml", "at '/settings/logFormat'"),
+        ("no URL", "settings.stsEndpoint=sts.example.com", "at '/settings/stsEndpoint'"),
+        ("no namespace", "settings.namespaces={team_a}", "at '/settings/namespaces/0'"),
+        ("too long for a namespace", &long, "at '/settings/namespaces/0'"),
+        ("no list", "settings.namespaces=team", "at '/settings/namespaces'"),
+        ("no digest", "image.digest=abc", "at '/image/digest'"),
+        ("no policy", "image.pullPolicy=Sometimes", "at '/image/pullPolicy'"),
+        ("a label that is no text", "podLabels.a=true", "at '/podLabels/a'"),
+        ("negative", "replicas=-1", "at '/replicas'"),
+        ("no interval", "metrics.podMonitor.interval=often", "at '/metrics/podMonitor/interval'"),
+        ("no percentage", "podDisruptionBudget.maxUnavailable=half", "'/podDisruptionBudget"),
+        ("two without election", "settings.leaderElect=false", "only one may run"),
+        (
+            "nothing to scrape",
+            "metrics.serviceMonitor.enabled=true,metrics.service.enabled=false",
+            "metrics.serviceMonitor needs metrics.service.enabled",
+        ),
+    ] {
+        let error = try_template(&["--set", set]).expect_err(row);
+        assert!(error.contains(complaint), "{row}: {error}");
+    }
+}
+
+#[test]
+fn a_chart_that_depends_on_this_one_may_share_values() {
+    template(&["--set=enabled=true,global.imageRegistry=example.com"]);
+}
