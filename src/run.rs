@@ -63,7 +63,8 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
     let (candidate, leadership) = if settings.leader_elect {
         let candidacy = Candidacy {
             lease: settings.lease_name,
-            namespace: config.default_namespace.clone(),
+            namespace: set(std::env::var("POD_NAMESPACE").ok())
+                .unwrap_or_else(|| config.default_namespace.clone()),
             identity: identity(instance.as_deref()),
         };
         let metrics = Arc::clone(&metrics);

@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use rig::Proxy;
 use rig::sts::{Fault, Matching};
+use rig::{Proxy, User};
 use serde_json::json;
 
+use crate::chart::rights::installed_for;
 use crate::outage::{arrived, wait_for_failed_write};
 use crate::world::{Operator, SOON, World, assert_whole, data, heavy, is_ready, plain, wait_until};
 
@@ -29,10 +30,10 @@ const TAKING: Duration = Duration::from_secs(3);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing_that_is_valid() {
     let _alone = heavy().await;
-    let mut world = World::new().await;
-    let first = replica(&mut world).await;
+    let (mut world, user) = installed().await;
+    let first = replica(&mut world, &user).await;
     leads(&first).await;
-    let second = replica(&mut world).await;
+    let second = replica(&mut world, &user).await;
     // Those that rotate meanwhile: renewed with 40 s left, as a takeover takes half a minute at worst.
     world.sts.inject(Fault::lifetime(Duration::from_secs(60)).for_role("role/rotating"));
     let mut rotating = plain();
@@ -102,12 +103,10 @@ async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing
 
 #[tokio::test]
 async fn a_leader_that_cannot_renew_its_lease_steps_down_and_forgets_nothing() {
-    let mut world = World::new().await;
+    let (mut world, user) = installed().await;
     let proxy = Proxy::to(world.rig.server()).unwrap();
-    let kubeconfig = world.rig.kubeconfig_for(world.rig.operator(), Some(&proxy.url())).unwrap();
-    let args = args(&world);
-    let args: Vec<_> = args.iter().map(String::as_str).collect();
-    world.start_operator_with(kubeconfig, &args).await;
+    let kubeconfig = world.rig.kubeconfig_for(&user, Some(&proxy.url())).unwrap();
+    world.start_operator_with(kubeconfig, &["--leader-elect"]).await;
     logged(&world, "leading").await;
     let hold = world.sts.hold(Matching::any());
     world.create("reports", plain()).await;
@@ -126,29 +125,29 @@ async fn a_leader_that_cannot_renew_its_lease_steps_down_and_forgets_nothing() {
 
 #[tokio::test]
 async fn a_leader_that_ends_in_good_order_leaves_the_lease_to_the_next() {
-    let mut world = World::new().await;
-    let first = replica(&mut world).await;
+    let (mut world, user) = installed().await;
+    let first = replica(&mut world, &user).await;
     leads(&first).await;
     world.issue("reports", plain()).await;
     let (status, log) = first.stop();
     assert!(status.success() && log.contains("gave the Lease back"), "{log}");
-    let second = replica(&mut world).await;
+    let second = replica(&mut world, &user).await;
     leads(&second).await;
     world.issue("later", plain()).await;
     assert_eq!(world.sts.calls_total(), 2);
     assert!(second.stop().0.success());
 }
 
-/// The arguments of a replica: the Lease is that of this world alone.
-fn args(world: &World) -> [String; 3] {
-    ["--leader-elect".to_owned(), "--lease-name".to_owned(), world.namespace.clone()]
+/// A world with a release of its own, so that it has its own Lease.
+async fn installed() -> (World, User) {
+    let world = World::new().await;
+    let (user, _) = installed_for(&world, &[&world.namespace]).await;
+    (world, user)
 }
 
-async fn replica(world: &mut World) -> Operator {
-    let kubeconfig = world.rig.kubeconfig_for(world.rig.operator(), None).unwrap();
-    let args = args(world);
-    let args: Vec<_> = args.iter().map(String::as_str).collect();
-    let replica = world.replica(kubeconfig, &args).await;
+async fn replica(world: &mut World, user: &User) -> Operator {
+    let kubeconfig = world.rig.kubeconfig_for(user, None).unwrap();
+    let replica = world.replica(kubeconfig, &["--leader-elect"]).await;
     replica.wait_until_ready().await;
     replica
 }
@@ -176,10 +175,8 @@ fn is_ready_resource(resource: &tempcred::api::TemporaryCredential) -> bool {
 }
 
 async fn lease(world: &World) -> LeaseSpec {
-    let api: Api<Lease> = Api::all(world.client.clone());
-    let leases = api.list(&ListParams::default()).await.unwrap().items;
-    let lease = leases.into_iter().find(|lease| lease.name_any() == world.namespace).unwrap();
-    lease.spec.unwrap_or_default()
+    let api: Api<Lease> = Api::namespaced(world.client.clone(), &world.namespace);
+    api.get("tempcred").await.unwrap().spec.unwrap_or_default()
 }
 
 /// The version of each Secret.

@@ -3,7 +3,7 @@
 
 mod lifecycle;
 mod render;
-mod rights;
+pub mod rights;
 mod values;
 
 use std::process::{Command, Output};

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use clap::CommandFactory;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
@@ -11,7 +10,6 @@ use kube::api::PostParams;
 use rig::sts::Fault;
 use rig::{Audit, Request, User};
 use serde_json::{Value, json};
-use tempcred::cli::Cli;
 
 use super::{of_kind, template, variables};
 use crate::world::{SOON, World, is_ready, plain, wait_until};
@@ -28,21 +26,11 @@ const AT_ONCE: usize = 2;
 /// What is taken away from the role: a verb of a resource.
 type Missing = Option<(String, String)>;
 
-/// Whether this version of the program elects a leader.
-fn elects() -> bool {
-    Cli::command()
-        .find_subcommand("run")
-        .unwrap()
-        .get_arguments()
-        .any(|a| a.get_id() == "leader_elect")
-}
-
 /// The rules of the chart's ClusterRole, and of the Role by which a leader is elected.
 fn rules() -> Vec<Value> {
     let objects = template(&[]);
     let rules = |kind: &str| of_kind(&objects, kind)[0]["rules"].as_array().unwrap().clone();
-    let leader = if elects() { rules("Role") } else { vec![] };
-    [rules("ClusterRole"), leader].concat()
+    [rules("ClusterRole"), rules("Role")].concat()
 }
 
 /// Each verb of each rule, which names one resource.
@@ -158,19 +146,9 @@ async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
         "assertionSecretRef": {"name": "none", "key": "assertion"},
     });
     world.create("failing", json!({"assumeRoleWithSAML": saml})).await;
-    if elects() {
-        for (name, value) in [
-            ("TEMPCRED_LEADER_ELECT", "true"),
-            ("TEMPCRED_LEASE_NAME", "tempcred"),
-            ("POD_NAME", "tempcred-0"),
-            ("POD_NAMESPACE", &world.namespace),
-        ] {
-            world.environment.insert(name, Some(value.to_owned()));
-        }
-    }
     let kubeconfig = world.rig.kubeconfig_for(&user, None).unwrap();
     let audit = audit(&world);
-    world.launch(kubeconfig, &[]).await;
+    world.launch(kubeconfig, &["--leader-elect"]).await;
     (world, user, audit)
 }
 
@@ -227,6 +205,30 @@ async fn the_role_suffices_and_every_verb_of_it_is_needed() {
     suffices(&rules).await;
 }
 
+/// Installs, but for the Deployment, a release in the namespace of a world that serves some namespaces
+/// only. Gives the operator's ServiceAccount, and all objects of the release.
+pub async fn installed_for(world: &World, namespaces: &[&str]) -> (User, Vec<Value>) {
+    let own = &world.namespace;
+    let served = namespaces.join(",");
+    let names = format!("--set=crds.install=false,settings.namespaces={{{served}}}");
+    let objects = template(&["--namespace", own, &names]);
+    let cluster_wide = |o: &Value| o["kind"].as_str().unwrap().starts_with("Cluster");
+    assert!(!objects.iter().any(cluster_wide), "{objects:?}");
+    let rights: Vec<_> = ["ServiceAccount", "Role", "RoleBinding"]
+        .iter()
+        .flat_map(|kind| of_kind(&objects, kind).into_iter().cloned())
+        .collect();
+    apply(world, &rights);
+    let user = User::service_account(own, "tempcred");
+    for namespace in namespaces {
+        wait_until("the role is in force", SOON, || async {
+            may(world, &user, namespace, "list", "secrets").then_some(())
+        })
+        .await;
+    }
+    (user, objects)
+}
+
 #[tokio::test]
 async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
     let mut world = World::new().await;
@@ -234,22 +236,7 @@ async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
     let object = serde_json::from_value(json!({"metadata": {"name": second}})).unwrap();
     let api = Api::<Namespace>::all(world.client.clone());
     api.create(&PostParams::default(), &object).await.unwrap();
-    let names = format!("--set=crds.install=false,settings.namespaces={{{own},{second}}}");
-    let objects = template(&["--namespace", &own, &names]);
-    let cluster_wide = |o: &Value| o["kind"].as_str().unwrap().starts_with("Cluster");
-    assert!(!objects.iter().any(cluster_wide), "{objects:?}");
-    let rights: Vec<_> = ["ServiceAccount", "Role", "RoleBinding"]
-        .iter()
-        .flat_map(|kind| of_kind(&objects, kind).into_iter().cloned())
-        .collect();
-    apply(&world, &rights);
-    let user = User::service_account(&own, "tempcred");
-    for namespace in [&own, &second] {
-        wait_until("the role is in force", SOON, || async {
-            may(&world, &user, namespace, "list", "secrets").then_some(())
-        })
-        .await;
-    }
+    let (user, objects) = installed_for(&world, &[&own, &second]).await;
     assert!(!may(&world, &user, "default", "list", "secrets"));
 
     let told = variables(of_kind(&objects, "Deployment")[0]);
