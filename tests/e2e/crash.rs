@@ -59,6 +59,10 @@ async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive()
         watch.check().await;
         world.launch(kubeconfig.clone(), &flags).await;
         assert!(world.operator_runs(), "after kill {kill}");
+        // Every second run gets to work before its time runs, or on a busy machine none would.
+        if kill % 2 == 0 {
+            world.wait_for_readiness().await;
+        }
     }
 
     let before = watch.current();

@@ -8,6 +8,7 @@ use std::process::Command;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
+use rig::flux_crd;
 use rig::sts::Responder;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ use crate::world::{SOON, World, is_ready, rig, wait_until};
 
 /// Above a block that the API server must refuse.
 const REFUSED: &str = "<!-- refused -->";
+
+/// The first line of a block that is a configuration of kustomize.
+const KUSTOMIZE: &str = "nameReference:";
 
 /// The first line of a block that is for Helm.
 const VALUES: &str = "# values.yaml";
@@ -209,10 +213,12 @@ async fn every_manifest_in_the_documentation_does_what_the_text_says() {
     let mut found = vec![];
     for (place, text) in texts() {
         found.extend(blocks(&place, &text));
-        // The chart's tests have the values; nothing else may go untested.
+        // The chart's tests have the values, those of GitOps what kustomize reads; nothing else may go
+        // untested.
         for (place, _, body) in fences(&place, &text) {
-            let known = body.iter().any(|l| l.starts_with("kind:")) || body[0] == VALUES;
-            assert!(known, "{place}: neither a manifest nor {VALUES}");
+            let elsewhere = [VALUES, KUSTOMIZE].contains(&body[0]);
+            let known = body.iter().any(|l| l.starts_with("kind:")) || elsewhere;
+            assert!(known, "{place}: neither a manifest nor {VALUES} nor {KUSTOMIZE}");
         }
     }
     if found.is_empty() {
@@ -220,6 +226,10 @@ async fn every_manifest_in_the_documentation_does_what_the_text_says() {
     }
     // A namespace each: texts may use one name for different things.
     let mut world = World::new().await;
+    let crd = flux_crd().unwrap().display().to_string();
+    world.kubectl(&["apply", "--server-side", "--filename", &crd]);
+    let known = "crd/kustomizations.kustomize.toolkit.fluxcd.io";
+    world.kubectl(&["wait", "--for=condition=Established", known]);
     let names: Vec<_> = (0..found.len()).map(|i| format!("{}-doc{i}", world.namespace)).collect();
     for name in &names {
         let object = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();

@@ -142,9 +142,12 @@ async fn gauges_of_each_resource_can_be_switched_off() {
     let mut world = World::new().await;
     world.start_operator(&["--resource-metrics", "false"]).await;
     world.issue("reports", plain()).await;
-    let samples = scrape(&world).await;
     let ready = [("condition", "Ready"), ("status", "True")];
-    assert_eq!(value(&samples, "tempcred_credentials", &ready), Some(1.0));
+    let samples = wait_until("it is counted", SOON, || async {
+        let samples = scrape(&world).await;
+        (value(&samples, "tempcred_credentials", &ready) == Some(1.0)).then_some(samples)
+    })
+    .await;
     for metric in table::ALL.iter().filter(|metric| metric.scope == Scope::Resource) {
         assert!(!samples.iter().any(|sample| belongs(sample, metric)), "{}", metric.exported());
     }

@@ -163,6 +163,11 @@ impl World {
     /// The same, with a kubeconfig of the test's choice.
     pub async fn start_operator_with(&mut self, kubeconfig: PathBuf, args: &[&str]) {
         self.launch(kubeconfig, args).await;
+        self.wait_for_readiness().await;
+    }
+
+    /// Waits until the operator is ready.
+    pub async fn wait_for_readiness(&self) {
         self.operator.as_ref().unwrap().wait_until_ready().await;
     }
 

@@ -46,5 +46,5 @@ pub use audit::{Audit, Request};
 pub use process::Process;
 pub use proxy::Proxy;
 pub use rig::Rig;
-pub use tool::{Tool, prometheus_crds};
+pub use tool::{Tool, flux_crd, prometheus_crds};
 pub use users::User;

@@ -81,3 +81,13 @@ pub fn prometheus_crds() -> Result<PathBuf> {
     let folder = golang::module("tools/prometheus-operator", module)?;
     Ok(folder.join("example/prometheus-operator-crd"))
 }
+
+/// The file with the CRD of Flux' `Kustomization`, downloaded unless that has been done.
+///
+/// # Errors
+///
+/// When Go is missing, or the download fails.
+pub fn flux_crd() -> Result<PathBuf> {
+    let folder = golang::module("tools/flux", "github.com/fluxcd/kustomize-controller")?;
+    Ok(folder.join("config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml"))
+}
