@@ -6,10 +6,11 @@ use std::num::{NonZeroU16, NonZeroU32};
 use clap::{Args, Parser, Subcommand};
 
 use crate::logging::LogFormat;
+use crate::version;
 
 /// Keeps Kubernetes Secrets filled with short-lived AWS credentials from STS.
 #[derive(Parser, Debug)]
-#[command(name = "tempcred", version, about, arg_required_else_help = true)]
+#[command(name = "tempcred", version = version::with_commit(), about, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

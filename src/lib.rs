@@ -21,7 +21,7 @@
 //! | [`operation`], [`identity`], [`sts`] | requests to AWS STS, and who signs them | yes |
 //! | [`cluster`] | requests to Kubernetes | yes |
 //! | [`controller`] | the order of steps, the queue, what is remembered | yes |
-//! | [`cli`], [`mod@run`], [`http`], [`logging`], [`metrics`] | the program around it | yes |
+//! | [`cli`], [`mod@run`], [`http`], [`logging`], [`metrics`], [`version`] | the program around it | yes |
 
 pub mod api;
 pub mod arn;
@@ -46,3 +46,4 @@ pub mod secret;
 pub mod source;
 pub mod status;
 pub mod sts;
+pub mod version;

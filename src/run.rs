@@ -15,6 +15,7 @@ use crate::http::{self, Answers};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::sts::Sts;
+use crate::version;
 
 /// How long what is in flight may take to end after a signal. Kubernetes kills a pod 30 s after the
 /// signal by default.
@@ -27,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(25);
 pub async fn run(settings: Run) -> anyhow::Result<()> {
     logging::start(&settings.log, settings.log_format)
         .context("cannot start logging: check --log")?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "tempcred starts");
+    tracing::info!(version = version::VERSION, commit = version::COMMIT, "tempcred starts");
     let client = Client::try_default().await.context(
         "no Kubernetes cluster is configured: run inside a pod with a ServiceAccount, or set KUBECONFIG",
     )?;
