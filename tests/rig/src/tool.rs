@@ -1,4 +1,4 @@
-//! Programs of others that tests and releases need, built from Go modules at first use.
+//! Programs that tests and releases need, built from Go modules at first use.
 
 use std::path::PathBuf;
 
@@ -12,11 +12,21 @@ use crate::golang::Program;
 pub enum Tool {
     /// The package manager.
     Helm,
+    /// Makes the container image of a folder.
+    Image,
     /// Checks and tests Prometheus rules.
     Promtool,
 }
 
 impl Tool {
+    /// Every tool.
+    pub const ALL: [Self; 3] = [Self::Helm, Self::Image, Self::Promtool];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        self.program().name
+    }
+
     /// The binary, built unless that has been done.
     ///
     /// # Errors
@@ -35,6 +45,14 @@ impl Tool {
                 stamp: "",
                 tags: "",
                 progress: "building helm from Go modules (about 2 minutes, once)",
+            },
+            Self::Image => Program {
+                name: "image",
+                folder: "tools/image",
+                package: ".",
+                stamp: "",
+                tags: "",
+                progress: "building the maker of images from Go modules (some seconds, once)",
             },
             Self::Promtool => Program {
                 name: "promtool",
