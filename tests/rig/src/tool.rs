@@ -13,6 +13,8 @@ use crate::golang::{self, Program};
 pub enum Tool {
     /// The package manager.
     Helm,
+    /// Makes the container image of a folder.
+    Image,
     /// Says of objects on stdin what kstatus, and so Flux, makes of them.
     Kstatus,
     /// Runs a Lua script on an object as Argo CD does.
@@ -22,6 +24,14 @@ pub enum Tool {
 }
 
 impl Tool {
+    /// Every tool.
+    pub const ALL: [Self; 5] = [Self::Helm, Self::Image, Self::Kstatus, Self::Lua, Self::Promtool];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        self.program().name
+    }
+
     /// The binary, built unless that has been done.
     ///
     /// # Errors
@@ -56,6 +66,14 @@ impl Tool {
                 stamp: "",
                 tags: "",
                 progress: "building the Lua of Argo CD from Go modules (seconds, once)",
+            },
+            Self::Image => Program {
+                name: "image",
+                folder: "tools/image",
+                package: ".",
+                stamp: "",
+                tags: "",
+                progress: "building the maker of images from Go modules (some seconds, once)",
             },
             Self::Promtool => Program {
                 name: "promtool",

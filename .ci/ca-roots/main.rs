@@ -1,0 +1,28 @@
+//! Prints the root certificates that Mozilla trusts, as PEM, for the container image.
+//!
+//! They come from a crate and not from the machine that builds, so that everyone who builds a commit
+//! gets the same image, and `Cargo.lock` says which roots are in it.
+
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+
+/// How long a line of PEM may be.
+const COLUMNS: usize = 64;
+
+fn main() -> std::io::Result<()> {
+    let mut pem = String::new();
+    for certificate in TLS_SERVER_ROOT_CERTS {
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        for (at, letter) in STANDARD.encode(certificate).chars().enumerate() {
+            if at > 0 && at % COLUMNS == 0 {
+                pem.push('\n');
+            }
+            pem.push(letter);
+        }
+        pem.push_str("\n-----END CERTIFICATE-----\n");
+    }
+    std::io::stdout().lock().write_all(pem.as_bytes())
+}

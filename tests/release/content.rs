@@ -1,0 +1,68 @@
+//! The folder of a release: what is in it, and that its checksums are right.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use crate::bundle::{arch, bundle, file, output, sha256, version, workspace};
+use crate::unpacked::image;
+
+#[test]
+fn it_holds_what_the_docs_say_and_nothing_else() {
+    let (version, arch) = (version(), arch());
+    let mut wanted = BTreeSet::from([
+        "SHA256SUMS".to_owned(),
+        format!("tempcred-{version}-crds.yaml"),
+        format!("tempcred-{version}-image-linux-{arch}.tar"),
+        format!("tempcred-{version}-linux-{arch}.tar.gz"),
+        format!("tempcred-{version}-sbom.cdx.json"),
+    ]);
+    if workspace().join("charts/tempcred").exists() {
+        wanted.insert(format!("tempcred-{version}-chart.tgz"));
+    }
+    let names: BTreeSet<_> = fs::read_dir(bundle())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names, wanted);
+    let docs = fs::read_to_string(workspace().join("docs/release.md")).unwrap();
+    for name in names {
+        let generic = name.replace(&version, "VERSION").replace(arch, "ARCH");
+        assert!(
+            docs.contains(&format!("`{generic}`")),
+            "docs/release.md does not explain {generic}"
+        );
+    }
+}
+
+#[test]
+fn its_checksums_are_those_of_all_files() {
+    let sums = fs::read_to_string(bundle().join("SHA256SUMS")).unwrap();
+    let mut listed = BTreeSet::new();
+    for line in sums.lines() {
+        let (sum, name) = line.split_once("  ").unwrap();
+        assert_eq!(sum, sha256(&fs::read(bundle().join(name)).unwrap()), "{name}");
+        listed.insert(name);
+    }
+    assert_eq!(listed.len() + 1, fs::read_dir(bundle()).unwrap().count());
+}
+
+#[test]
+fn the_archive_of_the_binary_holds_the_one_of_the_image() {
+    let archive = file(&format!("linux-{}.tar.gz", arch()));
+    let names = output(Command::new("tar").arg("-tzf").arg(&archive));
+    assert_eq!(names.lines().collect::<Vec<_>>(), ["CHANGELOG.md", "LICENSE", "tempcred"]);
+    let packed = Command::new("tar").arg("-xzOf").arg(&archive).arg("tempcred").output().unwrap();
+    assert!(packed.stdout == fs::read(image().root.join("tempcred")).unwrap());
+}
+
+#[test]
+fn its_crds_are_those_of_the_folder() {
+    let mut paths: Vec<_> = fs::read_dir(workspace().join("crds"))
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    let crds = fs::read_to_string(file("crds.yaml")).unwrap();
+    paths.retain(|crd| !crds.contains(crd));
+    assert_eq!(paths, Vec::<String>::new());
+}

@@ -1,0 +1,58 @@
+//! The list of components is the list of what is linked.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+use tempcred::version::VERSION;
+
+use crate::bundle::{file, output, workspace};
+
+#[test]
+fn it_lists_what_is_linked_and_nothing_else() {
+    let sbom = read();
+    assert_eq!(sbom["bomFormat"], "CycloneDX");
+    let itself = &sbom["metadata"]["component"];
+    assert_eq!((&itself["name"], &itself["version"]), (&"tempcred".into(), &VERSION.into()));
+    let listed: BTreeSet<_> = components(&sbom)
+        .iter()
+        .map(|part| {
+            format!("{} v{}", part["name"].as_str().unwrap(), part["version"].as_str().unwrap())
+        })
+        .collect();
+    let tree =
+        ["tree", "--locked", "--package", "tempcred", "--edges", "normal", "--prefix", "none"];
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let tree = output(
+        Command::new("cargo").args(tree).args(["--target", &target]).current_dir(workspace()),
+    );
+    let linked: BTreeSet<_> = tree
+        .lines()
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .filter(|name| !name.starts_with("tempcred ") && !name.is_empty())
+        .collect();
+    assert_eq!(listed, linked);
+}
+
+#[test]
+fn every_component_has_a_licence_and_a_checksum() {
+    for part in components(&read()) {
+        assert!(part["licenses"][0].is_object(), "{part}");
+        assert!(part["hashes"][0].is_object(), "{part}");
+    }
+}
+
+#[test]
+fn it_names_no_path_of_the_machine_that_made_it() {
+    let text = fs::read_to_string(file("sbom.cdx.json")).unwrap();
+    assert!(!text.contains(workspace().to_str().unwrap()) && !text.contains("file://"));
+}
+
+fn read() -> Value {
+    serde_json::from_slice(&fs::read(file("sbom.cdx.json")).unwrap()).unwrap()
+}
+
+fn components(sbom: &Value) -> &Vec<Value> {
+    sbom["components"].as_array().unwrap()
+}
