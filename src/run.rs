@@ -92,12 +92,17 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
         stop.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
-        () = done => tracing::info!("tempcred ends: all that was in flight is done"),
-        () = late => tracing::warn!("tempcred ends: something was still in flight after {GRACE:?}"),
-    }
+    let all_done = tokio::select! {
+        () = done => true,
+        () = late => false,
+    };
     if let Some(candidate) = candidate {
         candidate.withdraw().await;
+    }
+    if all_done {
+        tracing::info!("tempcred ends: all that was in flight is done");
+    } else {
+        tracing::warn!("tempcred ends: something was still in flight after {GRACE:?}");
     }
     Ok(())
 }

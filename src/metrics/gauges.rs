@@ -1,13 +1,13 @@
 //! The gauges that are made anew for each scrape, from what the watch has seen.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::reflector::Store;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -68,9 +68,8 @@ impl Page<'_> {
         let failing = failing
             .map(|((class, reason), n)| ([("class", *class), ("reason", *reason)], count(*n)));
         self.gauge(&table::FAILING, failing)?;
-        self.gauge(&table::OVERDUE, [(NONE, count(fleet.overdue))])?;
-        let next = fleet.next_expiration.map(|at| (NONE, seconds(at)));
-        self.gauge(&table::NEXT_EXPIRATION, next)?;
+        self.sole(&table::OVERDUE, Some(count(fleet.overdue)))?;
+        self.sole(&table::NEXT_EXPIRATION, fleet.next_expiration.map(seconds))?;
         let since = fleet.failing_since.iter();
         self.gauge(
             &table::FAILING_SINCE,
@@ -106,24 +105,31 @@ impl Page<'_> {
         self.gauge(&table::CREDENTIAL_FAILING_SINCE, failing)
     }
 
+    /// A gauge without labels.
+    fn sole(&mut self, metric: &Metric, value: Option<f64>) -> fmt::Result {
+        match value {
+            Some(value) => self.describe(metric)?.encode_gauge(&value),
+            None => Ok(()),
+        }
+    }
+
     fn gauge<L: EncodeLabelSet>(
         &mut self,
         metric: &Metric,
         samples: impl IntoIterator<Item = (L, f64)>,
     ) -> fmt::Result {
-        let mut help = String::from(metric.help);
-        help.write_char('.')?;
-        let kind = MetricType::Gauge;
-        let mut family = self.encoder.encode_descriptor(metric.name, &help, None, kind)?;
+        let mut family = self.describe(metric)?;
         for (labels, value) in samples {
             family.encode_family(&labels)?.encode_gauge(&value)?;
         }
         Ok(())
     }
-}
 
-/// No labels.
-const NONE: [(&str, &str); 0] = [];
+    fn describe<'m>(&'m mut self, metric: &'m Metric) -> Result<MetricEncoder<'m>, fmt::Error> {
+        let help = format!("{}.", metric.help);
+        self.encoder.encode_descriptor(metric.name, &help, None, MetricType::Gauge)
+    }
+}
 
 /// The value of each resource that has one.
 fn of_each<'a>(
