@@ -1,6 +1,6 @@
 //! The image at work: the operator runs with nothing but the image's files around it, and those that a
 //! kubelet adds. It finds the API server by `/etc/hosts` and STS by DNS, and trusts both only by the
-//! roots of the image.
+//! roots of the image. There is no `/dev` and no `/proc`.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -25,6 +25,8 @@ const STS: &str = "kubernetes.default";
 
 #[test]
 fn it_issues_a_credential_by_the_names_and_roots_that_a_pod_has() {
+    // Before the control plane, which would wait for minutes while this is built.
+    image();
     let rig = Rig::start().unwrap();
     if rig.audit().is_none() {
         // A foreign cluster has its own certificate and names.
