@@ -14,7 +14,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use rig::sts::Responder;
-use rig::{Process, Rig};
+use rig::{Process, Rig, Tool};
 use serde_json::{Value, json};
 use tempcred::api::{CredentialStatus, TemporaryCredential};
 use tokio::sync::{Mutex, MutexGuard};
@@ -43,6 +43,10 @@ pub async fn heavy() -> MutexGuard<'static, ()> {
 pub fn rig() -> &'static Rig {
     static RIG: OnceLock<Rig> = OnceLock::new();
     RIG.get_or_init(|| {
+        // Built before anything runs: a compiler beside tests that wait would have them time out.
+        for tool in [Tool::Kstatus, Tool::Lua] {
+            tool.ready().unwrap();
+        }
         let rig = Rig::start().unwrap();
         prepare(&rig);
         rig
