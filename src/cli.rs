@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::logging::LogFormat;
@@ -64,7 +65,13 @@ pub struct Run {
     pub leader_elect: bool,
 
     /// Name of the Lease, in the operator's own namespace: one for each operator in it.
-    #[arg(long, env = "TEMPCRED_LEASE_NAME", value_name = "NAME", default_value = "tempcred")]
+    #[arg(
+        long,
+        env = "TEMPCRED_LEASE_NAME",
+        value_name = "NAME",
+        default_value = "tempcred",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub lease_name: String,
 
     /// Name of this cluster, for traces (`k8s.cluster.name`).
