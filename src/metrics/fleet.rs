@@ -64,7 +64,7 @@ impl Fleet {
             let found = status.conditions.iter().find(|condition| condition.type_ == *type_);
             // Without a condition, only of Ready is it known that it is unknown: others come and go.
             let said = match found {
-                Some(condition) => Some(among(&STATUSES, &condition.status)),
+                Some(condition) => Some(among(STATUSES, &condition.status)),
                 None => (*type_ == CONDITIONS[0]).then_some("Unknown"),
             };
             if let Some(said) = said {
@@ -92,12 +92,11 @@ impl Fleet {
 
 /// The reason as one of those that there are.
 pub fn known_reason(reason: &str) -> &'static str {
-    let names: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-    among(&names, reason)
+    among(Reason::ALL.iter().map(|reason| reason.as_str()), reason)
 }
 
-fn among(known: &[&'static str], word: &str) -> &'static str {
-    known.iter().find(|known| **known == word).copied().unwrap_or("Unknown")
+fn among(known: impl IntoIterator<Item = &'static str>, word: &str) -> &'static str {
+    known.into_iter().find(|known| *known == word).unwrap_or("Unknown")
 }
 
 #[cfg(test)]
