@@ -73,7 +73,7 @@ fn every_engine_finds_the_same_image_in_the_archive() {
     let layer = image.layout.join(path(&layers[0]));
     let content = Command::new("gzip").arg("-dc").arg(layer).output().unwrap().stdout;
     let digest = format!("sha256:{}", crate::bundle::sha256(&content));
-    assert_eq!(image.config["rootfs"]["diff_ids"], json!([digest]));
+    assert_eq!(image.config["rootfs"], json!({"type": "layers", "diff_ids": [digest]}));
 }
 
 #[test]

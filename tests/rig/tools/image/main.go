@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
 func main() {
@@ -48,7 +49,19 @@ func run(root, out, name, arch, version, revision string, created time.Time) err
 	if err != nil {
 		return err
 	}
-	return write(out, name, image, created)
+	if err := write(out, name, image, created); err != nil {
+		return err
+	}
+	return check(out)
+}
+
+// check reads the archive as an engine does.
+func check(archive string) error {
+	image, err := tarball.ImageFromPath(archive, nil)
+	if err != nil {
+		return err
+	}
+	return validate.Image(image)
 }
 
 // config says how the image is run, and what it is. The last stage of the Dockerfile says the same;
@@ -58,6 +71,7 @@ func config(version, revision, arch string, created time.Time) *v1.ConfigFile {
 		Architecture: arch,
 		OS:           "linux",
 		Created:      v1.Time{Time: created},
+		RootFS:       v1.RootFS{Type: "layers"},
 		History: []v1.History{{
 			Created:   v1.Time{Time: created},
 			CreatedBy: ".ci/release",
