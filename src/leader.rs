@@ -12,7 +12,7 @@ use kube::{Client, Config};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
@@ -20,7 +20,8 @@ use crate::metrics::Metrics;
 /// How long a Lease lasts after its last renewal, in seconds. Kubernetes' own components use as much.
 const LEASE_DURATION: u64 = 15;
 
-/// How long before its end a Lease is renewed, in seconds: room for two requests that hang.
+/// How long before its end a Lease is renewed, in seconds. A renewal is two requests: even if both hang,
+/// they have failed before the Lease runs out, and a failure ends the term.
 const RENEWED_BEFORE: u64 = 10;
 
 /// How long a request about the Lease may take to connect, and then to be answered.
@@ -29,6 +30,12 @@ const READ_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long giving the Lease back may take.
 const RELEASED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a Lease that another holds goes unseen at most: it may be given back, or deleted.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(LEASE_DURATION);
+
+/// How often people are told that the Lease is out of reach.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How long to wait after an error before the next attempt.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -113,9 +120,11 @@ impl Candidate {
         // A client of its own: elsewhere a request may take longer than a Lease lasts.
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = Some(READ_TIMEOUT);
+        // A retry that is not seen here would let the Lease run out.
+        config.default_retry = false;
         let client = Client::try_from(config)?;
         let (announce, term) = watch::channel(None);
-        let campaign = Campaign { candidacy, client, announce, terms: 0, metrics, told: false };
+        let campaign = Campaign { candidacy, client, announce, terms: 0, metrics, told: None };
         let withdrawn = CancellationToken::new();
         let withdraw = withdrawn.clone();
         let campaign = tokio::spawn(async move {
@@ -139,8 +148,8 @@ struct Campaign {
     announce: watch::Sender<Option<Term>>,
     terms: u64,
     metrics: Arc<Metrics>,
-    /// Whether people were told that the Lease is out of reach.
-    told: bool,
+    /// When people were last told that the Lease is out of reach.
+    told: Option<Instant>,
 }
 
 impl Campaign {
@@ -152,19 +161,21 @@ impl Campaign {
             let Some(manager) = withdrawn.run_until_cancelled(self.manager()).await else { return };
             let error = match manager {
                 Ok(manager) => {
-                    let Some(error) = withdrawn.run_until_cancelled(self.hold(&manager)).await
-                    else {
-                        return self.give_back(&manager).await;
-                    };
-                    error
+                    match withdrawn.run_until_cancelled(self.hold(&manager)).await {
+                        None => return self.give_back(&manager).await,
+                        // Time to look again.
+                        Some(None) => continue,
+                        Some(Some(error)) => error,
+                    }
                 }
                 Err(error) => error,
             };
+            let error = why(&error);
             if self.leads() {
                 self.end(&format!("the Lease could not be renewed: {error}"));
-            } else if !self.told {
-                self.told = true;
-                tracing::warn!(%error, "the Lease is out of reach; trying on");
+            } else if self.told.is_none_or(|at| at.elapsed() > TOLD_EVERY) {
+                self.told = Some(Instant::now());
+                tracing::warn!("the Lease is out of reach: {error}; trying on");
             }
             withdrawn.run_until_cancelled(sleep(PAUSE)).await;
         }
@@ -182,13 +193,20 @@ impl Campaign {
             .await
     }
 
-    /// Takes the Lease as soon as it is free and renews it, until that fails.
-    async fn hold(&mut self, manager: &LeaseManager) -> LeaseManagerError {
+    /// Takes the Lease as soon as it is free and renews it, until that fails. Ends without an error when
+    /// it is time to look again at a Lease that another holds: the manager sleeps until that runs out, by
+    /// what it saw at first.
+    async fn hold(&mut self, manager: &LeaseManager) -> Option<LeaseManagerError> {
         loop {
-            match manager.changed().await {
+            let changed = if self.leads() {
+                manager.changed().await
+            } else {
+                timeout(LOOKED_AT_EVERY, manager.changed()).await.ok()?
+            };
+            match changed {
                 Ok(true) => self.begin(),
                 Ok(false) => self.end("another replica holds the Lease"),
-                Err(error) => return error,
+                Err(error) => return Some(error),
             }
         }
     }
@@ -198,7 +216,7 @@ impl Campaign {
     }
 
     fn begin(&mut self) {
-        self.told = false;
+        self.told = None;
         self.terms += 1;
         tracing::info!("leading");
         self.announce.send_replace(Some(Term(self.terms)));
@@ -215,10 +233,28 @@ impl Campaign {
         if !self.leads() {
             return;
         }
+        self.announce.send_replace(None);
+        self.metrics.leads(false);
         match timeout(RELEASED_WITHIN, manager.release()).await {
             Ok(Ok(())) => tracing::info!("gave the Lease back"),
-            Ok(Err(error)) => tracing::warn!(%error, "could not give the Lease back; it runs out"),
+            Ok(Err(error)) => {
+                tracing::warn!("could not give the Lease back: {}; it runs out", why(&error));
+            }
             Err(_) => tracing::warn!("could not give the Lease back in time; it runs out"),
         }
+    }
+}
+
+/// What went wrong, in the words of the API server or in ours: errors of a client may quote what passed
+/// through it.
+fn why(error: &LeaseManagerError) -> String {
+    match error {
+        LeaseManagerError::KubeError(kube::Error::Api(status)) => {
+            format!("{} (HTTP {})", status.message, status.code)
+        }
+        LeaseManagerError::KubeError(_) => {
+            "the API server could not be reached, or the connection broke".to_owned()
+        }
+        other => other.to_string(),
     }
 }

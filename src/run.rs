@@ -19,9 +19,9 @@ use crate::sts::Sts;
 use crate::traces::Exporter;
 use crate::version;
 
-/// How long what is in flight may take to end after a signal. Kubernetes kills a pod 30 s after the
-/// signal by default, and the Lease is to be given back and the last traces sent before.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long what is in flight may take to end after a signal. To give the Lease back may take 3 s more, to
+/// send the last traces 5 s: 25 s in all, of the 30 s after which Kubernetes kills a pod by default.
+const GRACE: Duration = Duration::from_secs(17);
 
 /// Runs the controller until SIGTERM or SIGINT.
 ///
@@ -42,9 +42,11 @@ pub async fn run(settings: Run) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Run) -> anyhow::Result<()> {
-    let config = Config::infer().await.context(
+    let mut config = Config::infer().await.context(
         "no Kubernetes cluster is configured: run inside a pod with a ServiceAccount, or set KUBECONFIG",
     )?;
+    // Retrying is the backoff's business, and two layers of it would multiply.
+    config.default_retry = false;
     let client =
         Client::try_from(config.clone()).context("the Kubernetes cluster cannot be used")?;
     let stop = stop_on_signal()?;

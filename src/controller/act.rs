@@ -116,6 +116,9 @@ impl Step<'_> {
 
     /// Writes anew what the Secret holds, in the shape that is wanted.
     pub(super) async fn rewrite(mut self, desired: &Desired, secret: SecretState) -> Action {
+        if !self.leads() {
+            return Action::await_change();
+        }
         let SecretState::Ours(holding) = &secret else { return Action::requeue(LOOK_AGAIN) };
         let (Some(facts), Content::Read { credentials: Some(minted), .. }) =
             (&holding.facts, &holding.content)
@@ -138,7 +141,9 @@ impl Step<'_> {
     ) -> Result<Known, Failed> {
         let manifest = Manifest::render(desired, request_hash, minted);
         let manifest = match secret {
-            SecretState::Ours(holding) => manifest.only_if_uid(&holding.uid),
+            SecretState::Ours(holding) => {
+                manifest.only_if_unchanged(&holding.uid, &holding.resource_version)
+            }
             SecretState::Absent | SecretState::Foreign(_) => manifest.only_if_absent(),
         };
         let resource_version =
@@ -159,7 +164,11 @@ impl Step<'_> {
         failed: Failed,
     ) -> Action {
         match failed {
-            Failed::Conflict => Action::requeue(LOOK_AGAIN),
+            Failed::Conflict => {
+                // The watch may be behind whatever changed it: the next look asks the API server.
+                self.memory.verified = false;
+                Action::requeue(LOOK_AGAIN)
+            }
             Failed::Problem(problem) => {
                 self.settle(desired, known(secret), Attempt::Failed(problem)).await
             }

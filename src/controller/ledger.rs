@@ -14,8 +14,8 @@ use crate::observed::Held;
 pub(super) struct Memory {
     /// When this was begun: in a later term somebody else may have done more.
     term: Term,
-    /// Whether the watch is known to be no longer behind what another leader wrote last, as the Secret was
-    /// read from the API server, or written, in this term.
+    /// Whether the watch is known to be no longer behind what others wrote last, as the Secret was read from
+    /// the API server, or written, in this term and since the last conflict.
     pub(super) verified: bool,
     /// The last status that was decided. The one in the watch may be older.
     pub(super) status: CredentialStatus,

@@ -86,7 +86,7 @@ impl Operator {
         resources: &Store<TemporaryCredential>,
     ) {
         let heir = resources.get(owner).and_then(|heir| heir.uid());
-        if heir.as_ref() != secret.labels().get(CREDENTIAL_UID) {
+        if heir.is_some() && heir.as_ref() != secret.labels().get(CREDENTIAL_UID) {
             self.references.mark(owner.namespace.as_deref().unwrap_or_default(), &owner.name);
         }
     }

@@ -225,7 +225,7 @@ impl Step<'_> {
         let settled = attempt == Attempt::Well;
         let round = Round { desired, before: &self.memory.status, known, attempt };
         let next = status::next(round, now);
-        if next.failure.is_none() && settled {
+        if next.failure.is_none() && settled && !desired.suspended {
             // Nothing is left to be written: what was held is older than what the Secret holds.
             self.memory.held = None;
         }

@@ -48,7 +48,10 @@ impl References {
 
     /// Forgets a resource that is gone.
     pub(super) fn forget(&self, resource: &TemporaryCredential) {
-        self.index().set((resource.namespace().unwrap_or_default(), resource.name_any()), None);
+        let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+        let mut index = self.index();
+        index.changed.remove(&key);
+        index.set(key, None);
     }
 
     /// A Secret changed: gives the resources that are made from it, and marks them.

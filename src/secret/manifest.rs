@@ -46,10 +46,11 @@ impl Manifest {
         }
     }
 
-    /// Applies only to the Secret with this UID: one that was made anew in the meantime is a
-    /// conflict.
-    pub fn only_if_uid(mut self, uid: &str) -> Self {
+    /// Applies only to this version of the Secret with this UID: one that was made anew in the meantime,
+    /// or that another leader wrote, is a conflict.
+    pub fn only_if_unchanged(mut self, uid: &str, resource_version: &str) -> Self {
         self.metadata.uid = Some(uid.to_owned());
+        self.metadata.resource_version = Some(resource_version.to_owned());
         self
     }
 

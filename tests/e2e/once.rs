@@ -1,7 +1,9 @@
 //! Mint once: what costs a call to STS, and what does not.
 
+use rig::sts::Matching;
 use serde_json::{Value, json};
 
+use crate::outage::arrived;
 use crate::world::{SOON, World, Writes, assert_whole, condition, is_ready, plain, wait_until};
 
 #[tokio::test]
@@ -342,4 +344,22 @@ async fn a_rotation_costs_one_call_one_secret_write_and_one_status_write() {
     assert_eq!(world.sts.calls_total(), 3);
     let age = world.sts.minted()[1].at.duration_since(world.sts.minted()[0].at);
     assert!(age.as_secs() >= 5 && age.as_secs() <= 11, "rotated after {age:?}");
+}
+
+#[tokio::test]
+async fn a_secret_that_changes_under_a_rotation_is_looked_at_again_and_costs_no_second_mint() {
+    let mut world = World::start().await;
+    world.issue("reports", plain()).await;
+    let hold = world.sts.hold(Matching::any());
+    let renew = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}});
+    world.patch("reports", renew).await;
+    arrived(&hold, 1).await;
+    world.kubectl(&["label", "secret", "reports", "team=data"]);
+    hold.release();
+    world.wait("reports", "renewed", |s| s.last_renew_request.is_some() && is_ready(s)).await;
+    assert_eq!(world.sts.calls_total(), 2);
+    let secret = world.secrets().get("reports").await.unwrap();
+    assert_eq!(assert_whole(&secret), world.sts.minted()[1].access_key_id);
+    assert_eq!(secret.metadata.labels.unwrap()["team"], "data");
+    assert!(world.stop_operator().success());
 }
