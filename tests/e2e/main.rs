@@ -4,6 +4,7 @@
 
 mod check;
 mod denial;
+mod operator;
 mod world;
 
 mod chart;

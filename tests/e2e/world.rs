@@ -1,7 +1,6 @@
 //! What a test lives in: a namespace, an STS responder, and an operator that serves just these.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
@@ -14,7 +13,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use rig::sts::Responder;
-use rig::{Process, Rig, Tool};
+use rig::{Rig, Tool};
 use serde_json::{Value, json};
 use tempcred::api::{CredentialStatus, TemporaryCredential};
 use tokio::sync::{Mutex, MutexGuard};
@@ -23,6 +22,8 @@ pub use crate::check::{
     POLL, assert_whole, condition, data, failure, failure_reason, is_ready, plain, truths,
     wait_until,
 };
+pub use crate::operator::Operator;
+use crate::operator::listener;
 
 /// How long anything may take that should take no time.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -68,54 +69,6 @@ pub struct World {
     pub environment: BTreeMap<&'static str, Option<String>>,
     operator: Option<Operator>,
     runs: usize,
-}
-
-/// A running operator.
-pub struct Operator {
-    process: Process,
-    address: SocketAddr,
-}
-
-impl Operator {
-    /// What it has logged so far.
-    pub fn log(&self) -> String {
-        self.process.output().unwrap()
-    }
-
-    /// Asks its listener; empty if it does not answer.
-    pub async fn http(&self, path: &str) -> String {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let ask = async {
-            let mut stream = tokio::net::TcpStream::connect(self.address).await?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await?;
-            let mut reply = String::new();
-            stream.read_to_string(&mut reply).await?;
-            std::io::Result::Ok(reply)
-        };
-        let reply = ask.await.unwrap_or_default();
-        reply.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
-    }
-
-    /// Waits until its watches have seen everything.
-    pub async fn wait_until_ready(&self) {
-        wait_until("the operator is ready", SOON, || async {
-            self.http("/readyz").await.starts_with("ok").then_some(())
-        })
-        .await;
-    }
-
-    /// Kills it without a word.
-    pub fn kill(self) {
-        self.process.kill().unwrap();
-        self.process.wait(SOON).unwrap();
-    }
-
-    /// Stops it in good order, and gives its log.
-    pub fn stop(self) -> (ExitStatus, String) {
-        self.process.terminate().unwrap();
-        (self.process.wait(SOON).unwrap(), self.log())
-    }
 }
 
 /// What the operator wrote in a namespace, by the API server's own account.
@@ -403,12 +356,6 @@ impl Drop for World {
                 .output();
         }
     }
-}
-
-/// The address in the line that says where the operator listens, in either log format.
-fn listener(line: &str) -> Option<SocketAddr> {
-    let at = line.find("127.0.0.1:")?;
-    line[at..].split(|c: char| !(c.is_ascii_digit() || ".:".contains(c))).next()?.parse().ok()
 }
 
 impl World {

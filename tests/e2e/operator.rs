@@ -1,0 +1,63 @@
+//! A running operator, and how a test talks to it.
+
+use std::net::SocketAddr;
+use std::process::ExitStatus;
+
+use rig::Process;
+
+use crate::check::wait_until;
+use crate::world::SOON;
+
+/// A running operator.
+pub struct Operator {
+    pub process: Process,
+    pub address: SocketAddr,
+}
+
+impl Operator {
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.process.output().unwrap()
+    }
+
+    /// Asks its listener; empty if it does not answer.
+    pub async fn http(&self, path: &str) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let ask = async {
+            let mut stream = tokio::net::TcpStream::connect(self.address).await?;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await?;
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).await?;
+            std::io::Result::Ok(reply)
+        };
+        let reply = ask.await.unwrap_or_default();
+        reply.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
+    }
+
+    /// Waits until its watches have seen everything.
+    pub async fn wait_until_ready(&self) {
+        wait_until("the operator is ready", SOON, || async {
+            self.http("/readyz").await.starts_with("ok").then_some(())
+        })
+        .await;
+    }
+
+    /// Kills it without a word.
+    pub fn kill(self) {
+        self.process.kill().unwrap();
+        self.process.wait(SOON).unwrap();
+    }
+
+    /// Stops it in good order, and gives its log.
+    pub fn stop(self) -> (ExitStatus, String) {
+        self.process.terminate().unwrap();
+        (self.process.wait(SOON).unwrap(), self.log())
+    }
+}
+
+/// The address in the line that says where the operator listens, in either log format.
+pub fn listener(line: &str) -> Option<SocketAddr> {
+    let at = line.find("127.0.0.1:")?;
+    line[at..].split(|c: char| !(c.is_ascii_digit() || ".:".contains(c))).next()?.parse().ok()
+}
