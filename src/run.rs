@@ -60,14 +60,15 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
     http::serve(settings.http_addr, answers).await.with_context(|| {
         format!("cannot listen on {}: choose another --http-addr", settings.http_addr)
     })?;
-    let instance = set(std::env::var("POD_NAME").ok()).or(set(std::env::var("HOSTNAME").ok()));
+    let pod = set(std::env::var("POD_NAME").ok());
+    let instance = pod.clone().or_else(|| set(std::env::var("HOSTNAME").ok()));
     let (region, endpoint) = (set(settings.region), set(settings.sts_endpoint));
     let (candidate, leadership) = if settings.leader_elect {
         let candidacy = Candidacy {
             lease: settings.lease_name,
             namespace: set(std::env::var("POD_NAMESPACE").ok())
                 .unwrap_or_else(|| config.default_namespace.clone()),
-            identity: identity(instance.as_deref()),
+            identity: identity(pod, instance.as_deref()),
         };
         let metrics = Arc::clone(&metrics);
         let (candidate, leadership) = Candidate::stand(candidacy, config, stop.clone(), metrics)
@@ -116,14 +117,11 @@ fn set(value: Option<String>) -> Option<String> {
 
 /// What no other candidate calls itself: the name of a pod is unique; elsewhere two processes may run on
 /// one host.
-fn identity(instance: Option<&str>) -> String {
-    match std::env::var("POD_NAME") {
-        Ok(pod) if !pod.is_empty() => pod,
-        _ => {
-            let started = jiff::Timestamp::now().as_millisecond();
-            format!("{}_{}_{started}", instance.unwrap_or("tempcred"), std::process::id())
-        }
-    }
+fn identity(pod: Option<String>, instance: Option<&str>) -> String {
+    pod.unwrap_or_else(|| {
+        let started = jiff::Timestamp::now().as_millisecond();
+        format!("{}_{}_{started}", instance.unwrap_or("tempcred"), std::process::id())
+    })
 }
 
 fn stop_on_signal() -> anyhow::Result<CancellationToken> {

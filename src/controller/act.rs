@@ -96,10 +96,6 @@ impl Step<'_> {
 
     /// Writes credentials that were issued and are held.
     pub(super) async fn write_held(mut self, desired: &Desired, secret: &SecretState) -> Action {
-        if !self.leads() {
-            // Kept in memory: whoever leads by now may have written something newer.
-            return Action::await_change();
-        }
         let Some(mut held) = self.memory.held.take() else {
             return Action::requeue(LOOK_AGAIN);
         };
@@ -116,9 +112,6 @@ impl Step<'_> {
 
     /// Writes anew what the Secret holds, in the shape that is wanted.
     pub(super) async fn rewrite(mut self, desired: &Desired, secret: SecretState) -> Action {
-        if !self.leads() {
-            return Action::await_change();
-        }
         let SecretState::Ours(holding) = &secret else { return Action::requeue(LOOK_AGAIN) };
         let (Some(facts), Content::Read { credentials: Some(minted), .. }) =
             (&holding.facts, &holding.content)
@@ -139,6 +132,10 @@ impl Step<'_> {
         request_hash: &str,
         minted: &Minted,
     ) -> Result<Known, Failed> {
+        if !self.leads() {
+            // Whoever leads by now may have written something newer.
+            return Err(Failed::Conflict);
+        }
         let manifest = Manifest::render(desired, request_hash, minted);
         let manifest = match secret {
             SecretState::Ours(holding) => {
