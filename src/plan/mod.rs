@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::desired::Desired;
 use crate::failure::Problem;
+use crate::minted::Minted;
 use crate::observed::{Content, Observed, SecretState, is_about_secret, requested, waiting_for};
 use crate::reason::Reason;
 use crate::schedule::LEAST_AGE;
@@ -92,7 +93,7 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
     let held = seen.held.filter(|held| {
         held.request_hash == desired.request_hash
             && held.minted.expiration > now
-            && !holds_as_new(desired, &seen.secret, held.minted.issued_at)
+            && !holds_as_new(desired, &seen.secret, &held.minted)
     });
     if held.is_some() {
         return unless_waiting(Plan::Write(Source::Held));
@@ -107,14 +108,16 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
     }
 }
 
-/// Whether the Secret holds credentials that answer the request and were not issued before this time:
-/// written by another leader, or by a write of ours whose answer was lost.
-fn holds_as_new(desired: &Desired, secret: &SecretState, issued_at: Timestamp) -> bool {
+/// Whether the Secret holds what is held, or something newer that answers the request too: written by a write
+/// of ours whose answer was lost, or by another leader. Times are whole seconds: of two credentials of
+/// one second, neither is newer.
+fn holds_as_new(desired: &Desired, secret: &SecretState, held: &Minted) -> bool {
     let SecretState::Ours(holding) = secret else { return false };
     let intact = !matches!(holding.content, Content::Read { credentials: None, .. });
     let facts = holding.facts.as_ref().filter(|_| intact);
     facts.is_some_and(|facts| {
-        facts.request_hash == desired.request_hash && facts.issued_at >= issued_at
+        facts.request_hash == desired.request_hash
+            && (facts.issued_at > held.issued_at || facts.fingerprint == held.fingerprint())
     })
 }
 

@@ -253,6 +253,25 @@ fn plans() {
             100,
             Plan::Write(Source::Held),
         ),
+        (
+            "held, and issued in the same second as what it shall replace",
+            plain().with(|c| held(c, 3600)).with(|c| {
+                let facts = c.facts().facts.as_mut().unwrap();
+                (facts.issued_at, facts.fingerprint) = (at(10), "another".to_owned());
+            }),
+            100,
+            Plan::Write(Source::Held),
+        ),
+        (
+            "held, and written after all",
+            plain().with(|c| held(c, 3600)).with(|c| {
+                let fingerprint = c.held.as_ref().unwrap().minted.fingerprint();
+                let facts = c.facts().facts.as_mut().unwrap();
+                (facts.issued_at, facts.fingerprint) = (at(10), fingerprint);
+            }),
+            100,
+            Plan::Rest,
+        ),
         ("held, but expired", plain().with(|c| held(c, 50)), 100, Plan::Rest),
         (
             "held for another request",
