@@ -7,9 +7,11 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::api::{DeletionPolicy, RENEW_REQUESTED_AT, Renewal, SecretSpec, TemporaryCredential};
+use crate::failure::Problem;
+use crate::grant::{Grants, Name, Permission};
 use crate::identity::{Caller, Identity};
 use crate::minted::hex;
-use crate::operation::{Invalid, Operation};
+use crate::operation::{Invalid, Operation, Signer};
 use crate::schedule::{Schedule, schedule};
 
 /// What one `TemporaryCredential` asks for, validated.
@@ -27,6 +29,10 @@ pub struct Desired {
     pub operation: Result<Operation, Invalid>,
     /// Who signs it; an error where the spec names nobody.
     pub caller: Result<Caller, Invalid>,
+    /// The grants that let it use the operator's identity, if it does.
+    pub granted_by: Vec<Name>,
+    /// Why it may not use the operator's identity, if it wants to and may not.
+    pub denied: Option<Problem>,
     /// Region of the STS endpoint; `None` for the operator's.
     pub region: Option<String>,
     /// Name of the Secret.
@@ -76,15 +82,31 @@ impl Desired {
     /// Compiles the spec.
     ///
     /// The API server refuses most specs that make no request; those that it cannot check, or took
-    /// before a rule existed, end as an error in `operation`.
-    pub fn compile(resource: &TemporaryCredential) -> Self {
+    /// before a rule existed, end as an error in `operation`. `None` if its namespace is not known yet,
+    /// so that it cannot be told what is granted to it.
+    pub fn compile(resource: &TemporaryCredential, grants: &Grants) -> Option<Self> {
         let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
         let spec = &resource.spec;
         let session = format!("tempcred-{namespace}-{name}");
         let operation = Operation::of(&spec.request, &session);
         let caller = Caller::of(spec.identity.as_ref(), &session);
+        let operation = operation.and_then(|operation| signed(operation, caller.as_ref().ok()));
+        let permission = match (&operation, &caller) {
+            (Ok(operation), Ok(Caller::Operator)) if operation.signer() != Signer::Unsigned => {
+                grants.decide(&namespace, &name, &operation.claims())
+            }
+            _ => Permission::NotNeeded,
+        };
+        let (granted, denied) = match permission {
+            Permission::NotNeeded => (Vec::new(), None),
+            Permission::Granted(granted) => (granted, None),
+            Permission::Denied(problem) => (Vec::new(), Some(problem)),
+            Permission::Unknown => return None,
+        };
+        let (granted_by, terms) = granted.into_iter().unzip();
+        let operation = operation.map(|operation| operation.on(terms));
         let retain = spec.secret.deletion_policy == DeletionPolicy::Retain;
-        Self {
+        Some(Self {
             request_hash: hash(&RequestIdentity {
                 version: 1,
                 region: spec.region.as_deref(),
@@ -96,10 +118,12 @@ impl Desired {
                 region: spec.region.as_deref(),
                 secret: &spec.secret,
             }),
-            secret_name: spec.secret.name.clone().unwrap_or_else(|| name.clone()),
+            secret_name: resource.secret_name(),
             secret: spec.secret.clone(),
             operation,
             caller,
+            granted_by,
+            denied,
             region: spec.region.clone(),
             renewal: spec.renewal,
             suspended: spec.suspend,
@@ -110,7 +134,7 @@ impl Desired {
             uid: resource.uid().unwrap_or_default(),
             namespace,
             name,
-        }
+        })
     }
 
     /// When credentials issued at `issued` that expire at `expires` are to be renewed.
@@ -132,6 +156,17 @@ impl Desired {
     /// How far our clock is behind that of STS, as far as credentials can tell; zero if it is not.
     pub fn clock_lag(&self, issued: Timestamp, expires: Timestamp) -> SignedDuration {
         expires.duration_since(self.expires_here(issued, expires))
+    }
+}
+
+/// The request, if the caller may sign it. The API server refuses what may not be signed by the operator;
+/// this is for what it took before it knew.
+fn signed(operation: Operation, caller: Option<&Caller>) -> Result<Operation, Invalid> {
+    match (operation.signer(), caller) {
+        (Signer::Keys | Signer::Own, Some(Caller::Operator)) => {
+            Err(Invalid::NotSigned(operation.field()))
+        }
+        _ => Ok(operation),
     }
 }
 
@@ -163,6 +198,9 @@ pub(crate) mod tests {
     fn merge(base: &mut Value, patch: Value) {
         match patch {
             Value::Object(fields) => {
+                if !base.is_object() {
+                    *base = json!({});
+                }
                 for (key, value) in fields {
                     merge(&mut base[key], value);
                 }
@@ -172,7 +210,73 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn desired(patch: Value) -> Desired {
-        Desired::compile(&resource(patch))
+        desired_under(json!({}), patch).unwrap()
+    }
+
+    /// What it is with this one grant, which is changed by a JSON merge patch.
+    fn desired_under(grant: Value, patch: Value) -> Option<Desired> {
+        let mut base = json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
+            "metadata": {"name": "any"},
+            "spec": {"namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"]},
+        });
+        merge(&mut base, grant);
+        let mut grants = Grants::default();
+        grants.set(&serde_json::from_value(base).unwrap());
+        grants.set_namespace("analytics", &Default::default());
+        Desired::compile(&resource(patch), &grants)
+    }
+
+    #[test]
+    fn what_a_grant_demands_is_part_of_the_request_and_nothing_else_of_it_is() {
+        let base = desired(json!({}));
+        for (row, grant, changes) in [
+            ("another name", json!({"metadata": {"name": "x"}}), false),
+            ("a longest duration", json!({"spec": {"maxDuration": "1h"}}), false),
+            ("an external id", json!({"spec": {"session": {"externalId": "{{ name }}"}}}), true),
+            ("a tag", json!({"spec": {"session": {"tags": {"a": "b"}}}}), true),
+        ] {
+            let under = desired_under(grant, json!({})).unwrap();
+            assert_eq!(under.request_hash != base.request_hash, changes, "{row}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_operator_signs_needs_a_grant() {
+        let others = json!({"spec": {"roleArns": ["arn:aws:iam::123456789012:role/other"]}});
+        let keys = json!({"accessKeySecretRef": {"name": "keys"}});
+        let web = json!({
+            "assumeRole": null,
+            "assumeRoleWithWebIdentity": {"roleArn": "arn:aws:iam::123456789012:role/reports", "serviceAccountName": "x"},
+        });
+        for (row, spec, denied) in [
+            ("by the operator", json!({}), true),
+            ("by a key of its own", json!({"identity": keys}), false),
+            ("by nobody", web, false),
+        ] {
+            let desired = desired_under(others.clone(), json!({"spec": spec})).unwrap();
+            assert_eq!(desired.denied.is_some(), denied, "{row}");
+            assert!(desired.operation.is_ok(), "{row}");
+        }
+        let elsewhere = json!({"metadata": {"namespace": "nobody-has-seen-it"}});
+        assert!(desired_under(json!({}), elsewhere).is_none());
+    }
+
+    #[test]
+    fn the_operator_signs_nothing_in_its_own_name() {
+        for (field, request) in [
+            ("getSessionToken", json!({})),
+            ("getFederationToken", json!({"name": "ab"})),
+            ("getWebIdentityToken", json!({"audiences": ["a"], "signingAlgorithm": "RS256"})),
+            (
+                "assumeRoot",
+                json!({"targetPrincipal": "123456789012", "taskPolicyArn": "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"}),
+            ),
+        ] {
+            let desired = desired(json!({"spec": {"assumeRole": null, field: request}}));
+            let error = desired.operation.unwrap_err().to_string();
+            assert!(error.starts_with(&format!("spec.{field} needs spec.identity")), "{error}");
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! tempcred keeps Kubernetes Secrets filled with short-lived AWS credentials from STS.
 //!
 //! ```text
-//! watch → observe → plan ─┬ Rest, Wait ──────────→ settle → next look
-//!                         ├ Mint → sts → secret ─→ settle
-//!                         ├ Write → secret ──────→ settle
-//!                         └ Report ──────────────→ settle
+//! watch → grant → observe → plan ─┬ Rest, Wait ──────────→ settle → next look
+//!                                 ├ Mint → sts → secret ─→ settle
+//!                                 ├ Write → secret ──────→ settle
+//!                                 ├ Remove → secret ─────→ settle
+//!                                 └ Report ──────────────→ settle
 //! ```
 //!
 //! Where to find what:
@@ -12,6 +13,7 @@
 //! | module | holds | knows clients and clocks |
 //! |---|---|---|
 //! | [`api`] | the types users write and read, and their validation | no |
+//! | [`grant`], [`template`] | who may use the operator's identity, and on what terms | no |
 //! | [`desired`], [`observed`] | what a resource asks for, and what is there | no |
 //! | [`mod@plan`] | what to do next | no |
 //! | [`mod@schedule`], [`failure`] | when: renewals, and backoff after failures | no |
@@ -31,6 +33,7 @@ pub mod cluster;
 pub mod controller;
 pub mod desired;
 pub mod failure;
+pub mod grant;
 pub mod http;
 pub mod identity;
 pub mod leader;
@@ -48,5 +51,6 @@ pub mod secret;
 pub mod source;
 pub mod status;
 pub mod sts;
+pub mod template;
 pub mod traces;
 pub mod version;

@@ -107,13 +107,23 @@ pub fn is_about_secret(failure: &FailureStatus) -> bool {
         .any(|r| r.as_str() == failure.reason)
 }
 
-/// The failure in a status, unless it speaks of an earlier spec.
+/// The failure in a status, unless it speaks of an earlier spec or of permissions that have changed.
 pub fn failure_of<'a>(
     status: &'a CredentialStatus,
     desired: &Desired,
 ) -> Option<&'a FailureStatus> {
     let current = status.observed_generation == Some(desired.generation);
-    status.failure.as_ref().filter(|_| current)
+    status.failure.as_ref().filter(|failure| current && !is_about_other_grants(failure, desired))
+}
+
+fn is_about_other_grants(failure: &FailureStatus, desired: &Desired) -> bool {
+    let was_denied = failure.reason == Reason::NotGranted.as_str();
+    match &desired.denied {
+        Some(problem) if was_denied => problem.message != failure.message,
+        // Its Secret could not be removed yet: that has its own pace.
+        Some(_) => !is_about_secret(failure),
+        None => was_denied,
+    }
 }
 
 /// Decides how to find out about the Secret, given what the metadata watch says of it.

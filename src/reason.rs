@@ -77,6 +77,8 @@ reasons! {
     ReferenceLoop, BLOCKED, "Let one of them be made from something else.";
     /// The API server refuses something else that the operator asks of it.
     ClusterRefused, BLOCKED, "Check the operator's permissions, and the admission policies of the namespace.";
+    /// No RoleGrant lets this namespace use the role with the operator's own identity; its Secret was removed.
+    NotGranted, BLOCKED, "Ask whoever runs the cluster for a RoleGrant, or set spec.identity to sign with an identity of your own.";
     /// No region is known, so no STS endpoint can be chosen.
     RegionMissing, BLOCKED, "Set spec.region, or the operator's --region.";
     /// The operator has no AWS identity of its own to sign the request with.

@@ -85,6 +85,7 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
         leadership,
     };
     let controller = Settings {
+        cluster: settings.cluster_name.unwrap_or_default(),
         namespaces: settings.namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
         selector: set(settings.selector),
         concurrency: settings.concurrency,

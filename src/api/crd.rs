@@ -6,22 +6,26 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::json;
 
-use super::TemporaryCredential;
+use super::{RoleGrant, TemporaryCredential};
 use crate::reason::Reason;
 
 /// Every CustomResourceDefinition of tempcred, as `tempcred crds` prints them.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut crd = TemporaryCredential::crd();
-    let schemas = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
-    for root in schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()) {
-        unwrap_descriptions(root);
+    let mut crds = vec![TemporaryCredential::crd(), RoleGrant::crd()];
+    crds.iter_mut().flat_map(schemas).for_each(unwrap_descriptions);
+    for root in schemas(&mut crds[0]) {
         if let Some(status) = root.properties.as_mut().and_then(|fields| fields.get_mut("status")) {
             // From its first second a resource says that it waits, and kstatus sees it in progress;
             // if it stays so, no operator is running.
             status.default = Some(JSON(pending_status()));
         }
     }
-    vec![crd]
+    crds
+}
+
+fn schemas(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    let schemas = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
+    schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut())
 }
 
 /// Joins the lines of each description: they are broken where the source is, and `kubectl explain`

@@ -1,6 +1,6 @@
 //! `TemporaryCredential`.
 
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, ResourceExt};
 use serde::{Deserialize, Serialize};
 
 use super::{CredentialStatus, Duration, SecretSpec};
@@ -63,6 +63,18 @@ pub struct TemporaryCredentialSpec {
     /// Stop renewing. What is in the Secret stays there, and expires in its time. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
+}
+
+impl TemporaryCredential {
+    /// Whether the operator signs it with its own identity.
+    pub fn is_signed_by_operator(&self) -> bool {
+        self.spec.identity.is_none() && self.spec.request.assume_role.is_some()
+    }
+
+    /// Name of the Secret.
+    pub fn secret_name(&self) -> String {
+        self.spec.secret.name.clone().unwrap_or_else(|| self.name_any())
+    }
 }
 
 /// How long before expiry the credentials are renewed; at most one of the two fields. The renewal

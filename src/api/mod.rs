@@ -6,6 +6,7 @@
 mod crd;
 mod credential;
 mod duration;
+mod grant;
 mod policies;
 mod reference;
 pub(crate) mod schema;
@@ -17,6 +18,7 @@ mod token;
 pub use crd::crds;
 pub use credential::{Renewal, TemporaryCredential, TemporaryCredentialSpec};
 pub use duration::Duration;
+pub use grant::{GrantStatus, GrantedNamespaces, GrantedSession, RoleGrant, RoleGrantSpec};
 pub use policies::SessionPolicies;
 pub use reference::SecretKeyRef;
 pub use secret::{DeletionPolicy, Format, SecretSpec};

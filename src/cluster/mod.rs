@@ -2,6 +2,7 @@
 
 mod errors;
 mod events;
+mod grants;
 mod secrets;
 mod sources;
 mod status;

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, PartialObjectMeta, Patch, PatchParams, Preconditions};
 
 use super::errors::request;
 use super::{Cluster, Failed, MANAGER};
@@ -41,5 +41,28 @@ impl Cluster {
         .await?;
         self.metrics.write("secret");
         Ok(written.metadata.resource_version.unwrap_or_default())
+    }
+
+    /// Deletes a Secret, if it still has this UID and version.
+    ///
+    /// # Errors
+    /// [`Failed::Conflict`] if it has not; nothing was deleted then.
+    pub async fn delete_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        (uid, resource_version): (&str, &str),
+    ) -> Result<(), Failed> {
+        // As metadata: the reply to a deletion is the object, values included.
+        let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), namespace);
+        let preconditions = Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: Some(resource_version.to_owned()),
+        };
+        let params = DeleteParams::default().preconditions(preconditions);
+        let what = format!("Removing Secret {name}");
+        request(&what, Reason::SecretRejected, api.delete(name, &params)).await?;
+        self.metrics.write("secret");
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Watches: the resources themselves, and the metadata of their Secrets. Values of Secrets are
+//! Watches: the resources themselves, the grants, and the metadata of Secrets and Namespaces. Values of Secrets are
 //! never watched, so they do not sit in a cache.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use backon::ExponentialBuilder;
 use futures::channel::mpsc;
 use futures::future::ready;
 use futures::{Stream, TryStreamExt};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::PartialObjectMeta;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::WatchStreamExt;
@@ -17,11 +17,14 @@ use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::SetOnce;
 
-use crate::api::TemporaryCredential;
+use crate::api::{RoleGrant, TemporaryCredential};
 use crate::secret::{CREDENTIAL_UID, credential_name};
 
 /// The metadata of a Secret.
 pub type SecretMeta = PartialObjectMeta<Secret>;
+
+/// The metadata of a Namespace.
+pub type NamespaceMeta = PartialObjectMeta<Namespace>;
 
 /// Set once the first whole list has arrived.
 ///
@@ -81,10 +84,8 @@ pub fn credentials<F: Fn(&Event<TemporaryCredential>) + Send + 'static>(
 
 /// Leaves out a resource that is not what this version knows, for example after a downgrade: without
 /// this, one of them would keep the watch from telling of any other.
-fn readable(
-    event: Event<DeserializeGuard<TemporaryCredential>>,
-) -> Option<Event<TemporaryCredential>> {
-    let read = |guard: DeserializeGuard<TemporaryCredential>| match guard.0 {
+fn readable<K>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
+    let read = |guard: DeserializeGuard<K>| match guard.0 {
         Ok(resource) => Some(resource),
         Err(invalid) => {
             let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
@@ -105,6 +106,27 @@ fn readable(
         Event::InitApply(guard) => Event::InitApply(read(guard)?),
         Event::InitDone => Event::InitDone,
     })
+}
+
+/// Watches the grants.
+pub fn grants(
+    client: Client,
+) -> impl Stream<Item = watcher::Result<Event<RoleGrant>>> + Send + use<> {
+    let api: Api<DeserializeGuard<RoleGrant>> = Api::all(client);
+    let events = watcher(api, watcher::Config::default()).backoff(backoff());
+    events.try_filter_map(|event| ready(Ok(readable(event))))
+}
+
+/// Watches the metadata of one namespace, or of all.
+pub fn namespaces(
+    client: Client,
+    namespace: Option<&str>,
+) -> impl Stream<Item = watcher::Result<Event<NamespaceMeta>>> + Send + use<> {
+    // With the name as a field selector, the right to one namespace is enough.
+    let config = namespace.iter().fold(watcher::Config::default(), |config, name| {
+        config.fields(&format!("metadata.name={name}"))
+    });
+    watcher(Api::<NamespaceMeta>::all(client), config).backoff(backoff())
 }
 
 /// Watches the metadata of the Secrets that tempcred wrote.

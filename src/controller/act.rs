@@ -43,7 +43,7 @@ impl Step<'_> {
         let Some(_turn) = turn.await else {
             return Action::requeue(LOOK_AGAIN);
         };
-        if !self.leads() || self.is_outdated() {
+        if !self.leads() || self.is_outdated() || !self.is_still_granted(desired) {
             return Action::requeue(LOOK_AGAIN);
         }
         let had_some = self.memory.status.issued_at.is_some();
@@ -76,7 +76,7 @@ impl Step<'_> {
         operation: &Operation,
     ) -> Result<Minted, Problem> {
         let operator = &self.scope.operator;
-        operator.references.check(desired)?;
+        operator.references.check(&desired.namespace, &desired.name)?;
         let sources = [caller.sources(), operation.sources()].concat();
         let materials = operator.parts.cluster.materials(&desired.namespace, sources).await?;
         let session = operator.parts.sts.session(desired.region.as_deref())?;
@@ -125,6 +125,34 @@ impl Step<'_> {
         }
     }
 
+    /// Takes the Secret away.
+    pub(super) async fn remove(
+        self,
+        desired: &Desired,
+        secret: &SecretState,
+        problem: Problem,
+    ) -> Action {
+        let SecretState::Ours(holding) = secret else { return Action::requeue(LOOK_AGAIN) };
+        if !self.leads() {
+            return Action::await_change();
+        }
+        let (namespace, name) = (&desired.namespace, &desired.secret_name);
+        let version = (holding.uid.as_str(), holding.resource_version.as_str());
+        match self.scope.operator.parts.cluster.delete_secret(namespace, name, version).await {
+            Ok(()) => {
+                tracing::info!(secret = name, "removed");
+                self.settle(desired, Known::NoSecret, Attempt::Failed(problem)).await
+            }
+            Err(Failed::Problem(failed)) => {
+                let message =
+                    format!("{} Its Secret is still there: {}", problem.message, failed.message);
+                let attempt = Attempt::Failed(Problem::new(failed.reason, message));
+                self.settle(desired, known(secret), attempt).await
+            }
+            Err(failed) => self.could_not_write(desired, secret, failed).await,
+        }
+    }
+
     async fn write(
         &mut self,
         desired: &Desired,
@@ -132,8 +160,9 @@ impl Step<'_> {
         request_hash: &str,
         minted: &Minted,
     ) -> Result<Known, Failed> {
-        if !self.leads() {
-            // Whoever leads by now may have written something newer.
+        if !self.leads() || !self.is_still_granted(desired) {
+            // Whoever leads by now may have written something newer; and what was granted when it was
+            // asked for may be so no longer.
             return Err(Failed::Conflict);
         }
         let manifest = Manifest::render(desired, request_hash, minted);

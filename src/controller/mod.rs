@@ -3,8 +3,10 @@
 mod act;
 mod gate;
 mod ledger;
+mod permissions;
 mod reconcile;
 mod references;
+mod reports;
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -12,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::join_all;
+use futures::{Stream, StreamExt, stream};
 use kube::runtime::Controller;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -30,6 +32,7 @@ use crate::secret::CREDENTIAL_UID;
 use crate::sts::Sts;
 use gate::Gate;
 use ledger::Ledger;
+use permissions::{Affected, Permissions};
 use references::References;
 
 /// How the controller works.
@@ -38,6 +41,8 @@ pub struct Settings {
     pub namespaces: BTreeSet<String>,
     /// Label selector of the resources to serve.
     pub selector: Option<String>,
+    /// Name of the cluster, for grants that speak of it; empty if it has none.
+    pub cluster: String,
     /// How many credentials are issued at the same time.
     pub concurrency: NonZeroU16,
     /// How many calls to STS are made a second.
@@ -62,6 +67,7 @@ pub(crate) struct Operator {
     gate: Arc<Gate>,
     ledger: Ledger,
     references: References,
+    permissions: Permissions,
 }
 
 impl Operator {
@@ -71,6 +77,8 @@ impl Operator {
             Event::Apply(resource) | Event::InitApply(resource) => self.references.note(resource),
             Event::Delete(resource) => {
                 self.references.forget(resource);
+                let namespace = resource.namespace().unwrap_or_default();
+                self.permissions.forget(&namespace, &resource.name_any());
                 self.ledger.forget(&resource.uid().unwrap_or_default());
             }
             Event::Init | Event::InitDone => {}
@@ -104,6 +112,7 @@ struct Scope {
     credentials: Store<TemporaryCredential>,
     secrets: Store<SecretMeta>,
     secrets_listed: Listed,
+    namespaces_listed: Listed,
     stop: CancellationToken,
 }
 
@@ -138,6 +147,7 @@ pub async fn run(
         gate,
         ledger: Ledger::default(),
         references: References::default(),
+        permissions: Permissions::new(settings.cluster),
     });
     let mut scopes: Vec<Option<&str>> =
         settings.namespaces.iter().map(|name| Some(name.as_str())).collect();
@@ -156,7 +166,40 @@ pub async fn run(
             stop.clone(),
         )
     };
-    join_all(scopes.into_iter().map(serve)).await;
+    let serves_all = settings.namespaces.is_empty();
+    let grants = operator.permissions.follow_grants(watch::grants(client.clone()));
+    let reports = reports::write(&operator, serves_all);
+    // The watch of the grants has no end: it ends with those that it is for.
+    tokio::select! {
+        _ = join_all(scopes.into_iter().map(serve)) => {}
+        () = async { tokio::join!(grants, reports); } => {}
+    }
+}
+
+/// The resources to look at when other grants are for their namespaces: those that the operator signs.
+fn concerned(
+    scope: Arc<Scope>,
+    affected: impl Stream<Item = Affected>,
+) -> impl Stream<Item = ObjectRef<TemporaryCredential>> {
+    affected.flat_map(move |namespaces| {
+        let is_concerned = |resource: &Arc<TemporaryCredential>| {
+            resource.is_signed_by_operator()
+                && resource.namespace().is_some_and(|namespace| namespaces.contains(&namespace))
+        };
+        let concerned: Vec<_> = scope
+            .credentials
+            .state()
+            .iter()
+            .filter(|resource| is_concerned(resource))
+            .map(|resource| ObjectRef::from_obj(&**resource))
+            .collect();
+        for resource in &concerned {
+            // Whatever failed may work by now.
+            let namespace = resource.namespace.as_deref().unwrap_or_default();
+            scope.operator.references.mark(namespace, &resource.name);
+        }
+        stream::iter(concerned)
+    })
 }
 
 async fn serve(
@@ -172,7 +215,10 @@ async fn serve(
         attentive.notice(event);
     });
     let secrets = watch::secrets(client.clone(), namespace);
-    let sources = watch::sources(client, namespace);
+    let sources = watch::sources(client.clone(), namespace);
+    let namespaces = watch::namespaces(client, namespace);
+    let namespaces_listed = Listed::default();
+    let affected = operator.permissions.listen();
     let resources = credentials.store.clone();
     operator.parts.metrics.count(resources.clone());
     let begins = operator.parts.leadership.begins();
@@ -182,11 +228,17 @@ async fn serve(
         credentials: credentials.store.clone(),
         secrets: secrets.store,
         secrets_listed: secrets.listed,
+        namespaces_listed: Arc::clone(&namespaces_listed),
         stop: stop.clone(),
     });
     let listed = Arc::clone(&credentials.listed);
     let watched = async {
-        tokio::join!(credentials.listed.wait(), scope.secrets_listed.wait());
+        tokio::join!(
+            credentials.listed.wait(),
+            scope.secrets_listed.wait(),
+            scope.namespaces_listed.wait(),
+            scope.operator.permissions.listed.wait(),
+        );
         readiness.reached.fetch_add(1, Ordering::AcqRel);
         tracing::info!(credentials = scope.credentials.len(), "watching");
     };
@@ -199,6 +251,7 @@ async fn serve(
             of_ours.made_from(&secret).into_iter().chain(owner).collect::<Vec<_>>()
         })
         .watches_stream(sources, move |secret| of_others.made_from(&secret))
+        .reconcile_on(concerned(Arc::clone(&scope), affected))
         .reconcile_all_on(secrets.relisted)
         .reconcile_all_on(begins)
         .trigger_backoff(watch::backoff())
@@ -229,6 +282,7 @@ async fn serve(
     tokio::select! {
         () = rounds => {}
         () = async { watched.await; std::future::pending().await } => {}
+        () = scope.operator.permissions.follow_namespaces(namespaces, &namespaces_listed) => {}
         () = stopped_unlisted => {}
     }
 }

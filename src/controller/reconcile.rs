@@ -45,9 +45,16 @@ pub(super) async fn reconcile(
         scope.operator.ledger.let_go(&resource);
         return Ok(Action::await_change());
     };
-    // Before the first list, every Secret would look as if it were missing.
+    // Before the first lists, every Secret would look as if it were missing, and every grant withdrawn.
+    let listed = async {
+        tokio::join!(
+            scope.secrets_listed.wait(),
+            scope.namespaces_listed.wait(),
+            scope.operator.permissions.listed.wait()
+        )
+    };
     tokio::select! {
-        _ = scope.secrets_listed.wait() => {}
+        _ = listed => {}
         // The watches end with the signal: the list would never come.
         () = scope.stop.cancelled() => return Ok(Action::requeue(LOOK_AGAIN)),
     }
@@ -90,12 +97,15 @@ pub(super) struct Step<'a> {
 
 impl Step<'_> {
     async fn run(mut self) -> Action {
-        let desired = Desired::compile(self.resource);
+        let Some(desired) = self.desired() else { return Action::requeue(LOOK_AGAIN) };
         if desired.deleted {
             return Action::await_change();
         }
+        self.scope.operator.permissions.serves(&desired);
         let unusable = |held: &Held| {
-            held.request_hash != desired.request_hash || held.minted.expiration <= Timestamp::now()
+            desired.denied.is_some()
+                || held.request_hash != desired.request_hash
+                || held.minted.expiration <= Timestamp::now()
         };
         if self.memory.held.as_ref().is_some_and(unusable) {
             self.memory.held = None;
@@ -108,7 +118,7 @@ impl Step<'_> {
         }
         let decided = match self.decide(&desired, Trust::Watch).await {
             // The watch may be behind what another leader wrote last: it is not enough to mint by.
-            Ok(Some((plan, _))) if plan.uses_new_credentials() && !self.memory.verified => {
+            Ok(Some((plan, _))) if plan.ends_credentials() && !self.memory.verified => {
                 self.decide(&desired, Trust::Nothing).await
             }
             decided => decided,
@@ -127,7 +137,7 @@ impl Step<'_> {
             }
         };
         tracing::debug!(?plan, "planned");
-        if matches!(plan, Plan::Mint(_) | Plan::Write(_) | Plan::Report(_)) {
+        if matches!(plan, Plan::Mint(_) | Plan::Write(_) | Plan::Remove(_) | Plan::Report(_)) {
             // Whatever comes of it, the request was heard: from here on the backoff sets the pace.
             self.note_attempt(&desired);
         }
@@ -138,10 +148,22 @@ impl Step<'_> {
             Plan::Report(problem) => {
                 self.settle(&desired, Known::NoSecret, Attempt::Failed(problem)).await
             }
+            Plan::Remove(problem) => self.remove(&desired, &secret, problem).await,
             Plan::Mint(why) => self.rotate(&desired, secret, why).await,
             Plan::Write(Source::Held) => self.write_held(&desired, &secret).await,
             Plan::Write(Source::Secret) => self.rewrite(&desired, secret).await,
         }
+    }
+
+    /// What the resource asks for, by the grants of this moment; `None` if its namespace is not known yet.
+    fn desired(&self) -> Option<Desired> {
+        self.scope.operator.permissions.read(|grants| Desired::compile(self.resource, grants))
+    }
+
+    /// Whether the grants are still what they were when it was decided what to do.
+    pub(super) fn is_still_granted(&self, desired: &Desired) -> bool {
+        self.desired()
+            .is_some_and(|now| now.denied.is_none() && now.request_hash == desired.request_hash)
     }
 
     /// Whether this process still leads, as it did when the look began.

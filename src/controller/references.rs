@@ -8,8 +8,9 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::TemporaryCredential;
-use crate::desired::Desired;
 use crate::failure::Problem;
+use crate::identity::Caller;
+use crate::operation::Operation;
 use crate::reason::Reason;
 use crate::source::Source;
 
@@ -42,8 +43,8 @@ impl References {
 
     /// Notes what a resource reads and writes by now.
     pub(super) fn note(&self, resource: &TemporaryCredential) {
-        let desired = Desired::compile(resource);
-        self.index().set((desired.namespace.clone(), desired.name.clone()), Some(links(&desired)));
+        let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+        self.index().set(key, Some(links(resource)));
     }
 
     /// Forgets a resource that is gone.
@@ -82,10 +83,10 @@ impl References {
     ///
     /// # Errors
     /// `ReferenceLoop`, with the way around.
-    pub(super) fn check(&self, desired: &Desired) -> Result<(), Problem> {
+    pub(super) fn check(&self, namespace: &str, name: &str) -> Result<(), Problem> {
         let index = self.index();
-        let mut way = vec![desired.name.clone()];
-        if !index.leads_back(&desired.namespace, &mut way, &mut HashSet::new()) {
+        let mut way = vec![name.to_owned()];
+        if !index.leads_back(namespace, &mut way, &mut HashSet::new()) {
             return Ok(());
         }
         let way = way.join(", which is made from the Secret of ");
@@ -99,16 +100,17 @@ impl References {
     }
 }
 
-fn links(desired: &Desired) -> Links {
-    let operation = desired.operation.iter().flat_map(|operation| operation.sources());
-    let caller = desired.caller.iter().flat_map(|caller| caller.sources());
+fn links(resource: &TemporaryCredential) -> Links {
+    let spec = &resource.spec;
+    let operation = Operation::of(&spec.request, "").into_iter().flat_map(|o| o.sources());
+    let caller = Caller::of(spec.identity.as_ref(), "").into_iter().flat_map(|c| c.sources());
     let secret = |source| match source {
         Source::SecretKey(key) => Some(key.name),
         Source::Token { .. } => None,
     };
     Links {
         reads: operation.chain(caller).filter_map(secret).collect(),
-        writes: desired.secret_name.clone(),
+        writes: resource.secret_name(),
     }
 }
 
@@ -222,10 +224,8 @@ mod tests {
         for (name, secret) in links {
             references.note(&made_from(name, &[secret]));
         }
-        let told = |name: &str| {
-            let desired = Desired::compile(&made_from(name, &[]));
-            references.check(&desired).err().map(|problem| problem.message)
-        };
+        let told =
+            |name: &str| references.check("analytics", name).err().map(|problem| problem.message);
         let message = told("a").unwrap();
         let way = "a, which is made from the Secret of b, which is made from the Secret of c, \
                    which is made from the Secret of a: ";

@@ -92,7 +92,7 @@ metrics! {
     STS_QUEUE "sts_queue_depth" Gauge Process [];
     /// How long looks at a resource took, waiting for STS included
     RECONCILE_DURATION "reconcile_duration_seconds" Histogram Process [];
-    /// Writes to the Kubernetes API that went through; object is secret, status or event
+    /// Writes to the Kubernetes API that went through; object is secret, status, grant_status or event
     API_WRITES "api_writes" Counter Process ["object"];
     /// Resources by condition
     CREDENTIALS "credentials" Gauge Fleet ["condition", "status"];

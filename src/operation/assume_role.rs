@@ -9,6 +9,7 @@ use super::{Invalid, Perform, session_name};
 use crate::api::{Duration, SessionPolicies, SessionTags, schema};
 use crate::arn::RoleArn;
 use crate::failure::Problem;
+use crate::grant::{Claim, Terms, Wishes};
 use crate::minted::Minted;
 use crate::source::Materials;
 use crate::sts::{Session, checked};
@@ -107,6 +108,13 @@ pub struct Request {
     session: String,
     #[serde(flatten)]
     spec: AssumeRole,
+    /// What grants add to each call, in their order.
+    #[serde(skip_serializing_if = "nothing")]
+    terms: Vec<Terms>,
+}
+
+fn nothing(terms: &[Terms]) -> bool {
+    terms.iter().all(Terms::is_empty)
 }
 
 impl Request {
@@ -119,20 +127,62 @@ impl Request {
             hops: hops.collect::<Result<_, _>>()?,
             session: session_name(spec.session_name.as_deref(), session),
             spec: spec.clone(),
+            terms: Vec::new(),
         })
+    }
+
+    /// The roles that it assumes, in this order.
+    pub(super) fn claims(&self) -> Vec<Claim<'_>> {
+        let spec = &self.spec;
+        let target = Claim {
+            role: &self.role,
+            external_id: spec.external_id.as_deref(),
+            wishes: Some(Wishes {
+                duration: spec.duration,
+                source_identity: spec.source_identity.as_deref(),
+                tags: &spec.tags.tags,
+                has_policy: spec.policies.policy.is_some(),
+                policy_arns: &spec.policies.policy_arns,
+            }),
+        };
+        let mut claims = Vec::new();
+        for (role, hop) in &self.hops {
+            let external_id = hop.external_id.as_deref();
+            claims.push(Claim { role, external_id, wishes: None });
+        }
+        claims.push(target);
+        claims
+    }
+
+    /// Adds to each call what the grant for its role demands.
+    pub(super) fn on(self, terms: Vec<Terms>) -> Self {
+        Self { terms, ..self }
+    }
+
+    /// What is added to the call of this number.
+    fn terms(&self, call: usize) -> Terms {
+        self.terms.get(call).cloned().unwrap_or_default()
     }
 
     fn input(&self) -> AssumeRoleInputBuilder {
         let spec = &self.spec;
+        let terms = self.terms(self.hops.len());
+        let mut tags = spec.tags.clone();
+        tags.tags.extend(terms.tags);
+        let mut policies = spec.policies.clone();
+        let further = terms.policy_arns.into_iter();
+        let further: Vec<_> =
+            further.filter(|arn| !spec.policies.policy_arns.contains(arn)).collect();
+        policies.policy_arns.extend(further);
         let mut input = AssumeRoleInputBuilder::default()
             .role_arn(self.role.as_str())
             .role_session_name(&self.session)
             .duration_seconds(spec.duration.as_i32())
-            .set_external_id(spec.external_id.clone())
-            .set_source_identity(spec.source_identity.clone())
-            .set_policy(spec.policies.policy.clone())
-            .set_policy_arns(spec.policies.descriptors())
-            .set_tags(spec.tags.for_sdk());
+            .set_external_id(terms.external_id.or_else(|| spec.external_id.clone()))
+            .set_source_identity(terms.source_identity.or_else(|| spec.source_identity.clone()))
+            .set_policy_arns(policies.descriptors())
+            .set_policy(policies.policy)
+            .set_tags(tags.for_sdk());
         for key in &spec.transitive_tag_keys {
             input = input.transitive_tag_keys(key);
         }
@@ -157,11 +207,15 @@ impl Perform for Request {
 
     async fn call(&self, session: &Session, _: &Materials) -> Result<Minted, Problem> {
         let mut session = session.clone();
-        for (role, hop) in &self.hops {
+        for (call, (role, hop)) in self.hops.iter().enumerate() {
+            let terms = self.terms(call);
+            let tags = SessionTags { tags: terms.tags };
             let input = AssumeRoleInputBuilder::default()
                 .role_arn(role.as_str())
                 .role_session_name(hop.session_name.as_deref().unwrap_or(&self.session))
-                .set_external_id(hop.external_id.clone());
+                .set_external_id(terms.external_id.or_else(|| hop.external_id.clone()))
+                .set_source_identity(terms.source_identity)
+                .set_tags(tags.for_sdk());
             session = session.signed_by(&assume(&session, input, role).await?)?;
         }
         assume(&session, self.input(), &self.role).await

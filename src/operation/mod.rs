@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::Duration;
 use crate::failure::Problem;
+use crate::grant::{Claim, Terms};
 use crate::minted::{Minted, hex};
 use crate::source::{Materials, Source};
 use crate::sts::Session;
@@ -49,9 +50,27 @@ pub enum Invalid {
     /// An ARN is no role's.
     #[error("{0:?} is not the ARN of an IAM role: write it as arn:aws:iam::123456789012:role/NAME")]
     RoleArn(String),
+    /// The operator would speak in its own name, or nobody could sign.
+    #[error(
+        "spec.{0} needs spec.identity: the operator does not make this request in its own name"
+    )]
+    NotSigned(&'static str),
     /// None of several fields is set of which one has to be.
     #[error("one of {0} must be set")]
     Missing(&'static str),
+}
+
+/// Who signs a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The operator, unless `identity` is set.
+    Operator,
+    /// Nobody.
+    Unsigned,
+    /// The long-lived key of an IAM user, in `identity`.
+    Keys,
+    /// Whoever `identity` names: never the operator.
+    Own,
 }
 
 /// CEL: whether the request in this field is set and signed like this.
@@ -71,8 +90,7 @@ macro_rules! signer {
 }
 
 // Of each: its documentation, its module, the type of its part of the API, its field in the spec, and
-// who signs it: `Operator` (unless `identity` is set), `Unsigned` (nobody), `Keys` (the long-lived key of
-// an IAM user), `Own` (somebody else than the operator).
+// who signs it, a `Signer`.
 macro_rules! operations {
     ($($(#[doc = $doc:literal])* $module:ident $name:ident $field:literal $signer:ident;)*) => {
         $(mod $module;)*
@@ -153,6 +171,16 @@ macro_rules! operations {
                 match self { $(Self::$name(request) => request.calls(),)* }
             }
 
+            /// Who signs it.
+            pub fn signer(&self) -> Signer {
+                match self { $(Self::$name(_) => Signer::$signer,)* }
+            }
+
+            /// The field of the spec that asks for it.
+            pub fn field(&self) -> &'static str {
+                match self { $(Self::$name(_) => $field,)* }
+            }
+
             /// The action of STS that gives the credentials.
             pub fn action(&self) -> &'static str {
                 match self { $(Self::$name(_) => <$module::Request as Perform>::ACTION,)* }
@@ -202,6 +230,24 @@ operations! {
     get_federation_token GetFederationToken "getFederationToken" Keys;
     /// A token that tells another cloud or service who the caller is to AWS. Needs `identity`.
     get_web_identity_token GetWebIdentityToken "getWebIdentityToken" Own;
+}
+
+impl Operation {
+    /// The roles that it assumes in the name of its signer, in this order.
+    pub fn claims(&self) -> Vec<Claim<'_>> {
+        match self {
+            Self::AssumeRole(request) => request.claims(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same, with what grants add to its calls, in the order of the claims.
+    pub fn on(self, terms: Vec<Terms>) -> Self {
+        match self {
+            Self::AssumeRole(request) => Self::AssumeRole(request.on(terms)),
+            other => other,
+        }
+    }
 }
 
 pub(crate) use assume_role_with_web_identity::Request as TokenExchange;

@@ -25,15 +25,17 @@ pub enum Plan {
     Mint(Why),
     /// Write credentials that are at hand.
     Write(Source),
+    /// Take the Secret away, and say why.
+    Remove(Problem),
     /// Nothing can be done: say why.
     Report(Problem),
 }
 
 impl Plan {
-    /// Whether it replaces what the Secret holds by other credentials.
-    pub fn uses_new_credentials(&self) -> bool {
+    /// Whether it does away with the credentials in the Secret.
+    pub fn ends_credentials(&self) -> bool {
         match self {
-            Self::Mint(_) | Self::Write(Source::Held) => true,
+            Self::Mint(_) | Self::Write(Source::Held) | Self::Remove(_) => true,
             Self::Leave
             | Self::Rest
             | Self::Wait
@@ -78,6 +80,13 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
     let must_wait = waiting.is_some();
     let unless_waiting = |plan| if must_wait { Plan::Wait } else { plan };
 
+    if let Some(problem) = &desired.denied {
+        // Also what is suspended: what stays there would still be used.
+        return unless_waiting(match &seen.secret {
+            SecretState::Ours(_) => Plan::Remove(problem.clone()),
+            SecretState::Absent | SecretState::Foreign(_) => Plan::Report(problem.clone()),
+        });
+    }
     if desired.suspended {
         return Plan::Rest;
     }

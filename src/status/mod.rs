@@ -108,7 +108,8 @@ fn describe(
             Some(Held {
                 issued_at: before.issued_at.as_ref()?.0,
                 expiration: before.expiration.as_ref()?.0,
-                answers: hash.map_or(answered, |hash| *hash == desired.request_hash),
+                answers: desired.denied.is_none()
+                    && hash.map_or(answered, |hash| *hash == desired.request_hash),
             })
         }
         Known::NoSecret => {
@@ -149,7 +150,7 @@ fn describe(
             Some(Held {
                 issued_at: facts.issued_at,
                 expiration: facts.expiration,
-                answers: facts.request_hash == desired.request_hash,
+                answers: desired.denied.is_none() && facts.request_hash == desired.request_hash,
             })
         }
     }

@@ -15,7 +15,7 @@ use kube::{Api, Client, Config};
 use rig::sts::Responder;
 use rig::{Rig, Tool};
 use serde_json::{Value, json};
-use tempcred::api::{CredentialStatus, TemporaryCredential};
+use tempcred::api::{CredentialStatus, RoleGrant, TemporaryCredential};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use crate::check::{
@@ -108,7 +108,36 @@ impl World {
             .await
             .unwrap();
         let sts = Responder::start().unwrap();
-        Self { rig, namespace, sts, client, environment: BTreeMap::new(), operator: None, runs: 0 }
+        let environment = BTreeMap::new();
+        let world = Self { rig, namespace, sts, client, environment, operator: None, runs: 0 };
+        world.grant(&world.namespace, world.any_role()).await;
+        world
+    }
+
+    /// What a grant for any role in this namespace says: each world has one, called like the namespace.
+    pub fn any_role(&self) -> Value {
+        let any = |account| format!("arn:aws:iam::{account}:role/*");
+        let roles = ["123456789012", "210987654321"].map(any);
+        json!({"namespaces": {"names": [self.namespace]}, "roleArns": roles})
+    }
+
+    /// Creates a grant, or changes it.
+    pub async fn grant(&self, name: &str, spec: Value) -> RoleGrant {
+        let grant = json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
+            "metadata": {"name": name}, "spec": spec,
+        });
+        let params = PatchParams::apply("test").force();
+        self.grants().patch(name, &params, &Patch::Apply(grant)).await.unwrap()
+    }
+
+    /// Deletes a grant.
+    pub async fn withdraw(&self, name: &str) {
+        self.grants().delete(name, &Default::default()).await.unwrap();
+    }
+
+    pub fn grants(&self) -> Api<RoleGrant> {
+        Api::all(self.client.clone())
     }
 
     /// Starts the operator for this namespace and waits until it is ready.
@@ -349,11 +378,11 @@ impl Drop for World {
         }
         if self.rig.audit().is_none() {
             // Not our cluster: leave it as it was.
-            let _ = self
-                .rig
-                .kubectl()
-                .args(["delete", "namespace", &self.namespace, "--wait=false"])
-                .output();
+            let delete = |kind, name| {
+                let _ = self.rig.kubectl().args(["delete", kind, name, "--wait=false"]).output();
+            };
+            delete("namespace", &self.namespace);
+            delete("rolegrant", &self.namespace);
         }
     }
 }

@@ -65,7 +65,7 @@ annotations:
   verbs: [patch]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
@@ -75,6 +75,23 @@ annotations:
   resources: [serviceaccounts/token]
   verbs: [create]
 {{- end }}
+{{- end }}
+
+{{- /* What the operator may do beyond namespaces: know the grants, and the labels of the namespaces that it
+       serves. */}}
+{{- define "tempcred.clusterRules" -}}
+- apiGroups: [tempcred.dev]
+  resources: [rolegrants]
+  verbs: [list, watch]
+- apiGroups: [tempcred.dev]
+  resources: [rolegrants/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [namespaces]
+  {{- with .Values.settings.namespaces }}
+  resourceNames: {{ . | uniq | toJson }}
+  {{- end }}
+  verbs: [list, watch]
 {{- end }}
 
 {{- /* The only subject of every binding. */}}

@@ -135,6 +135,11 @@ async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
     let rotating = json!({"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/rotating"}});
     world.create("rotating", rotating).await;
     world.create("plain", plain()).await;
+    // A grant of its own, to be withdrawn.
+    let one = json!({"namespaces": {"names": [name]}, "roleArns": ["arn:aws:iam::999999999999:role/one"]});
+    world.grant(&withdrawn(&world), one).await;
+    let one = json!({"assumeRole": {"roleArn": "arn:aws:iam::999999999999:role/one"}});
+    world.create("withdrawn", one).await;
     let web =
         json!({"roleArn": "arn:aws:iam::123456789012:role/web", "serviceAccountName": "reporter"});
     world.create("web", json!({"assumeRoleWithWebIdentity": web})).await;
@@ -152,8 +157,19 @@ async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
     (world, user, audit)
 }
 
-/// Once the failing one has failed, changes it, so that it fails anew: an event that is repeated.
-async fn fail_again(world: &World) {
+/// Name of the grant that is withdrawn.
+fn withdrawn(world: &World) -> String {
+    format!("{}-withdrawn", world.namespace)
+}
+
+/// Once what it allows is ready, withdraws the grant; once the failing one has failed, changes it, so that
+/// it fails anew: an event that is repeated.
+async fn go_on(world: &World) {
+    let served = world.credentials().get("withdrawn").await.unwrap();
+    if served.status.as_ref().is_some_and(is_ready) {
+        // Gone already, if this is not the first time.
+        let _ = world.grants().delete(&withdrawn(world), &Default::default()).await;
+    }
     let failing = world.credentials().get("failing").await.unwrap();
     if failing.metadata.generation == Some(1)
         && failing.status.is_some_and(|status| status.failure.is_some())
@@ -165,7 +181,7 @@ async fn fail_again(world: &World) {
 async fn is_missed(rules: &[Value], (resource, verb): (String, String)) {
     let (mut world, user, audit) = variant(rules, &Some((resource.clone(), verb.clone()))).await;
     wait_until(&format!("an operator that may not {verb} {resource} notices"), SOON, || async {
-        fail_again(&world).await;
+        go_on(&world).await;
         asked(&audit, &user, &resource).iter().any(|r| r.code == 403).then_some(())
     })
     .await;
@@ -185,8 +201,18 @@ async fn suffices(rules: &[Value]) {
     wait_until("the repair", SOON, || async { world.secrets().get_opt("plain").await.unwrap() })
         .await;
     wait_until("an event that is repeated", SOON, || async {
-        fail_again(&world).await;
+        go_on(&world).await;
         asked(&audit, &user, "events").iter().any(|r| r.verb == "patch").then_some(())
+    })
+    .await;
+    wait_until("what is no longer granted is removed", SOON, || async {
+        go_on(&world).await;
+        asked(&audit, &user, "secrets").iter().any(|r| r.verb == "delete").then_some(())
+    })
+    .await;
+    wait_until("the grants' status", SOON, || async {
+        let patched = asked(&audit, &user, "rolegrants/status");
+        patched.iter().any(|r| r.verb == "patch").then_some(())
     })
     .await;
     assert!(world.stop_operator().success());
@@ -199,7 +225,7 @@ async fn suffices(rules: &[Value]) {
 async fn the_role_suffices_and_every_verb_of_it_is_needed() {
     let rules = rules();
     let verbs = verbs(&rules);
-    assert!(verbs.len() >= 11, "{verbs:?}");
+    assert!(verbs.len() >= 17, "{verbs:?}");
     let variants = verbs.into_iter().map(|verb| is_missed(&rules, verb));
     stream::iter(variants).buffer_unordered(AT_ONCE).collect::<()>().await;
     suffices(&rules).await;

@@ -15,8 +15,8 @@ pub(crate) const NAMESPACE: &str = "tempcred-system";
 /// Under which name; its ServiceAccount is called so too.
 pub(crate) const RELEASE: &str = "tempcred";
 
-/// The kind that must be served before anybody can create one.
-const CRD: &str = "crd/temporarycredentials.tempcred.dev";
+/// The kinds that must be served before anybody can create one.
+const CRDS: [&str; 2] = ["crd/temporarycredentials.tempcred.dev", "crd/rolegrants.tempcred.dev"];
 
 /// What must be discoverable before the garbage collector can know of it.
 const DISCOVERY: &str = "/apis/tempcred.dev/v1alpha1";
@@ -47,7 +47,7 @@ impl Rig {
 
     /// Waits until the CRDs are served, and the controllers know of them.
     pub fn serve_crds(&self) -> Result<()> {
-        self.kubectl_output(&["wait", "--for=condition=Established", CRD])?;
+        self.kubectl_output(&[&["wait", "--for=condition=Established"][..], &CRDS].concat())?;
         // The garbage collector learns of new types only every 30 s, and at its start from what is
         // discoverable then: established is not discoverable yet.
         let what = "the API server to serve the CRDs";

@@ -1,0 +1,419 @@
+//! All grants and the namespaces that they are for, indexed; and the decision.
+//!
+//! What a decision costs does not grow with the number of grants: which grants are for a namespace is
+//! worked out when a grant or the labels of a namespace change, and which are about a role is looked up
+//! by how its ARN begins. Only grants that are in both sets are looked at.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use kube::{Resource, ResourceExt};
+
+use super::prefixes::Prefixes;
+use super::{Claim, Flaw, Grant, Name, Terms};
+use crate::api::RoleGrant;
+use crate::failure::Problem;
+use crate::reason::Reason;
+use crate::template::Values;
+
+/// Whether a resource may have its roles assumed in the operator's name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Permission {
+    /// Somebody else signs, or nobody: IAM alone decides.
+    NotNeeded,
+    /// These grants allow it, on these terms: one for each role, in the order in which they are assumed.
+    Granted(Vec<(Name, Terms)>),
+    /// No grant allows it.
+    Denied(Problem),
+    /// The namespace has not been seen yet.
+    Unknown,
+}
+
+/// All grants.
+#[derive(Debug, Default)]
+pub struct Grants {
+    cluster: String,
+    grants: BTreeMap<Name, Entry>,
+    by_role: Prefixes,
+    namespaces: HashMap<String, Namespace>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    uid: Option<String>,
+    generation: Option<i64>,
+    grant: Result<Grant, Flaw>,
+}
+
+#[derive(Debug, Default)]
+struct Namespace {
+    labels: BTreeMap<String, String>,
+    grants: BTreeSet<Name>,
+}
+
+impl Grants {
+    /// None yet, in a cluster of this name; empty if it has none.
+    pub fn new(cluster: String) -> Self {
+        Self { cluster, ..Self::default() }
+    }
+
+    /// Takes note of a grant. Gives the namespaces for which something may have changed.
+    pub fn set(&mut self, resource: &RoleGrant) -> BTreeSet<String> {
+        let name = Name::from(resource.name_any());
+        if resource.meta().deletion_timestamp.is_some() {
+            return self.remove(&name);
+        }
+        let (uid, generation) = (resource.uid(), resource.meta().generation);
+        let seen = self.grants.get(&name);
+        if seen.is_some_and(|seen| (&seen.uid, seen.generation) == (&uid, generation)) {
+            return BTreeSet::new();
+        }
+        let mut affected = self.remove(&name);
+        let grant = Grant::compile(&resource.spec, &self.cluster);
+        if let Ok(grant) = &grant {
+            for beginning in grant.beginnings() {
+                self.by_role.insert(beginning, &name);
+            }
+            for (namespace, known) in &mut self.namespaces {
+                if grant.is_for(namespace, &known.labels) {
+                    known.grants.insert(name.clone());
+                    affected.insert(namespace.clone());
+                }
+            }
+        }
+        self.grants.insert(name, Entry { uid, generation, grant });
+        affected
+    }
+
+    /// Forgets a grant. Gives the namespaces for which it was.
+    pub fn remove(&mut self, name: &str) -> BTreeSet<String> {
+        let Some((name, entry)) = self.grants.remove_entry(name) else { return BTreeSet::new() };
+        for beginning in entry.grant.iter().flat_map(Grant::beginnings) {
+            self.by_role.remove(&beginning, &name);
+        }
+        let namespaces = self.namespaces.iter_mut();
+        namespaces
+            .filter_map(|(namespace, known)| known.grants.remove(&name).then(|| namespace.clone()))
+            .collect()
+    }
+
+    /// Forgets all grants but these. Gives the namespaces for which the others were.
+    pub fn retain(&mut self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        let gone: Vec<Name> =
+            self.grants.keys().filter(|name| !names.contains(&***name)).cloned().collect();
+        gone.iter().flat_map(|name| self.remove(name)).collect()
+    }
+
+    /// Takes note of a namespace and its labels. Says whether other grants are for it by now.
+    pub fn set_namespace(&mut self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+        let known = self.namespaces.get(namespace);
+        if known.is_some_and(|known| known.labels == *labels) {
+            return false;
+        }
+        let is_for =
+            |entry: &Entry| entry.grant.as_ref().is_ok_and(|grant| grant.is_for(namespace, labels));
+        let grants: BTreeSet<Name> = self
+            .grants
+            .iter()
+            .filter(|(_, entry)| is_for(entry))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let changed = known.is_none_or(|known| known.grants != grants);
+        let now = Namespace { labels: labels.clone(), grants };
+        self.namespaces.insert(namespace.to_owned(), now);
+        changed
+    }
+
+    /// Forgets a namespace that is gone.
+    pub fn remove_namespace(&mut self, namespace: &str) {
+        self.namespaces.remove(namespace);
+    }
+
+    /// Names of all grants.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.grants.keys()
+    }
+
+    /// Generation of a grant, and what is wrong with it if anything is.
+    pub fn state(&self, name: &str) -> Option<(Option<i64>, Option<&Flaw>)> {
+        let entry = self.grants.get(name)?;
+        Some((entry.generation, entry.grant.as_ref().err()))
+    }
+
+    /// Whether any known namespace has this grant, be there resources in it or not.
+    pub fn is_for_any(&self, name: &str) -> bool {
+        self.namespaces.values().any(|known| known.grants.contains(name))
+    }
+
+    /// Decides about all roles that a resource claims.
+    ///
+    /// Each must be allowed by a grant. Of several that allow it, the first by name sets the terms.
+    pub fn decide(&self, namespace: &str, name: &str, claims: &[Claim<'_>]) -> Permission {
+        let Some(known) = self.namespaces.get(namespace) else { return Permission::Unknown };
+        let values = Values { cluster: &self.cluster, namespace, name };
+        let all = claims.iter().map(|claim| self.decide_one(known, claim, values));
+        match all.collect::<Result<_, _>>() {
+            Ok(terms) => Permission::Granted(terms),
+            Err(problem) => Permission::Denied(problem),
+        }
+    }
+
+    fn decide_one(
+        &self,
+        namespace: &Namespace,
+        claim: &Claim<'_>,
+        values: Values<'_>,
+    ) -> Result<(Name, Terms), Problem> {
+        let mut nearest = None;
+        for (name, grant) in self.candidates(namespace, claim) {
+            if !grant.covers(claim.role) {
+                continue;
+            }
+            match grant.admit(claim, values) {
+                Ok(terms) => return Ok((name.clone(), terms)),
+                Err(conflicts) => {
+                    nearest.get_or_insert((name, conflicts));
+                }
+            }
+        }
+        let (role, namespace) = (claim.role, values.namespace);
+        // Nothing here may tell what others are granted.
+        Err(Problem::new(
+            Reason::NotGranted,
+            match nearest {
+                Some((name, conflicts)) => format!(
+                    "RoleGrant {name} lets namespace {namespace} use {role}, but not like this: {}",
+                    conflicts.join("; ")
+                ),
+                None => format!(
+                    "No RoleGrant lets namespace {namespace} use {role} with the operator's identity. {}",
+                    Reason::NotGranted.advice()
+                ),
+            },
+        ))
+    }
+
+    /// The grants that may allow a claim, in the order of their names: those for the namespace that
+    /// are about ARNs that begin like the role's. Goes through the smaller of the two sets.
+    fn candidates<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        claim: &'a Claim<'_>,
+    ) -> Vec<(&'a Name, &'a Grant)> {
+        let about: Vec<_> = self.by_role.of(claim.role.as_str()).collect();
+        let few = about.iter().map(|names| names.len()).sum::<usize>() < namespace.grants.len();
+        let mut names: Vec<&Name> = if few {
+            about.into_iter().flatten().filter(|name| namespace.grants.contains(*name)).collect()
+        } else {
+            namespace.grants.iter().collect()
+        };
+        names.sort();
+        names.dedup();
+        let grant = |name| Some((name, self.grants.get(name)?.grant.as_ref().ok()?));
+        names.into_iter().filter_map(grant).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arn::RoleArn;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn resource(name: &str, generation: i64, spec: Value) -> RoleGrant {
+        serde_json::from_value(json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
+            "metadata": {"name": name, "uid": name, "generation": generation}, "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    fn spec(namespace: &str, role: &str) -> Value {
+        json!({
+            "namespaces": {"names": [namespace]},
+            "roleArns": [format!("arn:aws:iam::123456789012:role/{role}")],
+        })
+    }
+
+    fn role(name: &str) -> RoleArn {
+        RoleArn::try_from(format!("arn:aws:iam::123456789012:role/{name}").as_str()).unwrap()
+    }
+
+    fn labels(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
+        labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn decide(grants: &Grants, namespace: &str, roles: &[&str]) -> Permission {
+        let roles: Vec<RoleArn> = roles.iter().map(|name| role(name)).collect();
+        let claim = |role| Claim { role, external_id: None, wishes: None };
+        grants.decide(namespace, "reports", &roles.iter().map(claim).collect::<Vec<_>>())
+    }
+
+    fn by(permission: &Permission) -> Vec<String> {
+        match permission {
+            Permission::Granted(all) => all.iter().map(|(name, _)| name.to_string()).collect(),
+            Permission::Denied(_) => vec!["-".to_owned()],
+            Permission::Unknown | Permission::NotNeeded => vec!["?".to_owned()],
+        }
+    }
+
+    #[test]
+    fn every_role_needs_a_grant_and_the_first_by_name_decides() {
+        let mut grants = Grants::default();
+        for (name, spec) in [
+            ("b-reports", spec("analytics", "reports-*")),
+            ("a-reports", spec("analytics", "reports-x")),
+            ("hub", spec("*", "hub")),
+            ("others", spec("web", "secret-*")),
+        ] {
+            grants.set(&resource(name, 1, spec));
+        }
+        assert_eq!(decide(&grants, "analytics", &["reports-x"]), Permission::Unknown);
+        for namespace in ["analytics", "web"] {
+            grants.set_namespace(namespace, &labels(&[]));
+        }
+        for (row, namespace, roles, expected) in [
+            ("two allow it", "analytics", &["reports-x"][..], &["a-reports"][..]),
+            ("one allows it", "analytics", &["reports-y"], &["b-reports"]),
+            ("each role by its own", "analytics", &["hub", "reports-y"], &["hub", "b-reports"]),
+            ("a hop that is not granted", "analytics", &["admin", "reports-x"], &["-"]),
+            ("granted to others", "analytics", &["secret-x"], &["-"]),
+            ("the others", "web", &["secret-x"], &["others"]),
+        ] {
+            assert_eq!(by(&decide(&grants, namespace, roles)), expected, "{row}");
+        }
+        let Permission::Denied(problem) = decide(&grants, "analytics", &["secret-x"]) else {
+            panic!("granted")
+        };
+        assert_eq!(problem.reason, Reason::NotGranted);
+        assert!(!problem.message.contains("others") && !problem.message.contains("web"));
+    }
+
+    #[test]
+    fn a_grant_that_conflicts_leaves_it_to_the_next_and_is_told_of_if_there_is_none() {
+        let mut grants = Grants::default();
+        let mut strict = spec("analytics", "*");
+        strict["session"] = json!({"externalId": "fixed"});
+        grants.set(&resource("a-strict", 1, strict));
+        grants.set_namespace("analytics", &labels(&[]));
+        let role = role("x");
+        let claim = [Claim { role: &role, external_id: Some("mine"), wishes: None }];
+        let Permission::Denied(problem) = grants.decide("analytics", "reports", &claim) else {
+            panic!("granted")
+        };
+        assert_eq!(
+            problem.message,
+            "RoleGrant a-strict lets namespace analytics use arn:aws:iam::123456789012:role/x, but not like this: it sets the external ID itself: remove externalId"
+        );
+        grants.set(&resource("b-free", 1, spec("analytics", "*")));
+        assert_eq!(by(&grants.decide("analytics", "reports", &claim)), ["b-free"]);
+    }
+
+    #[test]
+    fn says_for_which_namespaces_something_changed() {
+        let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
+        let mut grants = Grants::default();
+        let selecting = json!({
+            "namespaces": {"selector": {"matchLabels": {"team": "data"}}},
+            "roleArns": ["arn:aws:iam::123456789012:role/x"],
+        });
+        for name in ["a", "b"] {
+            assert!(grants.set_namespace(name, &labels(&[])), "{name} is new");
+        }
+        assert_eq!(grants.set(&resource("by-name", 1, spec("a", "x"))), set(&["a"]));
+        assert_eq!(grants.set(&resource("by-name", 1, spec("a", "x"))), set(&[]), "its status");
+        assert_eq!(grants.set(&resource("by-name", 2, spec("b", "x"))), set(&["a", "b"]));
+        assert_eq!(grants.set(&resource("by-label", 1, selecting)), set(&[]));
+        assert!(grants.set_namespace("a", &labels(&[("team", "data")])));
+        assert!(!grants.set_namespace("a", &labels(&[("team", "data")])), "the same again");
+        assert!(!grants.set_namespace("a", &labels(&[("team", "data"), ("x", "y")])));
+        assert_eq!(by(&decide(&grants, "a", &["x"])), ["by-label"]);
+        assert!(grants.set_namespace("a", &labels(&[("team", "web")])));
+        assert_eq!(by(&decide(&grants, "a", &["x"])), ["-"]);
+        let mut ending = resource("by-name", 3, spec("b", "x"));
+        ending.metadata.deletion_timestamp =
+            Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        assert_eq!(grants.set(&ending), set(&["b"]), "being deleted is withdrawn");
+        assert_eq!(grants.retain(&set(&["by-name"])), set(&[]));
+        assert_eq!(grants.names().count(), 0, "what a new list no longer holds is gone");
+    }
+
+    /// How many grants a decision looks at.
+    fn looked_at(grants: &Grants, namespace: &str, role_name: &str) -> usize {
+        let role = role(role_name);
+        let claim = Claim { role: &role, external_id: None, wishes: None };
+        grants.candidates(&grants.namespaces[namespace], &claim).len()
+    }
+
+    #[test]
+    fn what_a_decision_looks_at_does_not_grow_with_the_number_of_grants() {
+        let by_label = |n: usize| {
+            json!({
+                "namespaces": {"selector": {"matchLabels": {"team": n.to_string()}}},
+                "roleArns": ["arn:aws:iam::123456789012:role/*"],
+            })
+        };
+        type Shape = (&'static str, fn(usize) -> Value);
+        let shapes: [Shape; 4] = [
+            ("a namespace and a role each", |n| spec(&format!("team-{n}"), &format!("team-{n}-*"))),
+            ("a namespace each, any role", |n| spec(&format!("team-{n}"), "*")),
+            ("a role each, any namespace", |n| spec("*", &format!("team-{n}-*"))),
+            ("one namespace, a role each", |n| spec("team-7", &format!("team-{n}-*"))),
+        ];
+        for many in [10, 1000] {
+            let fill = |of: &dyn Fn(usize) -> Value| {
+                let mut grants = Grants::default();
+                for n in 0..many {
+                    grants
+                        .set_namespace(&format!("team-{n}"), &labels(&[("team", &n.to_string())]));
+                }
+                for n in 0..many {
+                    grants.set(&resource(&format!("g{n}"), 1, of(n)));
+                }
+                grants
+            };
+            for (shape, of) in shapes {
+                let grants = fill(&of);
+                assert_eq!(by(&decide(&grants, "team-7", &["team-7-x"])), ["g7"], "{shape}");
+                assert_eq!(looked_at(&grants, "team-7", "team-7-x"), 1, "{shape}, {many}");
+            }
+            assert_eq!(looked_at(&fill(&by_label), "team-7", "x"), 1, "by label, {many}");
+        }
+    }
+
+    proptest! {
+        /// Against the plain reading of the rules: go through all grants in the order of their names.
+        #[test]
+        fn the_index_decides_as_reading_all_grants_would(
+            given in prop::collection::vec(("[a-c*?]{1,3}", "[a-c*?/]{1,4}", any::<bool>()), 0..12),
+            changed in prop::collection::vec((0..12usize, "[a-c*?]{1,3}", "[a-c*?/]{1,4}"), 0..6),
+            namespace in "[a-c]{1,3}", name in "[a-c/]{1,4}",
+        ) {
+            let mut grants = Grants::default();
+            let mut all = BTreeMap::new();
+            for (n, (names, role, before)) in given.iter().enumerate() {
+                if *before && n == 3 {
+                    grants.set_namespace(&namespace, &labels(&[]));
+                }
+                let resource = resource(&format!("g{n}"), 1, spec(names, role));
+                grants.set(&resource);
+                all.insert(resource.name_any(), resource);
+            }
+            grants.set_namespace(&namespace, &labels(&[]));
+            for (generation, (n, names, role)) in (2..).zip(changed) {
+                let resource = resource(&format!("g{n}"), generation, spec(&names, &role));
+                grants.set(&resource);
+                all.insert(resource.name_any(), resource);
+            }
+            let role = role(&name);
+            let allows = |grant: &RoleGrant| {
+                let grant = Grant::compile(&grant.spec, "").unwrap();
+                grant.is_for(&namespace, &labels(&[])) && grant.covers(&role)
+            };
+            let first = all.iter().find(|(_, grant)| allows(grant)).map(|(name, _)| name.clone());
+            let claim = Claim { role: &role, external_id: None, wishes: None };
+            let decided = by(&grants.decide(&namespace, "x", &[claim]));
+            prop_assert_eq!(decided, vec![first.unwrap_or("-".to_owned())]);
+        }
+    }
+}
