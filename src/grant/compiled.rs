@@ -6,7 +6,7 @@ use kube::core::{Selector, SelectorExt};
 use wildmatch::WildMatch;
 
 use super::{Claim, Terms, Wishes};
-use crate::api::{Duration, GrantedSession, RoleGrantSpec};
+use crate::api::{Duration, GrantedNamespaces, GrantedSession, RoleGrantSpec};
 use crate::arn::RoleArn;
 use crate::template::{Template, Unclear, Values, Variable};
 
@@ -49,11 +49,42 @@ pub enum Flaw {
     },
 }
 
-/// One grant.
+/// Which namespaces a grant is for.
 #[derive(Debug)]
-pub struct Grant {
+pub struct Audience {
     names: Option<Vec<WildMatch>>,
     selector: Option<Selector>,
+}
+
+impl Audience {
+    /// Compiles it.
+    ///
+    /// # Errors
+    /// [`Flaw`] says why it is for nobody.
+    pub fn compile(namespaces: &GrantedNamespaces) -> Result<Self, Flaw> {
+        if namespaces.names.is_none() && namespaces.selector.is_none() {
+            return Err(Flaw::NoNamespaces);
+        }
+        let patterns =
+            |names: &Vec<String>| names.iter().map(|name| WildMatch::new(name)).collect();
+        let selector = namespaces.selector.clone().map(Selector::try_from).transpose();
+        Ok(Self {
+            names: namespaces.names.as_ref().map(patterns),
+            selector: selector.map_err(|error| Flaw::Selector(error.to_string()))?,
+        })
+    }
+
+    /// Whether a namespace is one of them.
+    pub fn includes(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+        let named = |names: &Vec<WildMatch>| names.iter().any(|name| name.matches(namespace));
+        self.names.as_ref().is_none_or(named)
+            && self.selector.as_ref().is_none_or(|selector| selector.matches(labels))
+    }
+}
+
+/// The rest of one grant: which roles, and on what terms.
+#[derive(Debug)]
+pub struct Grant {
     roles: Vec<WildMatch>,
     max_duration: Option<Duration>,
     external_id: Option<Template>,
@@ -68,18 +99,9 @@ impl Grant {
     /// # Errors
     /// [`Flaw`] says why it allows nothing.
     pub fn compile(spec: &RoleGrantSpec, cluster: &str) -> Result<Self, Flaw> {
-        let (namespaces, session) = (&spec.namespaces, &spec.session);
-        if namespaces.names.is_none() && namespaces.selector.is_none() {
-            return Err(Flaw::NoNamespaces);
-        }
-        let selector = namespaces.selector.clone().map(Selector::try_from).transpose();
+        let session = &spec.session;
         let optional = |text: &Option<String>| text.as_deref().map(template).transpose();
         let grant = Self {
-            names: namespaces
-                .names
-                .as_ref()
-                .map(|names| names.iter().map(|name| WildMatch::new(name)).collect()),
-            selector: selector.map_err(|error| Flaw::Selector(error.to_string()))?,
             roles: spec
                 .role_arns
                 .iter()
@@ -97,13 +119,6 @@ impl Grant {
             return Err(Flaw::NoClusterName);
         }
         Ok(grant)
-    }
-
-    /// Whether it is for a namespace.
-    pub fn is_for(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
-        let named =
-            self.names.as_ref().is_none_or(|names| names.iter().any(|n| n.matches(namespace)));
-        named && self.selector.as_ref().is_none_or(|selector| selector.matches(labels))
     }
 
     /// Whether it is about a role.
@@ -299,8 +314,8 @@ mod tests {
                 false,
             ),
         ] {
-            let grant = grant(json!({"namespaces": namespaces})).unwrap();
-            assert_eq!(grant.is_for(namespace, &labels), is_for, "{row}");
+            let audience = Audience::compile(&serde_json::from_value(namespaces).unwrap()).unwrap();
+            assert_eq!(audience.includes(namespace, &labels), is_for, "{row}");
         }
     }
 
@@ -337,14 +352,19 @@ mod tests {
             ("any resource", json!({"roleArns": ["arn:aws:iam::123456789012:*"]})),
             ("a user", json!({"roleArns": ["arn:aws:iam::123456789012:user/*"]})),
             ("a newline", json!({"roleArns": ["arn:aws:iam::123456789012:role/a\nb"]})),
-            ("no namespaces", json!({"namespaces": {}})),
-            (
-                "an operator that is none",
-                json!({"namespaces": {"selector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}}),
-            ),
             ("a variable that is none", json!({"session": {"externalId": "{{ uid }}"}})),
         ] {
             assert!(grant(more).is_err(), "{row}");
+        }
+        for (row, namespaces) in [
+            ("no namespaces", json!({})),
+            (
+                "an operator that is none",
+                json!({"selector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}),
+            ),
+        ] {
+            let compiled = Audience::compile(&serde_json::from_value(namespaces).unwrap());
+            assert!(compiled.is_err(), "{row}");
         }
         let spec = json!({
             "namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/x"],

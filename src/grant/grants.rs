@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use kube::{Resource, ResourceExt};
 
 use super::prefixes::Prefixes;
-use super::{Claim, Flaw, Grant, Name, Terms};
+use super::{Audience, Claim, Flaw, Grant, Name, Terms};
 use crate::api::RoleGrant;
 use crate::failure::Problem;
 use crate::reason::Reason;
@@ -41,7 +41,20 @@ pub struct Grants {
 struct Entry {
     uid: Option<String>,
     generation: Option<i64>,
+    audience: Result<Audience, Flaw>,
     grant: Result<Grant, Flaw>,
+}
+
+impl Entry {
+    /// Whether it allows something in a namespace.
+    fn allows_in(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.grant.is_ok() && self.is_for(namespace, labels)
+    }
+
+    /// Whether it is for a namespace, be there a flaw in it or not.
+    fn is_for(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.audience.as_ref().is_ok_and(|audience| audience.includes(namespace, labels))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -68,19 +81,22 @@ impl Grants {
             return BTreeSet::new();
         }
         let mut affected = self.remove(&name);
-        let grant = Grant::compile(&resource.spec, &self.cluster);
-        if let Ok(grant) = &grant {
-            for beginning in grant.beginnings() {
-                self.by_role.insert(beginning, &name);
-            }
-            for (namespace, known) in &mut self.namespaces {
-                if grant.is_for(namespace, &known.labels) {
-                    known.grants.insert(name.clone());
-                    affected.insert(namespace.clone());
-                }
+        let entry = Entry {
+            uid,
+            generation,
+            audience: Audience::compile(&resource.spec.namespaces),
+            grant: Grant::compile(&resource.spec, &self.cluster),
+        };
+        for beginning in entry.grant.iter().flat_map(Grant::beginnings) {
+            self.by_role.insert(beginning, &name);
+        }
+        for (namespace, known) in &mut self.namespaces {
+            if entry.allows_in(namespace, &known.labels) {
+                known.grants.insert(name.clone());
+                affected.insert(namespace.clone());
             }
         }
-        self.grants.insert(name, Entry { uid, generation, grant });
+        self.grants.insert(name, entry);
         affected
     }
 
@@ -109,12 +125,10 @@ impl Grants {
         if known.is_some_and(|known| known.labels == *labels) {
             return false;
         }
-        let is_for =
-            |entry: &Entry| entry.grant.as_ref().is_ok_and(|grant| grant.is_for(namespace, labels));
         let grants: BTreeSet<Name> = self
             .grants
             .iter()
-            .filter(|(_, entry)| is_for(entry))
+            .filter(|(_, entry)| entry.allows_in(namespace, labels))
             .map(|(name, _)| name.clone())
             .collect();
         let changed = known.is_none_or(|known| known.grants != grants);
@@ -136,12 +150,16 @@ impl Grants {
     /// Generation of a grant, and what is wrong with it if anything is.
     pub fn state(&self, name: &str) -> Option<(Option<i64>, Option<&Flaw>)> {
         let entry = self.grants.get(name)?;
-        Some((entry.generation, entry.grant.as_ref().err()))
+        let flaw = entry.audience.as_ref().err().or(entry.grant.as_ref().err());
+        Some((entry.generation, flaw))
     }
 
-    /// Whether any known namespace has this grant, be there resources in it or not.
+    /// Whether a grant is for any known namespace, be there a flaw in it or not.
     pub fn is_for_any(&self, name: &str) -> bool {
-        self.namespaces.values().any(|known| known.grants.contains(name))
+        let mut namespaces = self.namespaces.iter();
+        self.grants.get(name).is_some_and(|entry| {
+            namespaces.any(|(namespace, known)| entry.is_for(namespace, &known.labels))
+        })
     }
 
     /// Decides about all roles that a resource claims.
@@ -407,8 +425,9 @@ mod tests {
             }
             let role = role(&name);
             let allows = |grant: &RoleGrant| {
+                let audience = Audience::compile(&grant.spec.namespaces).unwrap();
                 let grant = Grant::compile(&grant.spec, "").unwrap();
-                grant.is_for(&namespace, &labels(&[])) && grant.covers(&role)
+                audience.includes(&namespace, &labels(&[])) && grant.covers(&role)
             };
             let first = all.iter().find(|(_, grant)| allows(grant)).map(|(name, _)| name.clone());
             let claim = Claim { role: &role, external_id: None, wishes: None };

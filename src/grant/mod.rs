@@ -1,7 +1,8 @@
 //! Who may use the operator's own identity: pure decisions over the grants, the labels of namespaces
 //! and what a resource claims.
 //!
-//! [`Grants`] holds what is granted, and decides; [`Grant`] is one grant, compiled; a [`Claim`] is one
+//! [`Grants`] holds what is granted, and decides; [`Audience`] and [`Grant`]
+//! are the halves of one grant, compiled; a [`Claim`] is one
 //! role that a resource wants to have assumed, and [`Terms`] are what the grant adds to that call;
 //! [`Roll`] counts whom each grant serves.
 
@@ -13,7 +14,7 @@ mod roll;
 mod status;
 
 pub use claim::{Claim, Terms, Wishes};
-pub use compiled::{Flaw, Grant};
+pub use compiled::{Audience, Flaw, Grant};
 pub use grants::{Grants, Permission};
 pub use roll::Roll;
 pub use status::status;

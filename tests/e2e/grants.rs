@@ -1,0 +1,345 @@
+//! Grants: nothing without one, everything by one, and every change at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rig::sts::Fault;
+use serde_json::{Value, json};
+use tempcred::api::{CredentialStatus, GrantStatus};
+
+use crate::world::{
+    SOON, World, assert_whole, condition, failure, failure_reason, is_ready, plain, wait_until,
+};
+
+/// Within this a change of grants has taken effect. Less than any backoff, so none can be what helped.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/reports";
+const HUB: &str = "arn:aws:iam::123456789012:role/hub";
+
+fn is_not_granted(status: &CredentialStatus) -> bool {
+    condition(status, "Ready") == Some((false, "NotGranted"))
+}
+
+/// A grant for the namespace of a world and one role, and more.
+fn for_role(world: &World, role: &str, more: Value) -> Value {
+    let mut spec = json!({"namespaces": {"names": [world.namespace]}, "roleArns": [role]});
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    spec
+}
+
+async fn is_gone(world: &World, secret: &str) {
+    wait_until(&format!("Secret {secret} is gone"), AT_ONCE, || async {
+        world.secrets().get_opt(secret).await.unwrap().is_none().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_grant_nothing_is_asked_and_a_new_one_helps_at_once() {
+    let mut world = World::new().await;
+    let others = for_role(&world, "arn:aws:iam::123456789012:role/other", json!({}));
+    world.grant(&world.namespace, others).await;
+    world.start_operator(&[]).await;
+    world.create("reports", plain()).await;
+    let refused = world.wait("reports", "refused", is_not_granted).await.status.unwrap();
+    assert_eq!(condition(&refused, "Stalled"), Some((true, "NotGranted")));
+    insta::assert_snapshot!(failure(&refused).message.replace(&world.namespace, "NAMESPACE"));
+    assert_eq!(world.sts.calls_total(), 0);
+    assert!(world.secrets().get_opt("reports").await.unwrap().is_none());
+
+    world.grant(&world.namespace, world.any_role()).await;
+    world.wait_at_most(AT_ONCE, "reports", "ready", is_ready).await;
+    assert_eq!(world.sts.calls_total(), 1);
+    let events = world.events("reports").await;
+    let reasons: Vec<_> = events.iter().map(|(_, reason, _)| reason.as_str()).collect();
+    assert_eq!(reasons, ["NotGranted", "Issued"], "{events:?}");
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn a_withdrawn_grant_takes_the_secrets_away_and_nothing_is_minted_after() {
+    let mut world = World::new().await;
+    // One that is renewed all the time, and such as a renewal or a deletion would leave alone.
+    world.sts.inject(Fault::lifetime(Duration::from_secs(15)).for_role("reports"));
+    world.start_operator(&[]).await;
+    let role = |name: &str| json!({"roleArn": format!("arn:aws:iam::123456789012:role/{name}")});
+    let specs = [
+        ("reports", plain()),
+        ("retained", json!({"assumeRole": role("a"), "secret": {"deletionPolicy": "Retain"}})),
+        ("suspended", json!({"assumeRole": role("b")})),
+        ("chained", json!({"assumeRole": {"roleArn": ROLE, "via": [role("hub")]}})),
+    ];
+    for (name, spec) in &specs {
+        world.issue(name, spec.clone()).await;
+    }
+    world.patch("suspended", json!({"spec": {"suspend": true}})).await;
+    world
+        .wait("suspended", "suspended", |s| condition(s, "Ready") == Some((true, "Suspended")))
+        .await;
+
+    world.withdraw(&world.namespace).await;
+    for (name, _) in &specs {
+        is_gone(&world, name).await;
+        let status = world.wait(name, "not granted", is_not_granted).await.status.unwrap();
+        assert_eq!((status.expiration, status.access_key_id, status.secret), (None, None, None));
+    }
+    let calls = world.sts.calls_total();
+    // What would have been renewed by now, and what a restart would make of it.
+    world.kill_operator();
+    world.start_operator(&[]).await;
+    let free = json!({"roleArn": ROLE, "serviceAccountName": "default"});
+    world.sts.clear();
+    world.issue("unsigned", json!({"assumeRoleWithWebIdentity": free})).await;
+    assert!(world.stop_operator().success());
+    assert_eq!(world.sts.calls_total(), calls + 1, "and that is the unsigned one");
+
+    // Given again, each is issued anew, but for the suspended one.
+    world.grant(&world.namespace, world.any_role()).await;
+    world.start_operator(&[]).await;
+    for name in ["reports", "retained", "chained"] {
+        world.wait(name, "ready again", is_ready).await;
+        assert_whole(&world.secrets().get(name).await.unwrap());
+    }
+    assert_eq!(world.sts.calls_total(), calls + 1 + 4);
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn a_grant_that_was_withdrawn_while_the_operator_was_away_counts() {
+    let mut world = World::start().await;
+    world.issue("reports", plain()).await;
+    world.kill_operator();
+    world.withdraw(&world.namespace).await;
+    world.start_operator(&[]).await;
+    is_gone(&world, "reports").await;
+    world.wait("reports", "not granted", is_not_granted).await;
+    assert_eq!(world.sts.calls_total(), 1);
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn a_narrowed_grant_is_a_withdrawn_one_for_whom_it_no_longer_fits() {
+    let mut world = World::new().await;
+    world.start_operator(&[]).await;
+    world.issue("reports", plain()).await;
+    let elsewhere = json!({"namespaces": {"names": ["elsewhere"]}});
+    let labelled = json!({"namespaces": {"names": ["*"], "selector": {"matchLabels": {"t": "x"}}}});
+    for (row, narrowed, says) in [
+        ("another namespace", for_role(&world, ROLE, elsewhere), "No RoleGrant lets"),
+        ("a label that it has not", for_role(&world, ROLE, labelled), "No RoleGrant lets"),
+        ("another role", for_role(&world, HUB, json!({})), "No RoleGrant lets"),
+        (
+            "shorter",
+            for_role(&world, ROLE, json!({"maxDuration": "30m"})),
+            "it allows a duration of at most 30m, and 1h is asked for: lower duration",
+        ),
+        (
+            "in a cluster that has no name",
+            for_role(&world, ROLE, json!({"session": {"attribution": true}})),
+            "No RoleGrant lets",
+        ),
+    ] {
+        world.grant(&world.namespace, narrowed).await;
+        is_gone(&world, "reports").await;
+        let status = world.wait("reports", row, is_not_granted).await.status.unwrap();
+        assert!(failure(&status).message.contains(says), "{row}: {}", failure(&status).message);
+        let calls = world.sts.calls_total();
+        world.grant(&world.namespace, world.any_role()).await;
+        world.wait_at_most(AT_ONCE, "reports", "ready again", is_ready).await;
+        assert_eq!(world.sts.calls_total(), calls + 1, "{row}");
+    }
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn labels_of_the_namespace_count_as_they_change() {
+    let mut world = World::new().await;
+    let team = format!("team-of-{}", world.namespace);
+    let mut spec = for_role(&world, ROLE, json!({}));
+    spec["namespaces"] = json!({"selector": {"matchLabels": {"team": team}}});
+    world.grant(&world.namespace, spec).await;
+    world.start_operator(&[]).await;
+    world.create("reports", plain()).await;
+    world.wait("reports", "refused", is_not_granted).await;
+    let label = |label: &str| world.kubectl(&["label", "namespace", &world.namespace, label]);
+    label(&format!("team={team}"));
+    world.wait_at_most(AT_ONCE, "reports", "ready", is_ready).await;
+    label("unrelated=label");
+    label("team-");
+    is_gone(&world, "reports").await;
+    world.wait("reports", "refused again", is_not_granted).await;
+    assert_eq!(world.sts.calls_total(), 1);
+    assert!(world.stop_operator().success());
+}
+
+/// What STS was asked in each call, without what every call has.
+fn forms(world: &World) -> Vec<BTreeMap<String, String>> {
+    let form = |request: rig::sts::Received| {
+        let mut form = request.form;
+        form.retain(|key, _| !["Action", "Version"].contains(&key.as_str()));
+        form
+    };
+    world.sts.requests().into_iter().map(form).collect()
+}
+
+#[tokio::test]
+async fn what_a_grant_demands_is_on_every_call_that_it_allows() {
+    let mut world = World::new().await;
+    let session = json!({
+        "externalId": "{{ cluster }}/{{ namespace }}/{{ name }}", "attribution": true,
+        "sourceIdentity": "{{ namespace }}", "tags": {"stage": "prod", "of": "{{ name }}"},
+        "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"],
+    });
+    let demanding = for_role(&world, ROLE, json!({"maxDuration": "2h", "session": session}));
+    world.grant(&world.namespace, demanding).await;
+    let hub = format!("{}-hub", world.namespace);
+    let session = json!({"externalId": "of-{{ cluster }}", "tags": {"hop": "{{ namespace }}"}, "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]});
+    world.grant(&hub, for_role(&world, HUB, json!({"session": session}))).await;
+    world.start_operator(&["--cluster-name", "prod-eu"]).await;
+    // Its own tags stay, and what it says in agreement is no conflict.
+    let spec = json!({
+        "roleArn": ROLE, "via": [{"roleArn": HUB}],
+        "tags": {"app": "x", "stage": "prod"},
+        "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"],
+    });
+    world.issue("reports", json!({"assumeRole": spec})).await;
+    let forms = forms(&world);
+    let text = serde_json::to_string_pretty(&forms).unwrap().replace(&world.namespace, "NAMESPACE");
+    insta::assert_snapshot!(text);
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn of_several_grants_the_first_by_name_sets_the_session_whichever_came_first() {
+    for order in [["a", "b"], ["b", "a"]] {
+        let mut world = World::new().await;
+        world.withdraw(&world.namespace).await;
+        for name in order {
+            let session = json!({"session": {"externalId": format!("of-{name}")}});
+            let grant = format!("{}-{name}", world.namespace);
+            world.grant(&grant, for_role(&world, ROLE, session)).await;
+        }
+        world.start_operator(&[]).await;
+        world.issue("reports", plain()).await;
+        assert_eq!(forms(&world)[0]["ExternalId"], "of-a");
+        // Without it the other one serves, on its terms: that is another session.
+        world.withdraw(&format!("{}-a", world.namespace)).await;
+        let asked = || async { (world.sts.calls_total() == 2).then_some(()) };
+        wait_until("the other grant takes over", AT_ONCE, asked).await;
+        assert_eq!(forms(&world)[1]["ExternalId"], "of-b");
+        world.wait("reports", "ready", is_ready).await;
+        assert!(world.stop_operator().success());
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_change_the_session_costs_no_call() {
+    let mut world = World::start().await;
+    world.issue("reports", plain()).await;
+    let secret = world.secrets().get("reports").await.unwrap();
+    let mut wider = world.any_role();
+    wider["maxDuration"] = json!("12h");
+    world.grant(&world.namespace, wider).await;
+    let before = format!("a-{}", world.namespace);
+    world.grant(&before, for_role(&world, ROLE, json!({}))).await;
+    wait_until("the new grant serves it", SOON, || async {
+        let status = world.grants().get(&before).await.unwrap().status?;
+        (status.credentials == Some(1)).then_some(())
+    })
+    .await;
+    world.withdraw(&before).await;
+    world.issue("later", plain()).await;
+    assert_eq!(world.sts.calls_total(), 2);
+    assert_eq!(world.secrets().get("reports").await.unwrap(), secret);
+    assert!(world.stop_operator().success());
+}
+
+async fn status_of(
+    world: &World,
+    grant: &str,
+    wanted: impl Fn(&GrantStatus) -> bool,
+) -> GrantStatus {
+    wait_until(&format!("the status of {grant}"), SOON, || async {
+        world.grants().get(grant).await.unwrap().status.filter(&wanted)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_grant_tells_whom_it_serves_and_is_silent_otherwise() {
+    let mut world = World::new().await;
+    let own = world.namespace.clone();
+    let hub = format!("{own}-hub");
+    world.grant(&own, for_role(&world, ROLE, json!({}))).await;
+    world.grant(&hub, for_role(&world, HUB, json!({}))).await;
+    world.start_operator(&[]).await;
+    for name in ["a", "b"] {
+        world.issue(name, plain()).await;
+    }
+    let chain = json!({"assumeRole": {"roleArn": ROLE, "via": [{"roleArn": HUB}]}});
+    world.issue("c", chain).await;
+    let three = status_of(&world, &own, |s| s.credentials == Some(3)).await;
+    assert_eq!(three.conditions[0].status, "True");
+    status_of(&world, &hub, |s| s.credentials == Some(1)).await;
+    for name in ["a", "c"] {
+        world.credentials().delete(name, &Default::default()).await.unwrap();
+    }
+    status_of(&world, &own, |s| s.credentials == Some(1)).await;
+    status_of(&world, &hub, |s| s.credentials == Some(0)).await;
+    // Once it says so, a restart has nothing to say: what comes after it is the next write.
+    let before = writes_to(&world, &own);
+    world.kill_operator();
+    world.start_operator(&[]).await;
+    world.issue("d", plain()).await;
+    status_of(&world, &own, |s| s.credentials == Some(2)).await;
+    assert_eq!(writes_to(&world, &own), before + 1);
+    assert!(world.stop_operator().success());
+}
+
+/// How many times the operator has written the status of a grant.
+fn writes_to(world: &World, grant: &str) -> usize {
+    let audit = world.rig.audit().unwrap();
+    let requests = audit.requests(world.rig.operator().name(), None).unwrap();
+    requests.iter().filter(|r| r.resource == "rolegrants" && r.name == grant).count()
+}
+
+#[tokio::test]
+async fn a_flawed_grant_says_what_to_change_and_allows_nothing() {
+    let mut world = World::new().await;
+    let own = world.namespace.clone();
+    let nameless = for_role(&world, ROLE, json!({"session": {"attribution": true}}));
+    world.grant(&own, nameless).await;
+    world.start_operator(&[]).await;
+    world.create("reports", plain()).await;
+    world.wait("reports", "refused", is_not_granted).await;
+    assert_eq!(world.sts.calls_total(), 0);
+    let flawed = status_of(&world, &own, |s| !s.conditions.is_empty()).await;
+    let ready = &flawed.conditions[0];
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "Invalid"));
+    insta::assert_snapshot!(ready.message);
+    assert!(world.stop_operator().success());
+    world.start_operator(&["--cluster-name", "prod"]).await;
+    world.wait("reports", "ready", is_ready).await;
+    status_of(&world, &own, |s| s.conditions[0].status == "True").await;
+    let table = world.kubectl(&["get", "rolegrant", &own]).replace(&own, "NAME");
+    let words: Vec<_> = table.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(words[0], ["NAME", "READY", "REASON", "CREDENTIALS", "AGE"]);
+    assert_eq!(words[1][..4], ["NAME", "True", "InEffect", "1"]);
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn a_failure_of_the_past_does_not_delay_what_a_grant_changes() {
+    let mut world = World::start().await;
+    world.sts.inject(Fault::access_denied());
+    world.create("reports", plain()).await;
+    let denied = |s: &CredentialStatus| failure_reason(s) == Some("AccessDenied");
+    world.wait("reports", "denied by AWS", denied).await;
+    world.withdraw(&world.namespace).await;
+    world.wait_at_most(AT_ONCE, "reports", "not granted", is_not_granted).await;
+    world.sts.clear();
+    world.grant(&world.namespace, world.any_role()).await;
+    world.wait_at_most(AT_ONCE, "reports", "ready", is_ready).await;
+    assert!(world.stop_operator().success());
+}
