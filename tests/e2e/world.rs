@@ -114,11 +114,13 @@ impl World {
         world
     }
 
-    /// What a grant for any role in this namespace says: each world has one, called like the namespace.
+    /// What a grant for any role in this namespace, and in those whose names go on from it, says: each world
+    /// has one, called like the namespace.
     pub fn any_role(&self) -> Value {
         let any = |account| format!("arn:aws:iam::{account}:role/*");
         let roles = ["123456789012", "210987654321"].map(any);
-        json!({"namespaces": {"names": [self.namespace]}, "roleArns": roles})
+        let names = [self.namespace.clone(), format!("{}-*", self.namespace)];
+        json!({"namespaces": {"names": names}, "roleArns": roles})
     }
 
     /// Creates a grant, or changes it.

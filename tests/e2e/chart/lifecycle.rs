@@ -77,7 +77,7 @@ async fn installed_upgraded_uninstalled_and_installed_again_nothing_is_lost() {
     insta::assert_snapshot!(notes.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
     rig.serve_crds().unwrap();
     let (_, manifest) = notes.split_once("<<'END'\n").unwrap();
-    let (manifest, _) = manifest.split_once("   END\n").unwrap();
+    let (manifest, _) = manifest.split_once("END\n").unwrap();
     let path = rig.dir().join("notes.yaml");
     fs::write(&path, manifest).unwrap();
     let apply = ["apply", "--dry-run=server", "--filename", &path.display().to_string()];

@@ -238,17 +238,22 @@ pub async fn installed_for(world: &World, namespaces: &[&str]) -> (User, Vec<Val
     let served = namespaces.join(",");
     let names = format!("--set=crds.install=false,settings.namespaces={{{served}}}");
     let objects = template(&["--namespace", own, &names]);
-    let cluster_wide = |o: &Value| o["kind"].as_str().unwrap().starts_with("Cluster");
-    assert!(!objects.iter().any(cluster_wide), "{objects:?}");
-    let rights: Vec<_> = ["ServiceAccount", "Role", "RoleBinding"]
-        .iter()
-        .flat_map(|kind| of_kind(&objects, kind).into_iter().cloned())
-        .collect();
+    // Beyond its namespaces it may know the grants, which are in none, and of the namespaces its own.
+    let [beyond] = of_kind(&objects, "ClusterRole")[..] else { panic!("{objects:?}") };
+    for rule in beyond["rules"].as_array().unwrap() {
+        let of_its_own = rule["resources"] == json!(["namespaces"])
+            && rule["resourceNames"] == json!(namespaces);
+        assert!(rule["apiGroups"] == json!(["tempcred.dev"]) || of_its_own, "{rule}");
+    }
+    let kinds = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
+    let rights: Vec<_> =
+        kinds.iter().flat_map(|kind| of_kind(&objects, kind).into_iter().cloned()).collect();
     apply(world, &rights);
     let user = User::service_account(own, "tempcred");
     for namespace in namespaces {
         wait_until("the role is in force", SOON, || async {
-            may(world, &user, namespace, "list", "secrets").then_some(())
+            let grants = may(world, &user, namespace, "list", "rolegrants.tempcred.dev");
+            (grants && may(world, &user, namespace, "list", "secrets")).then_some(())
         })
         .await;
     }
