@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tempcred::api::{RENEW_REQUESTED_AT, TemporaryCredential};
+use tempcred::api::{RENEW_REQUESTED_AT, RoleGrant, TemporaryCredential};
 use tokio::sync::watch::{Receiver, Sender};
 
 use crate::board::{Board, Presence, Row, Tone};
@@ -28,6 +28,10 @@ const PULSE: Duration = Duration::from_millis(500);
 const DELETED: &str = "reports";
 const RESHAPED: &str = "one-tenant";
 const ROTATING: &str = "short-rotation";
+const UNGRANTED: &str = "cross-account";
+
+/// The grant in `examples/`.
+const GRANT: &str = "examples";
 
 /// The resource whose role is closed.
 const LOCKED_OUT: &str = "locked-out";
@@ -55,6 +59,8 @@ impl Story<'_> {
         self.a_secret_is_reshaped(&client).await?;
         self.pause().await;
         self.the_role_is_opened(&client).await?;
+        self.pause().await;
+        self.a_grant_is_narrowed(&client).await?;
         self.pause().await;
         self.credentials_rotate().await
     }
@@ -158,6 +164,36 @@ impl Story<'_> {
             board.is_ready(LOCKED_OUT).then_some(())
         })
         .await
+    }
+
+    async fn a_grant_is_narrowed(&self, client: &Client) -> Result<()> {
+        self.chapter(
+            "A grant is narrowed. What it no longer allows is taken away, and given back with it.",
+        );
+        let before = self.row(UNGRANTED)?;
+        let role = before.roles.last().with_context(|| format!("{UNGRANTED} has no role"))?;
+        let grants = Api::<RoleGrant>::all(client.clone());
+        let mut roles = grants.get(GRANT).await?.spec.role_arns;
+        let all = roles.clone();
+        roles.retain(|granted| granted != role);
+        ensure!(roles.len() < all.len(), "{GRANT} does not grant {role}");
+        let change = |roles: &[String]| json!({"spec": {"roleArns": roles}});
+        let patch = async |roles: &[String]| {
+            let patch = Patch::Merge(change(roles));
+            grants.patch(GRANT, &PatchParams::default(), &patch).await
+        };
+        self.deed(format!("{role} is taken out of RoleGrant {GRANT}"));
+        patch(&roles).await?;
+        self.until("the Secret that is no longer granted is gone", SOON, |board| {
+            let row = board.row(UNGRANTED)?;
+            let gone = matches!(row.presence, Presence::Gone(_));
+            (gone && row.readiness() == (false, "NotGranted")).then_some(())
+        })
+        .await?;
+        self.deed("and put back");
+        patch(&all).await?;
+        self.until("it is granted again", SOON, |board| board.is_ready(UNGRANTED).then_some(()))
+            .await
     }
 
     async fn credentials_rotate(&self) -> Result<()> {

@@ -127,6 +127,12 @@ async fn a_secret_that_may_not_be_read_is_not_read_in_a_loop() {
     // As tenant, whose rights in this namespace are the test's to give and take.
     let user = format!("--user={}", world.rig.tenant().name());
     world.kubectl(&["create", "rolebinding", "tempcred", "--clusterrole=tempcred", &user]);
+    // What is in no namespace stays his.
+    let beyond = format!("{}-grants", world.namespace);
+    let of_grants = "--resource=rolegrants.tempcred.dev,namespaces";
+    world.kubectl(&["create", "clusterrole", &beyond, "--verb=list,watch", of_grants]);
+    let to = format!("--clusterrole={beyond}");
+    world.kubectl(&["create", "clusterrolebinding", &beyond, &to, &user]);
     let kubeconfig = world.rig.kubeconfig_for(world.rig.tenant(), None);
     world.start_operator_with(kubeconfig.unwrap(), &[]).await;
     world.issue("reports", plain()).await;
