@@ -74,7 +74,7 @@ pub struct Run {
     )]
     pub lease_name: String,
 
-    /// Name of this cluster, for traces (`k8s.cluster.name`).
+    /// Name of this cluster, for grants (`{{ cluster }}`) and traces (`k8s.cluster.name`).
     #[arg(long, env = "TEMPCRED_CLUSTER_NAME", value_name = "NAME")]
     pub cluster_name: Option<String>,
 

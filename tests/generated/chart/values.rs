@@ -234,7 +234,7 @@ struct Settings {
     /// Name of the Lease by which the Pods agree who works. Default: the name of the Deployment.
     #[schemars(regex(pattern = "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"))]
     lease_name: String,
-    /// Name of this cluster, for traces (`k8s.cluster.name`).
+    /// Name of this cluster, for grants (`{{ cluster }}`) and traces (`k8s.cluster.name`).
     cluster_name: String,
     /// Tell about each resource in the metrics, by namespace and name.
     resource_metrics: bool,
