@@ -74,6 +74,7 @@ async fn nobody_but_the_operator_writes_its_notes_on_secrets() {
                 let created = secrets.create(&PostParams::default(), &new).await;
                 let said = refused("creating with", created);
                 assert!(!said.contains("delete this Secret"), "{said}");
+                assert!(said.contains("admissionPolicies.secretWriters"), "{said}");
                 refused("applying with", change(&secrets, "new", Way::Apply, forged()).await);
                 for way in WAYS {
                     let added = change(&secrets, "plain", way, forged()).await;
