@@ -117,7 +117,8 @@ async fn every_example_becomes_ready_against_an_sts_of_others() {
     }
 }
 
-async fn every_example_becomes_ready(world: &World) {
+/// Applies every example to the namespace of a world, and waits for its operator.
+pub async fn every_example_becomes_ready(world: &World) {
     let mut expected = vec![];
     for file in files(&root().join("examples"), "yaml") {
         for object in objects(&fs::read_to_string(&file).unwrap()) {

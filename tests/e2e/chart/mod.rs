@@ -1,6 +1,7 @@
 //! The Helm chart: what it renders, what it lets the operator do, and how it is installed, upgraded
 //! and uninstalled.
 
+mod admission;
 mod lifecycle;
 mod render;
 pub mod rights;

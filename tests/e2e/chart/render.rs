@@ -86,6 +86,9 @@ fn the_api_server_takes_what_is_rendered() {
             ],
         ),
         ("network policy", &["--set=networkPolicy.enabled=true"]),
+        ("no policies", &["--set=admissionPolicies.enabled=false"]),
+        ("policies that tell", &["--set=admissionPolicies.actions={Warn,Audit}"]),
+        ("signed for some", &["--set=admissionPolicies.signedByOperator.groups={a,b}"]),
     ];
     accepted(&rows.map(|(row, args)| (row.to_owned(), template(args))));
 }
@@ -179,10 +182,17 @@ fn what_is_switched_off_is_not_there() {
             "RoleBinding tempcred-leader",
             "Service tempcred-metrics",
             "ServiceAccount tempcred",
+            "ValidatingAdmissionPolicy tempcred-own-secrets.release",
+            "ValidatingAdmissionPolicy tempcred-secret-notes.release",
+            "ValidatingAdmissionPolicy tempcred-token-audience.release",
+            "ValidatingAdmissionPolicyBinding tempcred-own-secrets.release",
+            "ValidatingAdmissionPolicyBinding tempcred-secret-notes.release",
+            "ValidatingAdmissionPolicyBinding tempcred-token-audience.release",
         ]
     );
     let least = "--set=replicas=1,settings.leaderElect=false,crds.install=false,rbac.create=false,\
-                 serviceAccount.create=false,metrics.service.enabled=false";
+                 serviceAccount.create=false,metrics.service.enabled=false,\
+                 admissionPolicies.enabled=false";
     assert_eq!(names(&[least]), ["Deployment tempcred"]);
     let namespaced = names(&["--set=settings.namespaces={team-a,team-b},crds.install=false"]);
     assert_eq!(namespaced.iter().filter(|name| *name == "Role tempcred").count(), 2);

@@ -59,7 +59,7 @@ fn without(rules: &[Value], missing: &Missing) -> Vec<Value> {
 }
 
 /// Applies objects as an administrator.
-fn apply(world: &World, objects: &[Value]) {
+pub fn apply(world: &World, objects: &[Value]) {
     let path = world.rig.dir().join(format!("{}-objects.json", world.namespace));
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     std::fs::write(&path, list.to_string()).unwrap();
@@ -68,7 +68,7 @@ fn apply(world: &World, objects: &[Value]) {
 }
 
 /// Whether a user may do something in a namespace, by the API server's own account.
-fn may(world: &World, user: &User, namespace: &str, verb: &str, resource: &str) -> bool {
+pub fn may(world: &World, user: &User, namespace: &str, verb: &str, resource: &str) -> bool {
     let who = format!("--as={}", user.name());
     let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
     let sub = format!("--subresource={sub}");
@@ -78,7 +78,7 @@ fn may(world: &World, user: &User, namespace: &str, verb: &str, resource: &str) 
 }
 
 /// The API server's log from now on: all of it is much to read again and again.
-fn audit(world: &World) -> Audit {
+pub fn audit(world: &World) -> Audit {
     world.rig.audit().expect("needs the rig's own API server").from_now().unwrap()
 }
 

@@ -109,6 +109,27 @@ fn what_is_wrong_is_refused_with_the_place_and_the_reason() {
         ("negative", "replicas=-1", "at '/replicas'"),
         ("no interval", "metrics.podMonitor.interval=often", "at '/metrics/podMonitor/interval'"),
         ("no percentage", "podDisruptionBudget.maxUnavailable=half", "'/podDisruptionBudget"),
+        (
+            "an empty audience",
+            "admissionPolicies.tokenAudiences={}",
+            "'/admissionPolicies/tokenAudiences/0'",
+        ),
+        (
+            "two lines",
+            "admissionPolicies.tokenAudiences={a\nb}",
+            "'/admissionPolicies/tokenAudiences/0'",
+        ),
+        (
+            "an unknown action",
+            "admissionPolicies.actions={Refuse}",
+            "'/admissionPolicies/actions/0'",
+        ),
+        ("refused and warned of", "admissionPolicies.actions={Deny,Warn}", "exclude each other"),
+        (
+            "no list of groups",
+            "admissionPolicies.signedByOperator.groups=platform",
+            "at '/admissionPolicies/signedByOperator/groups'",
+        ),
         ("two without election", "settings.leaderElect=false", "only one may run"),
         (
             "nothing to scrape",

@@ -1,6 +1,7 @@
 //! What of `charts/tempcred` is made from types: its values, their schema and their documentation,
 //! and what has the version in it.
 
+mod admission;
 mod metrics;
 mod render;
 mod values;

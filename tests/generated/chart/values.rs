@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::admission::AdmissionPolicies;
 use super::metrics::Metrics;
 
 /// A piece of a manifest, as Kubernetes has it.
@@ -44,6 +45,8 @@ pub struct Values {
     automount_service_account_token: bool,
     /// Rights.
     rbac: Rbac,
+    /// What the API server itself refuses, whatever rights somebody has: ValidatingAdmissionPolicies.
+    admission_policies: AdmissionPolicies,
     /// The kinds that tempcred adds to Kubernetes.
     crds: Crds,
     /// Labels of every object.
@@ -120,6 +123,7 @@ impl Default for Values {
             service_account: ServiceAccount::default(),
             automount_service_account_token: true,
             rbac: Rbac::default(),
+            admission_policies: AdmissionPolicies::default(),
             crds: Crds::default(),
             common_labels: Texts::new(),
             common_annotations: Texts::new(),

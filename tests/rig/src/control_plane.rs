@@ -280,7 +280,7 @@ impl ControlPlane {
     fn controller_flags(&self) -> Vec<String> {
         // The aggregation fills the roles admin, edit and view; without, they are empty.
         let controllers = "garbagecollector,namespace,serviceaccount,deployment,replicaset,\
-                           clusterrole-aggregation";
+                           clusterrole-aggregation,validatingadmissionpolicy-status-controller";
         vec![
             format!("--kubeconfig={}", self.path("controllers.kubeconfig")),
             format!("--controllers={controllers}"),

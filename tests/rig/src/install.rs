@@ -32,15 +32,19 @@ impl Rig {
     /// A foreign cluster gets the CRDs only: there everybody is the user of its kubeconfig, and may
     /// have a release of their own.
     pub fn install(&self, root: &Path) -> Result<()> {
+        self.install_with(root, &[])
+    }
+
+    /// The same, with further arguments for Helm.
+    pub fn install_with(&self, root: &Path, args: &[&str]) -> Result<()> {
         if self.audit().is_none() {
             let crds = root.join("crds").display().to_string();
             self.kubectl_output(&["apply", "--server-side", "--filename", &crds])?;
         } else {
             let chart = root.join("charts/tempcred").display().to_string();
             let install = ["install", RELEASE, &chart, "--namespace", NAMESPACE];
-            self.helm_output(
-                &[&install[..], &["--create-namespace", "--set=replicas=0"]].concat(),
-            )?;
+            let install = [&install[..], &["--create-namespace", "--set=replicas=0"], args];
+            self.helm_output(&install.concat())?;
         }
         self.serve_crds()
     }

@@ -1,0 +1,34 @@
+{{- /* The name of a policy and of its binding: (list $ "what"). They are of the whole cluster, in
+       which another namespace may have a release of the same name. */}}
+{{- define "tempcred.policyName" -}}
+{{- $root := index . 0 -}}
+{{- printf "%s-%s.%s" (include "tempcred.fullname" $root) (index . 1) $root.Release.Namespace }}
+{{- end }}
+
+{{- /* What the API server calls the operator. */}}
+{{- define "tempcred.serviceAccountUser" -}}
+{{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "tempcred.serviceAccountName" .) }}
+{{- end }}
+
+{{- /* Puts a policy into force: (list $ "what" whether-only-in-the-namespaces-that-are-served). */}}
+{{- define "tempcred.policyBinding" }}
+{{- $root := index . 0 }}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ include "tempcred.policyName" . }}
+  {{- include "tempcred.metadata" (list $root dict dict) | nindent 2 }}
+spec:
+  policyName: {{ include "tempcred.policyName" . }}
+  validationActions: {{ toJson $root.Values.admissionPolicies.actions }}
+  {{- if and (index . 2) $root.Values.settings.namespaces }}
+  matchResources:
+    namespaceSelector:
+      matchExpressions:
+        # The API server sets this label itself.
+        - key: kubernetes.io/metadata.name
+          operator: In
+          values: {{ toJson ($root.Values.settings.namespaces | uniq) }}
+  {{- end }}
+{{- end }}
