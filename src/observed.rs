@@ -1,6 +1,6 @@
 //! What is there: the Secret, the status, and what this process remembers.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use zeroize::Zeroize;
@@ -96,8 +96,16 @@ pub fn waiting_for<'a>(
 ) -> Option<&'a FailureStatus> {
     let asked =
         requested(desired, status).is_some_and(|request| Some(request) != attempted_request);
-    failure_of(status, desired).filter(|failure| !asked && now < failure.next_attempt.0)
+    failure_of(status, desired).filter(|failure| {
+        // A status is read back after a restart, and somebody may have edited it.
+        let latest = now.saturating_add(failure.class.longest_wait() + ROUNDING);
+        let believable = latest.is_ok_and(|latest| failure.next_attempt.0 <= latest);
+        !asked && now < failure.next_attempt.0 && believable
+    })
 }
+
+/// By how much a time in a status may be later than the wait that it was made of.
+const ROUNDING: SignedDuration = SignedDuration::from_secs(1);
 
 /// Whether what failed was reading or writing the Secret: then both have to wait, while a refusal
 /// of STS does not stop a repair.

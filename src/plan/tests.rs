@@ -113,6 +113,10 @@ impl Case {
     }
 }
 
+fn denial() -> Problem {
+    Problem::new(Reason::NotGranted, "not for you")
+}
+
 fn with_request() -> Value {
     json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}})
 }
@@ -294,6 +298,61 @@ fn plans() {
 }
 
 #[test]
+fn what_is_no_longer_granted_is_removed_once_and_nobody_elses_is() {
+    let denied = |patch| Case::new(patch).with(|c| c.desired.denied = Some(denial()));
+    let waiting = |reason: &str, message: &str| {
+        let mut status = failing(200);
+        let failure = status.failure.as_mut().unwrap();
+        (failure.reason, failure.message) = (reason.to_owned(), message.to_owned());
+        status
+    };
+    let not_granted = || waiting("NotGranted", "not for you");
+    let plain = || denied(json!({}));
+    let absent = || plain().with(|c| c.secret = SecretState::Absent);
+    let foreign = || plain().with(|c| c.secret = SecretState::Foreign("a user's".into()));
+    let (remove, report) = (|| Plan::Remove(denial()), || Plan::Report(denial()));
+    for (row, case, expected) in [
+        ("ours", plain(), remove()),
+        ("suspended", denied(json!({"spec": {"suspend": true}})), remove()),
+        ("none", absent(), report()),
+        ("somebody else's", foreign(), report()),
+        ("while AWS refuses", plain().with(|c| c.status = failing(200)), remove()),
+        ("told already", absent().with(|c| c.status = not_granted()), Plan::Wait),
+        (
+            "told otherwise",
+            absent().with(|c| c.status = waiting("NotGranted", "for you, but shorter")),
+            report(),
+        ),
+        (
+            "could not be removed yet",
+            plain().with(|c| c.status = waiting("ApiServerUnavailable", "")),
+            Plan::Wait,
+        ),
+        (
+            "given back",
+            Case::new(json!({})).with(|c| {
+                c.secret = SecretState::Absent;
+                c.status = not_granted();
+            }),
+            Plan::Mint(Why::Missing),
+        ),
+    ] {
+        assert_eq!(case.plan(100), expected, "{row}");
+    }
+}
+
+#[test]
+fn a_failure_that_would_wait_longer_than_any_is_not_believed() {
+    for (until, expected) in [(3700, Plan::Wait), (4000, Plan::Mint(Why::Missing))] {
+        let case = Case::new(json!({})).with(|c| {
+            c.secret = SecretState::Absent;
+            c.status = failing(until);
+        });
+        assert_eq!(case.plan(100), expected, "until {until}");
+    }
+}
+
+#[test]
 fn somebody_elses_secret_is_reported_whatever_else_is_wanted() {
     for patch in [json!({}), with_request()] {
         let case =
@@ -304,12 +363,29 @@ fn somebody_elses_secret_is_reported_whatever_else_is_wanted() {
 
 proptest! {
     #[test]
-    fn never_asks_sts_while_a_failure_waits(now in 0i64..5000, until in 0i64..5000, absent in any::<bool>()) {
+    fn never_asks_sts_while_a_failure_waits(now in 0i64..5000, wait in 0i64..3600, absent in any::<bool>()) {
+        let until = now + wait;
         let case = Case::new(json!({})).with(|c| {
             c.status = failing(until);
             if absent { c.secret = SecretState::Absent; }
         });
         prop_assert!(now >= until || !matches!(case.plan(now), Plan::Mint(_)));
+    }
+
+    #[test]
+    fn what_is_denied_is_never_asked_for_nor_written(
+        now in 0i64..5000, until in 0i64..5000, absent in any::<bool>(), suspend in any::<bool>(), renew in any::<bool>()
+    ) {
+        let mut patch = if renew { with_request() } else { json!({}) };
+        patch["spec"] = json!({"suspend": suspend});
+        let case = Case::new(patch).with(|c| {
+            c.status = failing(until);
+            c.desired.denied = Some(denial());
+            if absent { c.secret = SecretState::Absent; }
+            let hash = c.desired.request_hash.clone();
+            c.held = Some(Held { request_hash: hash, minted: minted(9000) });
+        });
+        prop_assert!(matches!(case.plan(now), Plan::Remove(_) | Plan::Report(_)));
     }
 
     #[test]

@@ -26,5 +26,6 @@ mod replicas;
 mod resource;
 mod runbooks;
 mod shutdown;
+mod threats;
 mod traces;
 mod validation;
