@@ -308,6 +308,27 @@ fn writes_to(world: &World, grant: &str) -> usize {
 }
 
 #[tokio::test]
+async fn a_status_of_a_grant_decides_nothing() {
+    let mut world = World::new().await;
+    world.grant(&world.namespace, for_role(&world, HUB, json!({}))).await;
+    world.start_operator(&[]).await;
+    world.create("reports", plain()).await;
+    world.wait("reports", "refused", is_not_granted).await;
+    let lie = json!({"status": {"observedGeneration": 99, "credentials": 1000, "conditions": [{
+        "type": "Ready", "status": "False", "reason": "Lie", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]}});
+    let patch = kube::api::Patch::Merge(lie);
+    world.grants().patch_status(&world.namespace, &Default::default(), &patch).await.unwrap();
+    // It is put right, and what the grant says holds.
+    status_of(&world, &world.namespace, |s| s.credentials == Some(0)).await;
+    world.issue("through-the-hub", json!({"assumeRole": {"roleArn": HUB}})).await;
+    let reports = world.credentials().get("reports").await.unwrap();
+    assert!(is_not_granted(&reports.status.unwrap()));
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
 async fn a_flawed_grant_says_what_to_change_and_allows_nothing() {
     let mut world = World::new().await;
     let own = world.namespace.clone();
