@@ -22,7 +22,7 @@
 //! | [`cluster`] | requests to Kubernetes | yes |
 //! | [`leader`] | which replica works | yes |
 //! | [`controller`] | the order of steps, the queue, what is remembered | yes |
-//! | [`cli`], [`mod@run`], [`http`], [`logging`], [`traces`], [`metrics`], [`version`] | the program around it | yes |
+//! | [`cli`], [`mod@run`], [`hardening`], [`http`], [`logging`], [`traces`], [`metrics`], [`version`] | the program around it | yes |
 
 pub mod api;
 pub mod arn;
@@ -31,6 +31,7 @@ pub mod cluster;
 pub mod controller;
 pub mod desired;
 pub mod failure;
+pub mod hardening;
 pub mod http;
 pub mod identity;
 pub mod leader;

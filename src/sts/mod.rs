@@ -3,6 +3,7 @@
 
 pub mod codes;
 mod errors;
+mod once;
 mod whole;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::Instrument;
 
+use self::once::OnlyOnce;
 use self::whole::OnlyWhole;
 use crate::failure::Problem;
 use crate::metrics::Metrics;
@@ -90,7 +92,8 @@ impl Sts {
     fn client(&self, region: &str) -> Client {
         let config = aws_sdk_sts::config::Builder::from(&self.base)
             .region(Region::new(region.to_owned()))
-            .interceptor(OnlyWhole);
+            .interceptor(OnlyWhole)
+            .interceptor(OnlyOnce);
         Client::from_conf(match &self.endpoint {
             Some(endpoint) => config.endpoint_url(endpoint).build(),
             None => config.build(),

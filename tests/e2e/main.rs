@@ -12,6 +12,7 @@ mod crash;
 mod examples;
 mod faults;
 mod gitops;
+mod hardening;
 mod issue;
 mod leak;
 mod limits;

@@ -38,7 +38,8 @@ async fn converse(mut stream: TcpStream, state: &State) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
     while let Some(request) = http::read_request(&mut stream, &mut buffer).await? {
-        if respond(&mut stream, state, &request).await?.is_break() {
+        let last = request.headers.get("connection").is_some_and(|value| value == "close");
+        if respond(&mut stream, state, &request).await?.is_break() || last {
             break;
         }
     }
