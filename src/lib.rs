@@ -18,6 +18,7 @@
 //! | [`status`], [`reason`], [`notice`] | what people are told | no |
 //! | [`minted`], [`secret`] | credentials, and the Secret they are written to | no |
 //! | [`source`] | what a request is made with besides its spec | no |
+//! | [`text`] | text from elsewhere, fit for a log line | no |
 //! | [`operation`], [`identity`], [`sts`] | requests to AWS STS, and who signs them | yes |
 //! | [`cluster`] | requests to Kubernetes | yes |
 //! | [`leader`] | which replica works | yes |
@@ -49,5 +50,6 @@ pub mod secret;
 pub mod source;
 pub mod status;
 pub mod sts;
+pub mod text;
 pub mod traces;
 pub mod version;
