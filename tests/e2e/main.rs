@@ -13,6 +13,7 @@ mod examples;
 mod faults;
 mod gitops;
 mod hardening;
+mod input;
 mod issue;
 mod leak;
 mod limits;
