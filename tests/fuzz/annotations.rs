@@ -174,8 +174,7 @@ fn check(case: Case) -> Result<(), TestCaseError> {
             "not the same again"
         );
     }
-    let whose = ownership(&secret.metadata, "uid-1");
-    let ours = whose == Ownership::Ours;
+    let ours = ownership(&secret.metadata, "uid-1") == Ownership::Ours;
     let mut states = vec![SecretState::read(&desired, Some(secret.clone()))];
     if ours {
         states.push(SecretState::trusted(&secret.metadata));
@@ -231,10 +230,7 @@ fn check(case: Case) -> Result<(), TestCaseError> {
             }
             // One call to STS at most is what a mint is.
             Plan::Mint(_) | Plan::Write(Source::Held) => {
-                prop_assert!(
-                    whose == ownership(&secret.metadata, "uid-1") && ours,
-                    "mints for another's"
-                );
+                prop_assert!(ours, "mints for another's");
                 Attempt::Waiting
             }
             Plan::Write(Source::Secret) => {

@@ -44,7 +44,7 @@ fn sts_takes(text: &str) -> bool {
         && words.iter().all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()))
         && (service, region) == ("iam", "")
         && account.len() == 12
-        && account.chars().all(|c| ('0'..='9').contains(&c))
+        && account.chars().all(|c| c.is_ascii_digit())
         && path.starts_with('/')
         && path.len() <= 512
         && path.chars().all(|c| ('!'..='~').contains(&c))

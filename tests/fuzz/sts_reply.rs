@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
+use secrecy::ExposeSecret;
 use serde_json::json;
 use tempcred::desired::Desired;
 use tempcred::metrics::Metrics;
@@ -262,7 +263,6 @@ impl Wire {
                     minted.expiration
                 );
                 prop_assert!(case.status.starts_with('2'), "taken from a refusal");
-                use secrecy::ExposeSecret;
                 let values = match &minted.values {
                     Values::Keys(keys) => vec![
                         keys.access_key_id.clone(),
