@@ -49,7 +49,7 @@ impl TryFrom<&str> for RoleArn {
 
 /// Whether IAM lets a role have this path, given without its last slash.
 fn is_path(path: &str) -> bool {
-    (path.is_empty() || path.starts_with('/'))
+    (path.is_empty() || (path.starts_with('/') && path.len() > 1))
         && path.len() < LONGEST_PATH
         && path.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -90,6 +90,7 @@ mod tests {
             ("a name that is too long", &format!("{ROLE}{}", "r".repeat(65)), false),
             ("the longest name", &format!("{ROLE}{}", "r".repeat(64)), true),
             ("the longest path", &format!("{ROLE}{}/r", "p".repeat(510)), true),
+            ("a path of nothing", &format!("{ROLE}/r"), false),
             ("a path that is too long", &format!("{ROLE}{}/r", "p".repeat(511)), false),
             ("a partition that ends in a dash", "arn:aws-:iam::123456789012:role/r", false),
             ("no partition of AWS", "arn:awsome:iam::123456789012:role/r", false),

@@ -46,6 +46,7 @@ fn sts_takes(text: &str) -> bool {
         && account.len() == 12
         && account.chars().all(|c| c.is_ascii_digit())
         && path.starts_with('/')
+        && path != "//"
         && path.len() <= 512
         && path.chars().all(|c| ('!'..='~').contains(&c))
         && (1..=64).contains(&name.len())
