@@ -6,6 +6,12 @@ use serde::Serialize;
 
 use crate::operation::Invalid;
 
+/// Longest path of a role, in characters.
+const LONGEST_PATH: usize = 512;
+
+/// Longest name of a role, in characters.
+const LONGEST_NAME: usize = 64;
+
 /// The ARN of an IAM role, for example `arn:aws:iam::123456789012:role/path/name`.
 ///
 /// Made only by `try_from`, so whoever holds one holds a valid one.
@@ -28,15 +34,30 @@ impl TryFrom<&str> for RoleArn {
         let &[arn, partition, service, region, account, resource] = parts.as_slice() else {
             return Err(invalid());
         };
-        let partition_ok = partition.starts_with("aws")
-            && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+        let partition_ok = partition.split('-').all(is_word)
+            && partition.split('-').next().is_some_and(|first| first == "aws");
         let account_ok = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        let name = resource.strip_prefix("role/").unwrap_or_default();
-        let name_ok = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+        // The path begins and ends with the slashes around it.
+        let path_and_name = resource.strip_prefix("role").and_then(|rest| rest.rsplit_once('/'));
+        let name_ok = path_and_name.is_some_and(|(path, name)| is_path(path) && is_name(name));
         let ok =
             arn == "arn" && partition_ok && service == "iam" && region.is_empty() && account_ok;
-        if ok && name_ok && text.len() <= 2048 { Ok(Self(text.to_owned())) } else { Err(invalid()) }
+        if ok && name_ok { Ok(Self(text.to_owned())) } else { Err(invalid()) }
     }
+}
+
+/// Whether IAM lets a role have this path, given without its last slash.
+fn is_path(path: &str) -> bool {
+    (path.is_empty() || (path.starts_with('/') && path.len() > 1))
+        && path.len() < LONGEST_PATH
+        && path.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Whether IAM lets a role have this name.
+fn is_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
 }
 
 impl fmt::Display for RoleArn {
@@ -50,6 +71,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const ROLE: &str = "arn:aws:iam::123456789012:role/";
+
     #[test]
     fn takes_roles_and_nothing_else() {
         for (row, text, ok) in [
@@ -62,6 +85,15 @@ mod tests {
             ("digits of another script", "arn:aws:iam::١23456789012:role/r", false),
             ("a session", "arn:aws:sts::123456789012:assumed-role/r/s", false),
             ("a region", "arn:aws:iam:eu-west-1:123456789012:role/r", false),
+            ("a quote in the name", "arn:aws:iam::123456789012:role/r\"x", false),
+            ("a wildcard", "arn:aws:iam::123456789012:role/*", false),
+            ("a name that is too long", &format!("{ROLE}{}", "r".repeat(65)), false),
+            ("the longest name", &format!("{ROLE}{}", "r".repeat(64)), true),
+            ("the longest path", &format!("{ROLE}{}/r", "p".repeat(510)), true),
+            ("a path of nothing", &format!("{ROLE}/r"), false),
+            ("a path that is too long", &format!("{ROLE}{}/r", "p".repeat(511)), false),
+            ("a partition that ends in a dash", "arn:aws-:iam::123456789012:role/r", false),
+            ("no partition of AWS", "arn:awsome:iam::123456789012:role/r", false),
             ("a newline", "arn:aws:iam::123456789012:role/r\nx", false),
             ("another cloud", "arn:gcp:iam::123456789012:role/r", false),
             ("upper case", "ARN:AWS:IAM::123456789012:ROLE/r", false),

@@ -13,6 +13,7 @@ use crate::identity::{Caller, Identity};
 use crate::minted::hex;
 use crate::operation::{Invalid, Operation, Signer};
 use crate::schedule::{Schedule, schedule};
+use crate::text::known_by;
 
 /// What one `TemporaryCredential` asks for, validated.
 #[derive(Clone, Debug)]
@@ -127,7 +128,7 @@ impl Desired {
             region: spec.region.clone(),
             renewal: spec.renewal,
             suspended: spec.suspend,
-            renew_request: resource.annotations().get(RENEW_REQUESTED_AT).cloned(),
+            renew_request: resource.annotations().get(RENEW_REQUESTED_AT).map(|at| known_by(at)),
             deleted: resource.meta().deletion_timestamp.is_some(),
             generation: resource.meta().generation.unwrap_or_default(),
             owner: if retain { None } else { resource.controller_owner_ref(&()) },

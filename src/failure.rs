@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::api::FailureStatus;
 use crate::reason::Reason;
 use crate::schedule::spread;
+use crate::text::one_line;
+
+/// Longest message, in characters: it stands in a condition, which takes 32 KiB, and in log lines.
+const LONGEST_MESSAGE: usize = 2000;
 
 /// What kind of failure it is, which decides the backoff.
 // The variants have no doc comments: with them the schema would not be structural.
@@ -69,7 +73,7 @@ pub struct Problem {
 impl Problem {
     /// A problem, in words.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: one_line(&message.into(), LONGEST_MESSAGE) }
     }
 
     /// A problem with a call to STS: which call, what happened, and the advice of the reason.

@@ -20,11 +20,12 @@
 //! | [`status`], [`reason`], [`notice`] | what people are told | no |
 //! | [`minted`], [`secret`] | credentials, and the Secret they are written to | no |
 //! | [`source`] | what a request is made with besides its spec | no |
+//! | [`text`] | text from elsewhere, fit for a log line | no |
 //! | [`operation`], [`identity`], [`sts`] | requests to AWS STS, and who signs them | yes |
 //! | [`cluster`] | requests to Kubernetes | yes |
 //! | [`leader`] | which replica works | yes |
 //! | [`controller`] | the order of steps, the queue, what is remembered | yes |
-//! | [`cli`], [`mod@run`], [`http`], [`logging`], [`traces`], [`metrics`], [`version`] | the program around it | yes |
+//! | [`cli`], [`mod@run`], [`hardening`], [`http`], [`logging`], [`traces`], [`metrics`], [`version`] | the program around it | yes |
 
 pub mod api;
 pub mod arn;
@@ -34,6 +35,7 @@ pub mod controller;
 pub mod desired;
 pub mod failure;
 pub mod grant;
+pub mod hardening;
 pub mod http;
 pub mod identity;
 pub mod leader;
@@ -52,5 +54,6 @@ pub mod source;
 pub mod status;
 pub mod sts;
 pub mod template;
+pub mod text;
 pub mod traces;
 pub mod version;

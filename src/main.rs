@@ -1,7 +1,15 @@
 //! The `tempcred` binary.
 
+use std::alloc::System;
+
 use clap::Parser;
 use tempcred::cli::{Cli, Command};
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes whatever is freed: values pass through the libraries for HTTP, TLS, XML and JSON, which do not
+/// wipe what they used.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -4,6 +4,18 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
+use crate::text;
+
+/// Longest value that is believed, in bytes. AWS names no limit for session tokens; a Secret holds at most a
+/// megabyte, and each value is in it up to three times.
+const LONGEST_VALUE: usize = 65_536;
+
+/// Longest access key ID, by the API reference of STS.
+const LONGEST_ID: usize = 128;
+
+/// Longest ARN.
+const LONGEST_ARN: usize = 2048;
+
 /// What STS issued. Cannot be printed, copied or serialised.
 pub enum Values {
     /// The access key of a session.
@@ -87,6 +99,9 @@ pub enum Unusable {
         "the {0} in the reply of STS holds spaces, quotes or control characters; it was not used"
     )]
     Malformed(&'static str),
+    /// A value is longer than any that STS gives.
+    #[error("the {0} in the reply of STS is longer than {LONGEST_VALUE} bytes; it was not used")]
+    TooLong(&'static str),
 }
 
 impl Minted {
@@ -102,6 +117,15 @@ impl Minted {
             if !value.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b)) {
                 return Err(Unusable::Malformed(field));
             }
+            if value.len() > LONGEST_VALUE {
+                return Err(Unusable::TooLong(field));
+            }
+        }
+        // It is shown to people, and no key ID is as long.
+        if let Values::Keys(keys) = &reply.values
+            && keys.access_key_id.len() > LONGEST_ID
+        {
+            return Err(Unusable::Malformed("access key ID"));
         }
         // The SDK makes up what a reply lacks: the epoch, where the others are empty.
         if reply.expiration == Timestamp::UNIX_EPOCH {
@@ -115,7 +139,8 @@ impl Minted {
             values: reply.values,
             issued_at: whole_second(asked_at),
             expiration,
-            principal_arn: reply.principal_arn,
+            // Only told to people: the credentials are good without.
+            principal_arn: reply.principal_arn.filter(|arn| is_principal(arn)),
             packed_policy_size: reply.packed_policy_size,
             renew_request: None,
         })
@@ -144,6 +169,11 @@ impl Minted {
         }
         hex(&hash.finalize())
     }
+}
+
+/// Whether this can be the ARN of a principal: printable, and no longer than an ARN.
+pub(crate) fn is_principal(arn: &str) -> bool {
+    arn.len() <= LONGEST_ARN && text::is_one_line(arn, LONGEST_ARN)
 }
 
 /// Lowercase hexadecimal.
@@ -216,6 +246,31 @@ mod tests {
         for value in ["a\nb", "a b", "a\0", "a\u{2028}b", "a\"b", "a\\b"] {
             let found = check(|r| keys(r).secret_access_key = value.to_owned().into());
             assert_eq!(found, Some(Unusable::Malformed("secret access key")), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_values_that_nothing_has_room_for() {
+        let long = |length: usize| "x".repeat(length);
+        let token = |length| check(|r| keys(r).session_token = long(length).into());
+        assert_eq!(
+            (token(65_536), token(65_537)),
+            (None, Some(Unusable::TooLong("session token")))
+        );
+        let id = |length| check(|r| keys(r).access_key_id = long(length));
+        assert_eq!((id(128), id(129)), (None, Some(Unusable::Malformed("access key ID"))));
+    }
+
+    #[test]
+    fn a_principal_that_cannot_be_told_is_left_out() {
+        let at = Timestamp::UNIX_EPOCH;
+        let principal = |arn: &str| {
+            let reply = reply(|r| r.principal_arn = Some(arn.to_owned()));
+            Minted::check(reply, at, at).ok().unwrap().principal_arn
+        };
+        assert_eq!(principal("arn:x").as_deref(), Some("arn:x"));
+        for odd in ["arn:x\n[evil]", "arn:\u{202e}x", &"x".repeat(2049)] {
+            assert_eq!(principal(odd), None, "{odd:?}");
         }
     }
 

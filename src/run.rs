@@ -9,8 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Run;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, client_for_values};
 use crate::controller::{self, Parts, Readiness, Settings};
+use crate::hardening;
 use crate::http::{self, Answers};
 use crate::leader::{Candidacy, Candidate, Leadership};
 use crate::logging;
@@ -28,11 +29,16 @@ const GRACE: Duration = Duration::from_secs(17);
 /// # Errors
 /// If the cluster is not configured, or the listener, the logs or the traces cannot be started.
 pub async fn run(settings: Run) -> anyhow::Result<()> {
+    // Before anything secret is read.
+    let no_core_dumps = hardening::no_core_dumps();
     let exporter = Exporter::start(set(settings.cluster_name.clone()).as_deref())
         .context("cannot start tracing: check the variables OTEL_EXPORTER_OTLP_*")?;
     logging::start(&settings.log, settings.log_format, exporter.as_ref())
         .context("cannot start logging: check --log")?;
     tracing::info!(version = version::VERSION, commit = version::COMMIT, "tempcred starts");
+    if let Err(error) = no_core_dumps {
+        tracing::warn!(%error, "core dumps could not be turned off: a crash may write credentials to a file");
+    }
     let ended = serve(settings).await;
     if let Some(exporter) = exporter {
         // It waits for the collector, and would keep everything else from ending.
@@ -49,6 +55,8 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
     config.default_retry = false;
     let client =
         Client::try_from(config.clone()).context("the Kubernetes cluster cannot be used")?;
+    let values =
+        client_for_values(config.clone()).context("the Kubernetes cluster cannot be used")?;
     let stop = stop_on_signal()?;
     let metrics = Arc::new(Metrics::new(settings.resource_metrics));
     let readiness = Arc::new(Readiness::default());
@@ -80,7 +88,7 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
     };
     let parts = Parts {
         sts: Sts::load(region, endpoint, Arc::clone(&metrics)).await,
-        cluster: Cluster::new(client.clone(), instance, Arc::clone(&metrics)),
+        cluster: Cluster::new(client.clone(), values, instance, Arc::clone(&metrics)),
         metrics,
         leadership,
     };

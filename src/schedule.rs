@@ -48,7 +48,9 @@ pub fn schedule(
     };
     let wait = lifetime - margin;
     let early = spread(uid, wait / 10);
-    Schedule { renew_at: issued + (wait - early).max(LEAST_AGE), clamped }
+    // Saturating: `issued` may come from an annotation that anybody edited.
+    let renew_at = issued.saturating_add((wait - early).max(LEAST_AGE)).unwrap_or(Timestamp::MAX);
+    Schedule { renew_at, clamped }
 }
 
 fn margin(renewal: &Renewal, lifetime: SignedDuration) -> Option<SignedDuration> {
@@ -110,6 +112,14 @@ mod tests {
     #[test]
     fn credentials_that_are_born_expired_still_wait() {
         assert_eq!(schedule(at(100), at(50), None, "uid").renew_at, at(106));
+    }
+
+    #[test]
+    fn an_issue_at_the_end_of_time_is_no_trouble() {
+        let (end, uid) = (Timestamp::MAX, "uid");
+        assert_eq!(schedule(end, end, None, uid).renew_at, end);
+        assert_eq!(schedule(end, Timestamp::MIN, None, uid).renew_at, end);
+        assert!(schedule(Timestamp::MIN, end, None, uid).renew_at < end);
     }
 
     proptest! {

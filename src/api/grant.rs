@@ -53,7 +53,7 @@ pub struct RoleGrantSpec {
     /// characters (also `/`, as in IAM policies) and `?` for one, after `role/`. For example
     /// `arn:aws:iam::123456789012:role/team-a/*`. 1 to 64.
     #[schemars(schema_with = "role_patterns")]
-    #[x_kube(validation = ("self.all(arn, arn.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+$'))", "each of roleArns must be the ARN of a role with partition and account written out, such as arn:aws:iam::123456789012:role/team-a-*: * and ? may stand only after role/"))]
+    #[x_kube(validation = ("self.all(arn, arn.matches('^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[!-~]+$'))", "each of roleArns must be the ARN of a role with partition and account written out, such as arn:aws:iam::123456789012:role/team-a-*: * and ? may stand only after role/"))]
     pub role_arns: Vec<String>,
 
     /// The longest `duration` that may be asked for: `15m` to `12h`. A resource that asks for more is

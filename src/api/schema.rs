@@ -22,7 +22,7 @@ pub fn role_arn(_: &mut SchemaGenerator) -> Schema {
         "type": "string",
         "minLength": 20,
         "maxLength": 2048,
-        "pattern": "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+$",
+        "pattern": "^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/([!-~]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$",
     })
 }
 

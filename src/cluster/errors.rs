@@ -9,7 +9,11 @@ use tracing::Instrument;
 use super::REQUEST_TIMEOUT;
 use crate::failure::Problem;
 use crate::reason::Reason;
+use crate::text::one_line;
 use crate::traces;
+
+/// How much is told of the fields that the API server refuses, in characters: a webhook may name any.
+const LONGEST_FIELDS: usize = 400;
 
 /// Why a request to the API server failed.
 #[derive(Debug, PartialEq)]
@@ -75,8 +79,10 @@ fn refusal(status: &Status) -> String {
         .filter(|field| !field.is_empty())
         .collect();
     let fields =
-        if fields.is_empty() { String::new() } else { format!(" over {}", fields.join(", ")) };
-    format!("the API server refuses it ({}, HTTP {}){fields}", status.reason, status.code)
+        if fields.is_empty() { String::new() } else { format!("over {}", fields.join(", ")) };
+    let (why, fields) = (one_line(&status.reason, 100), one_line(&fields, LONGEST_FIELDS));
+    let space = if fields.is_empty() { "" } else { " " };
+    format!("the API server refuses it ({why}, HTTP {}){space}{fields}", status.code)
 }
 
 #[cfg(test)]

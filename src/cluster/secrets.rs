@@ -15,7 +15,7 @@ impl Cluster {
     /// # Errors
     /// [`Failed`]; a Secret that does not exist is `Ok(None)`.
     pub async fn read_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Failed> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<Secret> = Api::namespaced(self.values.clone(), namespace);
         request(&format!("Reading Secret {name}"), Reason::SecretRejected, api.get_opt(name)).await
     }
 

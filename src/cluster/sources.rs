@@ -45,7 +45,7 @@ impl Cluster {
         wanted: &SecretKeyRef,
     ) -> Result<SecretString, Problem> {
         let SecretKeyRef { name, key } = wanted;
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<Secret> = Api::namespaced(self.values.clone(), namespace);
         let what = format!("Reading Secret {name}");
         let absent = format!("Secret {name}, whose key {key} is needed, does not exist");
         let secret = request(&what, Reason::ClusterRefused, api.get_opt(name)).await;
@@ -63,7 +63,7 @@ impl Cluster {
         name: &str,
         audience: &str,
     ) -> Result<SecretString, Problem> {
-        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<ServiceAccount> = Api::namespaced(self.values.clone(), namespace);
         let wanted = TokenRequest {
             spec: TokenRequestSpec {
                 audiences: vec![audience.to_owned()],

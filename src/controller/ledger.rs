@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use crate::api::{CredentialStatus, RENEW_REQUESTED_AT, TemporaryCredential};
 use crate::leader::Term;
 use crate::observed::Held;
+use crate::text::known_by;
 
 /// What is remembered of one resource.
 pub(super) struct Memory {
@@ -46,7 +47,7 @@ impl Memory {
             saved: status.clone(),
             status,
             held: None,
-            attempted_request: attempted.cloned(),
+            attempted_request: attempted.map(|at| known_by(at)),
             repaired_at: None,
             unreachable: 0,
         }

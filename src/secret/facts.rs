@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::desired::Desired;
-use crate::minted::Minted;
+use crate::minted::{Minted, is_principal};
+use crate::text::known_by;
 
 /// Label with the UID of the resource that the Secret belongs to; the watch selects by it.
 pub const CREDENTIAL_UID: &str = "tempcred.dev/credential-uid";
@@ -77,8 +78,9 @@ impl Facts {
             fingerprint: text(annotation::FINGERPRINT)?,
             issued_at: time(annotation::ISSUED_AT)?,
             expiration: time(annotation::EXPIRATION)?,
-            principal_arn: text(annotation::PRINCIPAL_ARN),
-            renew_request: text(annotation::RENEW_REQUEST),
+            // These two are shown to people: anybody may have edited them.
+            principal_arn: text(annotation::PRINCIPAL_ARN).filter(|arn| is_principal(arn)),
+            renew_request: text(annotation::RENEW_REQUEST).map(|request| known_by(&request)),
         })
     }
 

@@ -186,6 +186,25 @@ mod tests {
     }
 
     #[test]
+    fn what_an_older_crd_lets_through_does_not_break_out_of_the_file() {
+        for (profile, header) in [
+            ("a]\naws_access_key_id = x\n[b", "[aaws_access_key_idxb]"),
+            ("\u{2028}\0 \u{e9}", "[default]"),
+            ("", "[default]"),
+        ] {
+            let spec = json!({"region": "eu\n[x]", "secret": {"profile": profile}});
+            let stored = as_stored(&Manifest::render(
+                &desired(json!({"spec": spec})),
+                "hash",
+                &minted("id", "secret", "token"),
+            ));
+            let file = String::from_utf8(stored.data.unwrap()["credentials"].0.clone()).unwrap();
+            let lines: Vec<_> = file.lines().collect();
+            assert_eq!((lines.len(), lines[0], lines[4]), (5, header, "region = eux"), "{file}");
+        }
+    }
+
+    #[test]
     fn does_not_print_values() {
         let manifest = Manifest::render(
             &desired(json!({})),

@@ -3,6 +3,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::facts::{CREDENTIAL_UID, credential_name};
+use crate::text::one_line;
+
+/// Longest name of an object in Kubernetes.
+const LONGEST_NAME: usize = 253;
 
 /// Whose a Secret is, as its metadata says.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,17 +27,26 @@ pub fn ownership(secret: &ObjectMeta, uid: &str) -> Ownership {
         return if owner.uid == uid {
             Ownership::Ours
         } else {
-            Ownership::Foreign(format!("it is controlled by {} {}", owner.kind, owner.name))
+            Ownership::Foreign(format!(
+                "it is controlled by {} {}",
+                told(&owner.kind),
+                told(&owner.name)
+            ))
         };
     }
     match secret.labels.iter().flatten().find(|(key, _)| *key == CREDENTIAL_UID) {
         Some((_, owner)) if owner == uid => Ownership::Ours,
         Some(_) => {
             let name = secret.annotations.as_ref().and_then(credential_name).unwrap_or("unknown");
-            Ownership::Foreign(format!("it was written for TemporaryCredential {name}"))
+            Ownership::Foreign(format!("it was written for TemporaryCredential {}", told(name)))
         }
         None => Ownership::Foreign("it was not written by tempcred".to_owned()),
     }
+}
+
+/// As it can be told to people: the annotation may hold anything.
+fn told(name: &str) -> String {
+    one_line(name, LONGEST_NAME)
 }
 
 #[cfg(test)]
@@ -64,5 +77,19 @@ mod tests {
             let metadata = serde_json::from_value(metadata).unwrap();
             assert_eq!(ownership(&metadata, "me") == Ownership::Ours, ours, "{row}");
         }
+    }
+
+    #[test]
+    fn a_foreign_name_is_told_in_one_short_line() {
+        let name = format!("a\n\u{202e}\x1b[31m{}", "x".repeat(200 * 1024));
+        let metadata = json!({
+            "labels": {CREDENTIAL_UID: "you"},
+            "annotations": {"tempcred.dev/credential-name": name},
+        });
+        let Ownership::Foreign(told) = ownership(&serde_json::from_value(metadata).unwrap(), "me")
+        else {
+            panic!("ours")
+        };
+        assert!(told.len() < 300 && told.contains("a   [31mxxx"), "{}", &told[..80]);
     }
 }

@@ -78,17 +78,29 @@ fn variables(
         (env::EXPIRATION, expiration.to_owned().into()),
     ];
     if let Some(region) = &desired.region {
-        variables.push((env::REGION, region.clone().into()));
+        variables.push((env::REGION, in_line(region).into()));
     }
     variables
 }
 
+/// What may stand in a line of a file. The CRD lets nothing else through; one that is older than this program
+/// might.
+fn in_line(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || "_.@/+-".contains(*c)).collect()
+}
+
+/// The name of the profile; a file whose only profile has no name is none.
+fn profile(desired: &Desired) -> String {
+    let name = in_line(&desired.secret.profile);
+    if name.is_empty() { "default".to_owned() } else { name }
+}
+
 fn credentials_file(desired: &Desired, keys: &Keys) -> SecretString {
-    let region =
-        desired.region.iter().map(|region| format!("region = {region}\n")).collect::<String>();
+    let region = desired.region.as_deref().map(in_line);
+    let region = region.map(|region| format!("region = {region}\n")).unwrap_or_default();
     format!(
         "[{}]\naws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {}\n{region}",
-        desired.secret.profile,
+        profile(desired),
         keys.access_key_id,
         keys.secret_access_key.expose_secret(),
         keys.session_token.expose_secret(),

@@ -11,6 +11,7 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use super::codes;
 use crate::failure::Problem;
 use crate::reason::Reason;
+use crate::text::one_line;
 
 /// Longest message of AWS that is passed on, in characters.
 const LONGEST_MESSAGE: usize = 400;
@@ -83,8 +84,9 @@ fn may_quote_a_secret(reason: Reason, message: &str) -> bool {
 
 /// What AWS said, in one line.
 fn said(code: Option<&str>, status: u16, message: Option<&str>) -> String {
-    let code = code.map(one_line).filter(|code| !code.is_empty());
-    let message = message.map(one_line).filter(|message| !message.is_empty());
+    let line = |text: &str| one_line(text, LONGEST_MESSAGE);
+    let code = code.map(line).filter(|code| !code.is_empty());
+    let message = message.map(line).filter(|message| !message.is_empty());
     match (code, message) {
         (Some(code), Some(message)) => {
             format!("STS says {code} (HTTP {status}): {}", message.trim_end_matches('.'))
@@ -95,11 +97,6 @@ fn said(code: Option<&str>, status: u16, message: Option<&str>) -> String {
         }
         (None, _) => format!("STS answered HTTP {status} without saying why"),
     }
-}
-
-fn one_line(text: &str) -> String {
-    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    printable.take(LONGEST_MESSAGE).collect::<String>().trim().to_owned()
 }
 
 /// What kept the SDK from finding the operator's own credentials, if that is what failed: then the

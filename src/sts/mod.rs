@@ -3,6 +3,7 @@
 
 pub mod codes;
 mod errors;
+mod http;
 mod whole;
 
 use std::collections::HashMap;
@@ -64,7 +65,8 @@ impl Sts {
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts);
+            .timeout_config(timeouts)
+            .http_client(http::client());
         if let Some(region) = region {
             loader = loader.region(Region::new(region));
         }

@@ -16,12 +16,14 @@ use crate::world::{OPERATOR_SECRET, SOON, World, assert_whole, is_ready, wait_un
 const PIECE: usize = 16;
 
 /// Finds pieces of values, however they are dressed.
-struct Detector {
+pub struct Detector {
     pieces: HashSet<[u8; PIECE]>,
+    /// Whether a piece begins with these two bytes: for most places, no look at the set is needed.
+    begins: Vec<bool>,
 }
 
 impl Detector {
-    fn of<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn of<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut pieces = HashSet::new();
         for value in values {
             let hex: String = value.bytes().map(|b| format!("{b:02x}")).collect();
@@ -33,7 +35,22 @@ impl Detector {
                 pieces.extend(form.as_bytes().array_windows().copied());
             }
         }
-        Self { pieces }
+        let mut begins = vec![false; 1 << 16];
+        pieces.iter().for_each(|piece| begins[beginning(piece)] = true);
+        Self { pieces, begins }
+    }
+
+    /// How many stretches of these bytes are made of pieces: each is a copy of a value, or what is left of one.
+    pub fn copies(&self, bytes: &[u8]) -> usize {
+        let is_piece =
+            |window: &[u8; PIECE]| self.begins[beginning(window)] && self.pieces.contains(window);
+        let (mut copies, mut inside) = (0, false);
+        for window in bytes.array_windows() {
+            let is = is_piece(window);
+            copies += usize::from(is && !inside);
+            inside = is;
+        }
+        copies
     }
 
     /// Where the first piece of a value is, if there is one.
@@ -49,6 +66,10 @@ impl Detector {
             panic!("{place} leaks a value in line {line}");
         }
     }
+}
+
+fn beginning(piece: &[u8; PIECE]) -> usize {
+    usize::from(u16::from_be_bytes([piece[0], piece[1]]))
 }
 
 /// The letters of base64 that a value alone decides when it begins so many bytes into something.
@@ -79,6 +100,7 @@ fn the_detector_finds_a_value_in_any_dress_and_nothing_else() {
     ];
     for (row, text) in rows {
         assert!(detector.find(&text).is_some(), "{row}");
+        assert_eq!(detector.copies(format!("x {text} {text}").as_bytes()), 2, "{row}");
     }
     assert_eq!(detector.find("ASIAIOSFODNN7EXAMPLE wJalrXUtnFEMI/K"), None);
 }

@@ -13,6 +13,8 @@ mod examples;
 mod faults;
 mod gitops;
 mod grants;
+mod hardening;
+mod input;
 mod issue;
 mod leak;
 mod limits;

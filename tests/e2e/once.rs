@@ -252,6 +252,21 @@ async fn a_chain_of_two_costs_two_calls_each_signed_by_the_one_before() {
 }
 
 #[tokio::test]
+async fn calls_that_follow_each_other_share_a_connection_whoever_signs_them() {
+    let mut world = World::start().await;
+    let hub = json!([{"roleArn": "arn:aws:iam::123456789012:role/hub"}]);
+    for name in ["a", "b", "c", "d", "e"] {
+        let role = "arn:aws:iam::123456789012:role/reports";
+        world.issue(name, json!({"assumeRole": {"roleArn": role, "via": hub}})).await;
+    }
+    assert_eq!(world.sts.calls_total(), 10);
+    // A pause of seconds on a busy machine may end one.
+    let connections = world.sts.connections();
+    assert!(connections <= 3, "{connections} connections for 10 calls");
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
 async fn every_field_reaches_sts_under_its_own_name() {
     let world = World::start().await;
     let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;

@@ -220,6 +220,11 @@ impl World {
         self.operator.as_ref().is_some_and(|operator| operator.process.is_running())
     }
 
+    /// Process id of the operator.
+    pub fn pid(&self) -> u32 {
+        self.operator.as_ref().unwrap().process.pid()
+    }
+
     /// Kills the operator without a word.
     pub fn kill_operator(&mut self) {
         self.operator.take().unwrap().kill();

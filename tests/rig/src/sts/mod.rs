@@ -131,6 +131,12 @@ impl Responder {
         self.state.log().requests.len()
     }
 
+    /// How many connections there were.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.state.log().connections
+    }
+
     /// All credentials handed out, also those that a fault spoilt on their way.
     #[must_use]
     pub fn minted(&self) -> Vec<MintedRecord> {

@@ -27,6 +27,7 @@ pub(super) async fn serve(listener: StdListener, state: Arc<State>) {
             continue;
         };
         let state = Arc::clone(&state);
+        state.log().connections += 1;
         tokio::task::spawn_local(async move {
             // A client that goes away is no concern of the responder.
             let _ = converse(stream, &state).await;
@@ -38,7 +39,8 @@ async fn converse(mut stream: TcpStream, state: &State) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
     while let Some(request) = http::read_request(&mut stream, &mut buffer).await? {
-        if respond(&mut stream, state, &request).await?.is_break() {
+        let last = request.headers.get("connection").is_some_and(|value| value == "close");
+        if respond(&mut stream, state, &request).await?.is_break() || last {
             break;
         }
     }

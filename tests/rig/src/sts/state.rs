@@ -19,6 +19,7 @@ pub(super) struct State {
 pub(super) struct Log {
     pub(super) requests: Vec<Received>,
     pub(super) minted: Vec<MintedRecord>,
+    pub(super) connections: usize,
     /// Whom a minted key stands for, by its id.
     pub(super) principals: HashMap<String, String>,
 }
