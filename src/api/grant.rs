@@ -21,30 +21,13 @@ use super::Duration;
     status = "GrantStatus",
     derive = "PartialEq",
     doc = "A RoleGrant lets namespaces use AWS roles with the operator's own identity. Without one, a TemporaryCredential that the operator would sign is refused. Grants add up: a role is granted if at least one grant allows it; of several, the first by name sets the session.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "True if the grant holds"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why it holds or not"
-    ),
-    printcolumn(
-        name = "Credentials",
-        type_ = "integer",
-        json_path = ".status.credentials",
-        description = "How many TemporaryCredentials it serves"
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "True if the grant holds"),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it holds or not"),
+    printcolumn(name = "Credentials", type_ = "integer", json_path = ".status.credentials", description = "How many TemporaryCredentials it serves"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = ("!has(self.spec.maxDuration) || (duration(self.spec.maxDuration) >= duration('15m') && duration(self.spec.maxDuration) <= duration('12h'))", "maxDuration must be between 15m and 12h: STS issues nothing shorter or longer for a role"),
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = ("!has(self.maxDuration) || (duration(self.maxDuration) >= duration('15m') && duration(self.maxDuration) <= duration('12h'))", "maxDuration must be between 15m and 12h: STS issues nothing shorter or longer for a role")
-)]
 pub struct RoleGrantSpec {
     /// Which namespaces.
     pub namespaces: GrantedNamespaces,

@@ -48,7 +48,8 @@ pub struct CredentialStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretStatus>,
 
-    /// The value of the annotation `tempcred.dev/renew-requested-at` that was last acted upon.
+    /// The value of the annotation `tempcred.dev/renew-requested-at` that was last acted upon; `sha256:` and
+    /// its hash if it is longer than 253 characters or not in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_renew_request: Option<String>,
 
