@@ -364,6 +364,24 @@ mod tests {
     }
 
     #[test]
+    fn ten_thousand_decisions_look_at_as_many_grants_with_a_thousand_as_with_ten() {
+        let looked = |teams: usize| -> usize {
+            let mut grants = Grants::default();
+            for n in 0..teams {
+                grants.set_namespace(&format!("team-{n}"), &labels(&[]));
+                let spec = spec(&format!("team-{n}"), &format!("team-{n}-*"));
+                grants.set(&resource(&format!("g{n}"), 1, spec));
+            }
+            let looked_at = |n: usize| {
+                let team = format!("team-{}", n % teams);
+                looked_at(&grants, &team, &format!("{team}-{n}"))
+            };
+            (0..10_000).map(looked_at).sum()
+        };
+        assert_eq!((looked(10), looked(1000)), (10_000, 10_000));
+    }
+
+    #[test]
     fn what_a_decision_looks_at_does_not_grow_with_the_number_of_grants() {
         let by_label = |n: usize| {
             json!({
