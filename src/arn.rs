@@ -32,7 +32,9 @@ impl TryFrom<&str> for RoleArn {
             && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         let account_ok = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         let name = resource.strip_prefix("role/").unwrap_or_default();
-        let name_ok = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+        let name_ok = name.bytes().all(|b| b.is_ascii_graphic())
+            // Nobody has such a path, and who normalises it finds another role.
+            && name.split('/').all(|part| !["", ".", ".."].contains(&part));
         let ok =
             arn == "arn" && partition_ok && service == "iam" && region.is_empty() && account_ok;
         if ok && name_ok && text.len() <= 2048 { Ok(Self(text.to_owned())) } else { Err(invalid()) }
@@ -62,6 +64,11 @@ mod tests {
             ("digits of another script", "arn:aws:iam::١23456789012:role/r", false),
             ("a session", "arn:aws:sts::123456789012:assumed-role/r/s", false),
             ("a region", "arn:aws:iam:eu-west-1:123456789012:role/r", false),
+            ("an empty step of a path", "arn:aws:iam::123456789012:role//r", false),
+            ("a path that ends nowhere", "arn:aws:iam::123456789012:role/a/", false),
+            ("a step back", "arn:aws:iam::123456789012:role/a/../r", false),
+            ("no step", "arn:aws:iam::123456789012:role/a/./r", false),
+            ("dots in a name", "arn:aws:iam::123456789012:role/a..b/.r.", true),
             ("a newline", "arn:aws:iam::123456789012:role/r\nx", false),
             ("another cloud", "arn:gcp:iam::123456789012:role/r", false),
             ("upper case", "ARN:AWS:IAM::123456789012:ROLE/r", false),

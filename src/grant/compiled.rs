@@ -187,7 +187,9 @@ fn differs(wished: Option<&str>, set: Option<&str>) -> bool {
 }
 
 fn equal_but_for_case(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
+    // Both ways, as some letters have an upper case and are not the lower case of it: ſ is an S too.
+    let fold = |text: &str| text.to_uppercase().to_lowercase();
+    fold(one) == fold(other)
 }
 
 /// What STS would not take of values that depend on the resource.
@@ -320,7 +322,6 @@ mod tests {
             ("another account", "*", "arn:aws:iam::210987654321:role/x".into(), false),
             ("another partition", "*", "arn:aws-cn:iam::123456789012:role/x".into(), false),
             ("a wildcard in the role is a character", "a", format!("{at}*"), false),
-            ("dots lead nowhere", "a/*", format!("{at}a/../admin"), true),
         ] {
             let grant = grant(json!({"roleArns": [format!("{at}{pattern}")]})).unwrap();
             assert_eq!(grant.covers(&RoleArn::try_from(arn.as_str()).unwrap()), covers, "{row}");
@@ -337,6 +338,7 @@ mod tests {
             ("any resource", json!({"roleArns": ["arn:aws:iam::123456789012:*"]})),
             ("a user", json!({"roleArns": ["arn:aws:iam::123456789012:user/*"]})),
             ("a newline", json!({"roleArns": ["arn:aws:iam::123456789012:role/a\nb"]})),
+            ("a step back", json!({"roleArns": ["arn:aws:iam::123456789012:role/a/../*"]})),
             ("no namespaces", json!({"namespaces": {}})),
             (
                 "an operator that is none",
@@ -396,6 +398,18 @@ mod tests {
             ("another value", tagged.clone(), tags("team", "web"), false),
             ("the key in another case", tagged.clone(), tags("TEAM", "analytics"), false),
             ("a key that is equal only when folded", tagged, tags("TeaM", "web"), false),
+            (
+                "a long s for an s",
+                attributed.clone(),
+                tags("kubernete\u{17f}-namespace", "other"),
+                false,
+            ),
+            (
+                "an i without a dot",
+                attributed.clone(),
+                tags("kubernetes-credent\u{131}al-name", "other"),
+                false,
+            ),
             ("attribution", attributed.clone(), json!({}), true),
             (
                 "somebody else's namespace",
@@ -466,7 +480,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_never_covers_another_account(pattern in "(arn:aws:iam::(123456789012|[0-9*?]{1,12}):(role/)?)?[a-z*?/:.-]{0,12}", name in "[a-z/:.-]{1,12}") {
+        fn a_pattern_never_covers_another_account(pattern in "(arn:aws:iam::(123456789012|[0-9*?]{1,12}):(role/)?)?[a-z*?/:.-]{0,12}", name in "[a-z][a-z:.-]{0,5}(/[a-z][a-z:.-]{0,5}){0,2}") {
             let spec = json!({"namespaces": {"names": ["*"]}, "roleArns": [pattern]});
             if let Ok(grant) = Grant::compile(&serde_json::from_value(spec).unwrap(), "") {
                 let (account, _) = pattern["arn:aws:iam::".len()..].split_once(':').unwrap();
@@ -478,7 +492,7 @@ mod tests {
         }
 
         #[test]
-        fn an_index_by_beginnings_misses_nothing(pattern in "[ab*?/]{0,6}", name in "[ab/]{1,8}") {
+        fn an_index_by_beginnings_misses_nothing(pattern in "[ab*?/]{0,6}", name in "[ab]{1,3}(/[ab]{1,3}){0,2}") {
             let arn = format!("arn:aws:iam::123456789012:role/{pattern}");
             if let Ok(grant) = grant(json!({"roleArns": [arn]})) {
                 let role = role(&name);
