@@ -6,7 +6,7 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::api::{DeletionPolicy, RENEW_REQUESTED_AT, Renewal, SecretSpec, TemporaryCredential};
+use crate::api::{DeletionPolicy, Renewal, SecretSpec, TemporaryCredential};
 use crate::failure::Problem;
 use crate::grant::{Grants, Name, Permission};
 use crate::identity::{Caller, Identity};
@@ -127,7 +127,7 @@ impl Desired {
             region: spec.region.clone(),
             renewal: spec.renewal,
             suspended: spec.suspend,
-            renew_request: resource.annotations().get(RENEW_REQUESTED_AT).cloned(),
+            renew_request: resource.renew_request(),
             deleted: resource.meta().deletion_timestamp.is_some(),
             generation: resource.meta().generation.unwrap_or_default(),
             owner: if retain { None } else { resource.controller_owner_ref(&()) },

@@ -2,10 +2,15 @@
 
 use kube::{CustomResource, KubeSchema, ResourceExt};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{CredentialStatus, Duration, SecretSpec};
+use super::{CredentialStatus, Duration, RENEW_REQUESTED_AT, SecretSpec};
 use crate::identity::Identity;
+use crate::minted::hex;
 use crate::operation::Requests;
+
+/// The longest request for a renewal that is repeated as it is, in bytes.
+pub const LONGEST_REQUEST: usize = 1024;
 
 /// Which credentials to ask AWS STS for, where to write them and when to renew them.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -69,6 +74,16 @@ impl TemporaryCredential {
     /// Whether the operator signs it with its own identity.
     pub fn is_signed_by_operator(&self) -> bool {
         self.spec.identity.is_none() && self.spec.request.assume_role.is_some()
+    }
+
+    /// The value of the annotation that asks for a renewal now. One that is too long to be repeated
+    /// everywhere stands as its hash.
+    pub fn renew_request(&self) -> Option<String> {
+        let value = self.annotations().get(RENEW_REQUESTED_AT)?;
+        if value.len() <= LONGEST_REQUEST {
+            return Some(value.clone());
+        }
+        Some(format!("sha256:{}", hex(&Sha256::digest(value))))
     }
 
     /// Name of the Secret.

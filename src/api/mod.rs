@@ -16,7 +16,7 @@ mod tags;
 mod token;
 
 pub use crd::crds;
-pub use credential::{Renewal, TemporaryCredential, TemporaryCredentialSpec};
+pub use credential::{LONGEST_REQUEST, Renewal, TemporaryCredential, TemporaryCredentialSpec};
 pub use duration::Duration;
 pub use grant::{GrantStatus, GrantedNamespaces, GrantedSession, RoleGrant, RoleGrantSpec};
 pub use policies::SessionPolicies;

@@ -175,6 +175,7 @@ impl Step<'_> {
         let resource_version =
             self.scope.operator.parts.cluster.apply_secret(&desired.namespace, &manifest).await?;
         self.memory.verified = true;
+        self.memory.facts = Some(Facts::of(desired, request_hash, minted));
         tracing::info!(secret = manifest.name(), access_key_id = minted.access_key_id(), "written");
         Ok(Known::Secret {
             resource_version,

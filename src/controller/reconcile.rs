@@ -203,16 +203,22 @@ impl Step<'_> {
             metadata,
             Timestamp::now(),
         );
-        match (look, metadata, trust) {
-            (Look::Wait, ..) => Ok(None),
-            (Look::Trust, Some(metadata), Trust::Watch) => Ok(Some(SecretState::trusted(metadata))),
+        let state = match (look, metadata, trust) {
+            (Look::Wait, ..) => return Ok(None),
+            (Look::Trust, Some(metadata), Trust::Watch) => {
+                SecretState::trusted(metadata, &self.memory.past())
+            }
             (Look::Read | Look::Trust, ..) => {
                 let cluster = &self.scope.operator.parts.cluster;
                 let secret = cluster.read_secret(&desired.namespace, &desired.secret_name).await?;
                 self.memory.verified = true;
-                Ok(Some(SecretState::read(desired, secret)))
+                SecretState::read(desired, secret, &self.memory.past(), Timestamp::now())
             }
+        };
+        if let Some(facts) = state.facts() {
+            self.memory.facts = Some(facts.clone());
         }
+        Ok(Some(state))
     }
 
     /// The Secret's metadata, as the watch last saw it.
@@ -223,7 +229,8 @@ impl Step<'_> {
     /// What is left to say of a Secret that cannot be looked at.
     fn unread(&self, desired: &Desired) -> Known {
         let cached = self.cached(desired);
-        Known::Nothing(cached.and_then(|secret| Facts::read(secret.metadata.annotations.as_ref()?)))
+        let annotated = || Facts::read(cached?.metadata.annotations.as_ref()?);
+        Known::Nothing(self.memory.facts.clone().or_else(annotated))
     }
 
     /// Notes that the renew request is being tried: from now on it keeps to the backoff.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::api::LONGEST_REQUEST;
 use crate::desired::Desired;
 use crate::minted::Minted;
 
@@ -33,6 +34,9 @@ pub mod annotation {
     /// The renew request that they serve: known even if the status that says so is lost.
     pub const RENEW_REQUEST: &str = "tempcred.dev/last-renew-request";
 }
+
+/// The longest ARN that AWS makes.
+const LONGEST_ARN: usize = 2048;
 
 /// What the annotations of a Secret say about the credentials in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,8 +81,8 @@ impl Facts {
             fingerprint: text(annotation::FINGERPRINT)?,
             issued_at: time(annotation::ISSUED_AT)?,
             expiration: time(annotation::EXPIRATION)?,
-            principal_arn: text(annotation::PRINCIPAL_ARN),
-            renew_request: text(annotation::RENEW_REQUEST),
+            principal_arn: text(annotation::PRINCIPAL_ARN).filter(|arn| arn.len() <= LONGEST_ARN),
+            renew_request: text(annotation::RENEW_REQUEST).filter(|it| it.len() <= LONGEST_REQUEST),
         })
     }
 

@@ -4,6 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::facts::{CREDENTIAL_UID, credential_name};
 
+/// The longest name that Kubernetes gives to anything.
+const LONGEST_NAME: usize = 253;
+
 /// Whose a Secret is, as its metadata says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ownership {
@@ -23,17 +26,25 @@ pub fn ownership(secret: &ObjectMeta, uid: &str) -> Ownership {
         return if owner.uid == uid {
             Ownership::Ours
         } else {
-            Ownership::Foreign(format!("it is controlled by {} {}", owner.kind, owner.name))
+            let (kind, name) = (short(&owner.kind), short(&owner.name));
+            Ownership::Foreign(format!("it is controlled by {kind} {name}"))
         };
     }
     match secret.labels.iter().flatten().find(|(key, _)| *key == CREDENTIAL_UID) {
         Some((_, owner)) if owner == uid => Ownership::Ours,
         Some(_) => {
             let name = secret.annotations.as_ref().and_then(credential_name).unwrap_or("unknown");
+            let name = short(name);
             Ownership::Foreign(format!("it was written for TemporaryCredential {name}"))
         }
         None => Ownership::Foreign("it was not written by tempcred".to_owned()),
     }
+}
+
+/// What somebody wrote on a Secret, fit for a message: no longer than any name, and on one line.
+fn short(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(LONGEST_NAME).map(plain).collect()
 }
 
 #[cfg(test)]
@@ -63,6 +74,22 @@ mod tests {
         for (row, metadata, ours) in rows {
             let metadata = serde_json::from_value(metadata).unwrap();
             assert_eq!(ownership(&metadata, "me") == Ownership::Ours, ours, "{row}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_secret_is_short_and_on_one_line() {
+        let long = "n\n".repeat(1000);
+        let controlled = json!({"ownerReferences": [
+            {"apiVersion": "v1", "kind": long, "name": long, "uid": "you", "controller": true},
+        ]});
+        let written = json!({
+            "labels": {CREDENTIAL_UID: "you"}, "annotations": {"tempcred.dev/credential-name": long},
+        });
+        for metadata in [controlled, written] {
+            let metadata = serde_json::from_value(metadata).unwrap();
+            let Ownership::Foreign(holder) = ownership(&metadata, "me") else { panic!("ours") };
+            assert!(holder.len() < 600 && !holder.contains('\n'), "{holder:?}");
         }
     }
 }
