@@ -1,5 +1,6 @@
 //! What a look at a resource does: asks STS, and writes the Secret.
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -51,7 +52,11 @@ impl Step<'_> {
             self.memory.repaired_at = Some(Timestamp::now());
         }
         // Boxed: most of a reconciliation's size is this call, and most never make it.
-        let minted = Box::pin(self.mint(desired, caller, operation)).await;
+        let minted = tokio::select! {
+            minted = Box::pin(self.mint(desired, caller, operation)) => minted,
+            // Of a chain of roles, the next one is not assumed any more.
+            () = self.until_no_longer_granted(desired) => return Action::requeue(LOOK_AGAIN),
+        };
         match minted {
             Ok(minted) => {
                 operator.parts.metrics.issued(operation.action(), why);
@@ -80,8 +85,23 @@ impl Step<'_> {
         let sources = [caller.sources(), operation.sources()].concat();
         let materials = operator.parts.cluster.materials(&desired.namespace, sources).await?;
         let session = operator.parts.sts.session(desired.region.as_deref())?;
-        let session = caller.sign(session, &materials).await?;
-        operation.call(&session, &materials).await
+        let minted = async {
+            let session = caller.sign(session, &materials).await?;
+            operation.call(&session, &materials).await
+        };
+        let hide =
+            |problem: Problem| Problem::new(problem.reason, materials.hide(&problem.message));
+        minted.await.map_err(hide)
+    }
+
+    /// Returns once the grants are no longer what they were when it was decided what to do.
+    async fn until_no_longer_granted(&self, desired: &Desired) {
+        let mut changes = self.scope.operator.permissions.listen();
+        while self.is_still_granted(desired) {
+            if changes.next().await.is_none() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Whether the resource changed or went away while it waited for its turn.
