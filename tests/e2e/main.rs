@@ -25,5 +25,6 @@ mod replicas;
 mod resource;
 mod runbooks;
 mod shutdown;
+mod tenancy;
 mod traces;
 mod validation;

@@ -1,0 +1,221 @@
+//! Races between a grant and what is made under it: STS is held at the moment of the change.
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use rig::sts::{Hold, Matching};
+use serde_json::{Value, json};
+use tempcred::api::CredentialStatus;
+
+use crate::world::{SOON, World, assert_whole, condition, is_ready, wait_until};
+
+fn role(name: &str) -> String {
+    format!("arn:aws:iam::123456789012:role/{name}")
+}
+
+fn assume(name: &str) -> Value {
+    json!({"assumeRole": {"roleArn": role(name)}})
+}
+
+fn not_granted(status: &CredentialStatus) -> bool {
+    condition(status, "Ready") == Some((false, "NotGranted"))
+}
+
+/// A world in which only the role `later` is granted, besides what a test grants.
+async fn world(args: &[&str]) -> World {
+    let mut world = World::new().await;
+    world.grant(&world.namespace, granting(&world, "later")).await;
+    world.start_operator(args).await;
+    world
+}
+
+/// What a grant of a role to the namespace says.
+fn granting(world: &World, name: &str) -> Value {
+    json!({"namespaces": {"names": [world.namespace]}, "roleArns": [role(name)]})
+}
+
+/// The name of a second grant.
+fn second(world: &World) -> String {
+    format!("{}-second", world.namespace)
+}
+
+/// A credential of a second grant, which is being issued.
+async fn being_issued(world: &World) -> Hold {
+    world.grant(&second(world), granting(world, "raced")).await;
+    let hold = world.sts.hold(Matching::any().role("role/raced"));
+    world.create("raced", assume("raced")).await;
+    tokio::time::timeout(SOON, hold.arrived(1)).await.unwrap();
+    hold
+}
+
+/// Lets go, and shows that nothing comes of what was held.
+async fn comes_to_nothing(world: &World, hold: Hold) {
+    world.wait("raced", "refused", not_granted).await;
+    hold.release();
+    wait_until("STS has answered", SOON, || async {
+        (world.sts.minted().len() == 1).then_some(())
+    })
+    .await;
+    // What was held would have been written long before this.
+    world.issue("later", assume("later")).await;
+    assert!(world.secrets().get_opt("raced").await.unwrap().is_none(), "it was written");
+    assert_eq!(world.sts.calls_for_role(&role("raced")), 1, "it was asked for again");
+    assert_eq!(world.writes().secrets, 1, "Secrets were written");
+    assert!(not_granted(&world.credentials().get("raced").await.unwrap().status.unwrap()));
+    // Granted again, it is issued anew: nothing was kept.
+    let key = world.sts.minted()[0].access_key_id.clone();
+    world.grant(&second(world), granting(world, "raced")).await;
+    world.wait("raced", "ready", is_ready).await;
+    let issued = assert_whole(&world.secrets().get("raced").await.unwrap());
+    assert_ne!(issued, key, "what was held was written after all");
+}
+
+#[tokio::test]
+async fn what_is_issued_while_its_grant_is_withdrawn_is_not_written() {
+    let world = world(&[]).await;
+    let hold = being_issued(&world).await;
+    world.withdraw(&second(&world)).await;
+    comes_to_nothing(&world, hold).await;
+}
+
+#[tokio::test]
+async fn what_is_issued_while_its_grant_is_narrowed_is_not_written() {
+    let world = world(&[]).await;
+    let hold = being_issued(&world).await;
+    world.grant(&second(&world), granting(&world, "raced-no-more")).await;
+    comes_to_nothing(&world, hold).await;
+}
+
+#[tokio::test]
+async fn what_is_issued_while_its_grant_turns_to_others_is_not_written() {
+    let world = world(&[]).await;
+    let hold = being_issued(&world).await;
+    let mut others = granting(&world, "raced");
+    others["namespaces"]["names"] = json!(["somebody-else"]);
+    world.grant(&second(&world), others).await;
+    comes_to_nothing(&world, hold).await;
+}
+
+#[tokio::test]
+async fn what_is_issued_while_its_namespace_loses_the_label_is_not_written() {
+    let world = world(&[]).await;
+    let label = |value: Value| {
+        let namespaces: Api<Namespace> = Api::all(world.client.clone());
+        let patch = Patch::Merge(json!({"metadata": {"labels": {"team": value}}}));
+        let name = &world.namespace;
+        async move { namespaces.patch(name, &PatchParams::default(), &patch).await.unwrap() }
+    };
+    label(json!("payroll")).await;
+    let mut by_label = granting(&world, "raced");
+    by_label["namespaces"] =
+        json!({"names": [world.namespace], "selector": {"matchLabels": {"team": "payroll"}}});
+    world.grant(&second(&world), by_label).await;
+    let hold = world.sts.hold(Matching::any().role("role/raced"));
+    world.create("raced", assume("raced")).await;
+    tokio::time::timeout(SOON, hold.arrived(1)).await.unwrap();
+    label(Value::Null).await;
+    comes_to_nothing(&world, hold).await;
+}
+
+#[tokio::test]
+async fn terms_that_change_during_an_issue_cost_one_call_and_the_old_ones_are_not_written() {
+    let world = world(&[]).await;
+    let hold = being_issued(&world).await;
+    let mut spec = granting(&world, "raced");
+    spec["session"] = json!({"externalId": "new/{{ name }}"});
+    world.grant(&second(&world), spec).await;
+    // The first call is given up at once, for one on the new terms.
+    tokio::time::timeout(SOON, hold.arrived(2)).await.unwrap();
+    hold.release();
+    world.wait("raced", "ready", is_ready).await;
+    world.issue("later", assume("later")).await;
+    let requests = world.sts.requests();
+    let raced: Vec<_> = requests.iter().filter(|r| r.role_arn() == Some(&role("raced"))).collect();
+    let ids: Vec<_> = raced.iter().map(|r| r.form.get("ExternalId").map(String::as_str)).collect();
+    assert_eq!(ids, [None, Some("new/raced")]);
+    // One write for each of the two Secrets: the old one was never there.
+    assert_eq!(world.writes().secrets, 2);
+    assert_whole(&world.secrets().get("raced").await.unwrap());
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_while_its_grant_is_withdrawn_is_not_asked_for() {
+    let world = world(&["--sts-rate", "1"]).await;
+    let mut grant = granting(&world, "raced");
+    grant["roleArns"] = json!([role("raced-*")]);
+    world.grant(&second(&world), grant).await;
+    let hold = world.sts.hold(Matching::any().role("role/raced-"));
+    let names: Vec<String> = (0..6).map(|n| format!("raced-{n}")).collect();
+    futures::future::join_all(names.iter().map(|name| world.create(name, assume(name)))).await;
+    tokio::time::timeout(SOON, hold.arrived(1)).await.unwrap();
+    world.withdraw(&second(&world)).await;
+    for name in &names {
+        world.wait(name, "refused", not_granted).await;
+    }
+    hold.release();
+    let calls = world.asked_for("role/raced-").len();
+    // Those who waited would have had their turn before this one.
+    world.issue("later", assume("later")).await;
+    assert_eq!(world.asked_for("role/raced-").len(), calls, "asked for after the refusal");
+    assert!(calls < names.len(), "none had to wait");
+    let secrets = world.secrets().list(&Default::default()).await.unwrap();
+    assert_eq!(secrets.items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_grant_that_is_withdrawn_between_two_hops_ends_the_chain() {
+    let world = world(&[]).await;
+    for (grant, name) in [(format!("{}-hop", world.namespace), "hop"), (second(&world), "raced")] {
+        world.grant(&grant, granting(&world, name)).await;
+    }
+    let hold = world.sts.hold(Matching::any().role("role/hop"));
+    let chain =
+        json!({"assumeRole": {"via": [{"roleArn": role("hop")}], "roleArn": role("raced")}});
+    world.create("raced", chain).await;
+    tokio::time::timeout(SOON, hold.arrived(1)).await.unwrap();
+    world.withdraw(&second(&world)).await;
+    world.wait("raced", "refused", not_granted).await;
+    hold.release();
+    wait_until("STS has answered", SOON, || async {
+        (world.sts.minted().len() == 1).then_some(())
+    })
+    .await;
+    world.issue("later", assume("later")).await;
+    assert_eq!(world.sts.calls_for_role(&role("raced")), 0, "the chain went on");
+    assert!(world.secrets().get_opt("raced").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_withdrawn_grant_takes_every_kind_of_secret_with_it() {
+    let world = world(&[]).await;
+    let mut grant = granting(&world, "raced");
+    grant["roleArns"] = json!([role("raced-*")]);
+    world.grant(&second(&world), grant).await;
+    let kinds = [
+        ("raced-plain", json!({})),
+        ("raced-retained", json!({"deletionPolicy": "Retain"})),
+        ("raced-suspended", json!({})),
+        ("raced-edited", json!({})),
+    ];
+    for (name, secret) in &kinds {
+        let mut spec = assume(name);
+        spec["secret"] = secret.clone();
+        world.issue(name, spec).await;
+    }
+    world.patch("raced-suspended", json!({"spec": {"suspend": true}})).await;
+    let edit = Patch::Merge(json!({"metadata": {"annotations": {
+        "tempcred.dev/request-hash": "x", "tempcred.dev/expiration": "2099-01-01T00:00:00Z",
+    }}}));
+    world.secrets().patch("raced-edited", &PatchParams::default(), &edit).await.unwrap();
+    world.withdraw(&second(&world)).await;
+    for (name, _) in &kinds {
+        world.wait(name, "refused", not_granted).await;
+        wait_until("its Secret is gone", SOON, || async {
+            world.secrets().get_opt(name).await.unwrap().is_none().then_some(())
+        })
+        .await;
+    }
+    let calls = world.asked_for("role/raced-").len();
+    world.issue("later", assume("later")).await;
+    assert_eq!(world.asked_for("role/raced-").len(), calls);
+}
