@@ -112,7 +112,7 @@ impl Scene {
         assert!(status.failure.unwrap().message.contains(says), "{row}: {told}");
         let asked = attack.spec.to_string();
         for private in [&self.victim.namespace, COVETED, "payroll", "AKIAVICTIM"] {
-            assert!(!told.contains(private) || asked.contains(private), "{row} learns: {told}");
+            assert!(!names(&told, private) || asked.contains(private), "{row} learns: {told}");
         }
     }
 
@@ -126,6 +126,12 @@ impl Scene {
         let all = self.attacker.secrets().list(&Default::default()).await.unwrap();
         all.iter().map(ResourceExt::name_any).collect()
     }
+}
+
+/// Whether a text holds this, and not as the beginning of a longer number: namespaces are numbered.
+fn names(text: &str, what: &str) -> bool {
+    let mut found = text.match_indices(what);
+    found.any(|(at, _)| !text[at + what.len()..].starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// A tenant of a namespace: may edit it, and the credentials in it.
