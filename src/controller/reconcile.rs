@@ -98,7 +98,7 @@ pub(super) struct Step<'a> {
 impl Step<'_> {
     async fn run(mut self) -> Action {
         let Some(desired) = self.desired() else { return Action::requeue(LOOK_AGAIN) };
-        if desired.deleted {
+        if desired.deleted && desired.denied.is_none() {
             return Action::await_change();
         }
         self.scope.operator.permissions.serves(&desired);

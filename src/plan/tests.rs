@@ -318,3 +318,21 @@ proptest! {
         prop_assert_eq!(case.plan(now), Plan::Rest);
     }
 }
+
+#[test]
+fn what_is_not_granted_is_removed_whatever_else_keeps_it() {
+    let problem = || Problem::new(Reason::NotGranted, "no");
+    let denied = |patch: Value| Case::new(patch).with(|c| c.desired.denied = Some(problem()));
+    let absent = |patch: Value| denied(patch).with(|c| c.secret = SecretState::Absent);
+    let deleted = || json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+    let suspended = || json!({"spec": {"suspend": true}});
+    for (row, case, expected) in [
+        ("there", denied(json!({})), Plan::Remove(problem())),
+        ("suspended", denied(suspended()), Plan::Remove(problem())),
+        ("kept from ending", denied(deleted()), Plan::Remove(problem())),
+        ("gone", absent(json!({})), Plan::Report(problem())),
+        ("gone, and so will it be", absent(deleted()), Plan::Leave),
+    ] {
+        assert_eq!(case.plan(100), expected, "{row}");
+    }
+}

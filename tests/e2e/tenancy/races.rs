@@ -7,6 +7,7 @@ use rig::sts::{Hold, Matching};
 use serde_json::{Value, json};
 use tempcred::api::CredentialStatus;
 
+use crate::denial::{Denial, Denied};
 use crate::world::{SOON, World, assert_whole, condition, is_ready, wait_until};
 
 fn role(name: &str) -> String {
@@ -217,6 +218,7 @@ async fn a_withdrawn_grant_takes_every_kind_of_secret_with_it() {
         ("raced-retained", json!({"deletionPolicy": "Retain"})),
         ("raced-suspended", json!({})),
         ("raced-edited", json!({})),
+        ("raced-terminating", json!({})),
     ];
     for (name, secret) in &kinds {
         let mut spec = assume(name);
@@ -228,6 +230,9 @@ async fn a_withdrawn_grant_takes_every_kind_of_secret_with_it() {
         "tempcred.dev/request-hash": "x", "tempcred.dev/expiration": "2099-01-01T00:00:00Z",
     }}}));
     world.secrets().patch("raced-edited", &PatchParams::default(), &edit).await.unwrap();
+    // Deleted, and kept from ending: it is neither renewed nor told anything, and yet it has a Secret.
+    world.patch("raced-terminating", json!({"metadata": {"finalizers": ["example.com/x"]}})).await;
+    world.credentials().delete("raced-terminating", &Default::default()).await.unwrap();
     world.withdraw(&second(&world)).await;
     for (name, _) in &kinds {
         world.wait(name, "refused", not_granted).await;
@@ -239,4 +244,52 @@ async fn a_withdrawn_grant_takes_every_kind_of_secret_with_it() {
     let calls = world.asked_for("role/raced-").len();
     world.issue("later", assume("later")).await;
     assert_eq!(world.asked_for("role/raced-").len(), calls);
+}
+
+/// What could not be written is held in memory, and goes with the grant.
+#[tokio::test]
+async fn what_is_held_for_a_write_is_dropped_with_its_grant() {
+    let world = world(&[]).await;
+    world.grant(&second(&world), raced(&world)).await;
+    let denial = Denial::start(&world, Denied::Secrets).await;
+    world.create("raced", assume("raced")).await;
+    let rejected = |s: &_| condition(s, "Ready") == Some((false, "SecretRejected"));
+    world.wait("raced", "rejected", rejected).await;
+    world.withdraw(&second(&world)).await;
+    world.wait("raced", "refused", not_granted).await;
+    denial.end().await;
+    world.issue("later", assume("later")).await;
+    assert!(world.secrets().get_opt("raced").await.unwrap().is_none());
+    world.grant(&second(&world), raced(&world)).await;
+    world.wait("raced", "ready", is_ready).await;
+    let key = assert_whole(&world.secrets().get("raced").await.unwrap());
+    assert_eq!(issued(&world, "raced").len(), 2);
+    assert_eq!(key, issued(&world, "raced")[1], "what was held was written after all");
+}
+
+/// A tenant can keep a Secret from ending, but neither the operator busy nor the credentials alive.
+#[tokio::test]
+async fn a_secret_that_a_finalizer_keeps_is_not_renewed_and_costs_no_loop() {
+    let world = world(&[]).await;
+    world.grant(&second(&world), raced(&world)).await;
+    world.issue("raced", assume("raced")).await;
+    let keep = |finalizers: Value| {
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
+        let secrets = world.secrets();
+        async move { secrets.patch("raced", &PatchParams::default(), &patch).await.unwrap() }
+    };
+    keep(json!(["example.com/x"])).await;
+    world.withdraw(&second(&world)).await;
+    world.wait("raced", "refused", not_granted).await;
+    world.issue("later", assume("later")).await;
+    let secret = world.secrets().get("raced").await.unwrap();
+    assert!(secret.metadata.deletion_timestamp.is_some(), "it was not removed");
+    // What came from the wish to go on, and its going.
+    assert!(writes(&world, "raced") <= 4, "{} writes", writes(&world, "raced"));
+    keep(Value::Null).await;
+    wait_until("its Secret is gone", SOON, || async {
+        world.secrets().get_opt("raced").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    assert_eq!(world.sts.calls_for_role(&role("raced")), 1);
 }
