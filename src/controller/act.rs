@@ -68,7 +68,7 @@ impl Step<'_> {
             }
             Err(problem) => {
                 traces::failed(&Span::current(), problem.reason);
-                self.settle(desired, known(&secret), Attempt::Failed(problem)).await
+                self.settle(desired, known(desired, &secret), Attempt::Failed(problem)).await
             }
         }
     }
@@ -167,7 +167,7 @@ impl Step<'_> {
                 let message =
                     format!("{} Its Secret is still there: {}", problem.message, failed.message);
                 let attempt = Attempt::Failed(Problem::new(failed.reason, message));
-                self.settle(desired, known(secret), attempt).await
+                self.settle(desired, known(desired, secret), attempt).await
             }
             Err(failed) => self.could_not_write(desired, secret, failed).await,
         }
@@ -198,7 +198,7 @@ impl Step<'_> {
         self.memory.facts = Some(Facts::of(desired, request_hash, minted));
         tracing::info!(secret = manifest.name(), access_key_id = minted.access_key_id(), "written");
         Ok(Known::Secret {
-            resource_version,
+            resource_version: Some(resource_version),
             facts: Box::new(Facts::of(desired, request_hash, minted)),
             details: Some((minted.access_key_id().map(str::to_owned), minted.packed_policy_size)),
         })
@@ -217,7 +217,7 @@ impl Step<'_> {
                 Action::requeue(LOOK_AGAIN)
             }
             Failed::Problem(problem) => {
-                self.settle(desired, known(secret), Attempt::Failed(problem)).await
+                self.settle(desired, known(desired, secret), Attempt::Failed(problem)).await
             }
         }
     }

@@ -143,8 +143,8 @@ impl Step<'_> {
         }
         match plan {
             Plan::Leave => Action::await_change(),
-            Plan::Rest => self.settle(&desired, known(&secret), Attempt::Well).await,
-            Plan::Wait => self.settle(&desired, known(&secret), Attempt::Waiting).await,
+            Plan::Rest => self.settle(&desired, known(&desired, &secret), Attempt::Well).await,
+            Plan::Wait => self.settle(&desired, known(&desired, &secret), Attempt::Waiting).await,
             Plan::Report(problem) => {
                 self.settle(&desired, Known::NoSecret, Attempt::Failed(problem)).await
             }
@@ -288,7 +288,7 @@ impl Step<'_> {
 }
 
 /// What the status can say of a Secret that was looked at.
-pub(super) fn known(secret: &SecretState) -> Known {
+pub(super) fn known(desired: &Desired, secret: &SecretState) -> Known {
     let SecretState::Ours(holding) = secret else {
         return Known::NoSecret;
     };
@@ -302,8 +302,11 @@ pub(super) fn known(secret: &SecretState) -> Known {
         }
         Content::Read { credentials: None, .. } => return Known::NoSecret,
     };
+    // What could not be tidied up yet is looked at again; what is suspended stays as it is.
+    let settled =
+        desired.suspended || !matches!(holding.content, Content::Read { tidy: false, .. });
     Known::Secret {
-        resource_version: holding.resource_version.clone(),
+        resource_version: settled.then(|| holding.resource_version.clone()),
         facts: Box::new(facts.clone()),
         details,
     }

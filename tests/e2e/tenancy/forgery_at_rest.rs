@@ -9,7 +9,8 @@ use tempcred::secret::annotation::{
     EXPIRATION, ISSUED_AT, PRINCIPAL_ARN, RENEW_REQUEST, REQUEST_HASH,
 };
 
-use crate::world::{SOON, World, assert_whole, wait_until};
+use crate::denial::{Denial, Denied};
+use crate::world::{SOON, World, assert_whole, failure_reason, wait_until};
 
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(40);
 
@@ -78,4 +79,32 @@ async fn what_was_forged_while_no_operator_ran_misleads_none() {
         let status = world.credentials().get(name).await.unwrap().status.unwrap();
         assert!(serde_json::to_string(&status).unwrap().len() < 4096, "{name}");
     }
+}
+
+/// A forgery that cannot be put right at once is not taken for what was written.
+#[tokio::test]
+async fn what_cannot_be_repaired_at_once_is_repaired_later() {
+    let mut world = World::start().await;
+    world.issue("reports", crate::world::plain()).await;
+    assert!(world.stop_operator().success());
+    let forged = json!({
+        "metadata": {"annotations": {EXPIRATION: "2099-01-01T00:00:00Z"}},
+        "stringData": {"credentials": "[default]\naws_access_key_id = AKIAFORGED0000000001\n"},
+    });
+    let patch = Patch::Merge(forged);
+    world.secrets().patch("reports", &PatchParams::default(), &patch).await.unwrap();
+    let denial = Denial::start(&world, Denied::Secrets).await;
+    world.start_operator(&[]).await;
+    let rejected = |s: &_| failure_reason(s) == Some("SecretRejected");
+    let status = world.wait("reports", "rejected", rejected).await.status.unwrap();
+    assert!(!serde_json::to_string(&status).unwrap().contains("2099"));
+    denial.end().await;
+    wait_until("it is repaired", SOON, || async {
+        let secret = world.secrets().get("reports").await.unwrap();
+        let forged = crate::world::data(&secret)["credentials"].contains("FORGED")
+            || secret.annotations()[EXPIRATION].starts_with("2099");
+        (!forged).then(|| assert_whole(&secret))
+    })
+    .await;
+    assert_eq!(world.sts.calls_total(), 1);
 }
