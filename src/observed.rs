@@ -10,6 +10,7 @@ use crate::desired::Desired;
 use crate::minted::Minted;
 use crate::reason::Reason;
 use crate::secret::{Facts, Manifest, Ownership, credentials, ownership};
+use crate::status::readiness;
 
 /// Everything a plan is made from, besides what is desired and the time.
 pub struct Observed<'a> {
@@ -155,7 +156,10 @@ pub fn look(
     let current = recorded.is_some() && cached.resource_version.as_deref() == recorded;
     // A suspended Secret stays as it is, whatever shape is wanted by now.
     let shape_holds = desired.suspended || render_hash.as_deref() == Some(&desired.render_hash);
-    if current && shape_holds && ownership(cached, &desired.uid) == Ownership::Ours {
+    // What somebody did to it meanwhile was seen, and let be.
+    let rested = readiness(status).is_some_and(|(_, why, _)| why == Reason::Suspended.as_str());
+    let resumed = rested && !desired.suspended;
+    if current && shape_holds && !resumed && ownership(cached, &desired.uid) == Ownership::Ours {
         Look::Trust
     } else {
         read

@@ -5,12 +5,13 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use rig::sts::Fault;
 use serde_json::{Value, json};
+use tempcred::api::CredentialStatus;
 use tempcred::secret::annotation::{
     EXPIRATION, ISSUED_AT, PRINCIPAL_ARN, RENEW_REQUEST, REQUEST_HASH,
 };
 
 use crate::denial::{Denial, Denied};
-use crate::world::{SOON, World, assert_whole, failure_reason, wait_until};
+use crate::world::{SOON, World, assert_whole, condition, failure_reason, wait_until};
 
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(40);
 
@@ -99,6 +100,36 @@ async fn what_cannot_be_repaired_at_once_is_repaired_later() {
     let status = world.wait("reports", "rejected", rejected).await.status.unwrap();
     assert!(!serde_json::to_string(&status).unwrap().contains("2099"));
     denial.end().await;
+    wait_until("it is repaired", SOON, || async {
+        let secret = world.secrets().get("reports").await.unwrap();
+        let forged = crate::world::data(&secret)["credentials"].contains("FORGED")
+            || secret.annotations()[EXPIRATION].starts_with("2099");
+        (!forged).then(|| assert_whole(&secret))
+    })
+    .await;
+    assert_eq!(world.sts.calls_total(), 1);
+}
+
+#[tokio::test]
+async fn what_was_forged_while_it_was_suspended_is_repaired_once_it_is_not() {
+    let world = World::start().await;
+    world.issue("reports", crate::world::plain()).await;
+    let suspend = |is: bool| world.patch("reports", json!({"spec": {"suspend": is}}));
+    suspend(true).await;
+    let suspended = |s: &_| condition(s, "Ready") == Some((true, "Suspended"));
+    world.wait("reports", "suspended", suspended).await;
+    let forged = json!({
+        "metadata": {"annotations": {EXPIRATION: "2099-01-01T00:00:00Z"}},
+        "stringData": {"credentials": "[default]\naws_access_key_id = AKIAFORGED0000000001\n"},
+    });
+    let patch = Patch::Merge(forged);
+    let secret = world.secrets().patch("reports", &PatchParams::default(), &patch).await.unwrap();
+    let version = secret.metadata.resource_version;
+    let seen = |s: &CredentialStatus| {
+        s.secret.as_ref().map(|secret| &secret.resource_version) == version.as_ref()
+    };
+    world.wait("reports", "aware of it", seen).await;
+    suspend(false).await;
     wait_until("it is repaired", SOON, || async {
         let secret = world.secrets().get("reports").await.unwrap();
         let forged = crate::world::data(&secret)["credentials"].contains("FORGED")
