@@ -52,11 +52,18 @@ fn is_path(path: &str) -> bool {
     (path.is_empty() || (path.starts_with('/') && path.len() > 1))
         && path.len() < LONGEST_PATH
         && path.bytes().all(|b| b.is_ascii_graphic())
+        && path.split('/').skip(1).all(is_step)
+}
+
+/// Whether it is a step of a path. Nobody has a path with others, and who normalises it finds another role.
+pub(crate) fn is_step(step: &str) -> bool {
+    !["", ".", ".."].contains(&step)
 }
 
 /// Whether IAM lets a role have this name.
 fn is_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len())
+        && is_step(name)
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
 }
 
@@ -94,6 +101,11 @@ mod tests {
             ("a path that is too long", &format!("{ROLE}{}/r", "p".repeat(511)), false),
             ("a partition that ends in a dash", "arn:aws-:iam::123456789012:role/r", false),
             ("no partition of AWS", "arn:awsome:iam::123456789012:role/r", false),
+            ("an empty step of a path", "arn:aws:iam::123456789012:role//r", false),
+            ("a path that ends nowhere", "arn:aws:iam::123456789012:role/a/", false),
+            ("a step back", "arn:aws:iam::123456789012:role/a/../r", false),
+            ("no step", "arn:aws:iam::123456789012:role/a/./r", false),
+            ("dots in a name", "arn:aws:iam::123456789012:role/a..b/.r.", true),
             ("a newline", "arn:aws:iam::123456789012:role/r\nx", false),
             ("another cloud", "arn:gcp:iam::123456789012:role/r", false),
             ("upper case", "ARN:AWS:IAM::123456789012:ROLE/r", false),

@@ -6,14 +6,13 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::api::{DeletionPolicy, RENEW_REQUESTED_AT, Renewal, SecretSpec, TemporaryCredential};
+use crate::api::{DeletionPolicy, Renewal, SecretSpec, TemporaryCredential};
 use crate::failure::Problem;
 use crate::grant::{Grants, Name, Permission};
 use crate::identity::{Caller, Identity};
 use crate::minted::hex;
 use crate::operation::{Invalid, Operation, Signer};
 use crate::schedule::{Schedule, schedule};
-use crate::text::known_by;
 
 /// What one `TemporaryCredential` asks for, validated.
 #[derive(Clone, Debug)]
@@ -128,7 +127,7 @@ impl Desired {
             region: spec.region.clone(),
             renewal: spec.renewal,
             suspended: spec.suspend,
-            renew_request: resource.annotations().get(RENEW_REQUESTED_AT).map(|at| known_by(at)),
+            renew_request: resource.renew_request(),
             deleted: resource.meta().deletion_timestamp.is_some(),
             generation: resource.meta().generation.unwrap_or_default(),
             owner: if retain { None } else { resource.controller_owner_ref(&()) },

@@ -10,6 +10,7 @@ use crate::desired::Desired;
 use crate::minted::Minted;
 use crate::reason::Reason;
 use crate::secret::{Facts, Manifest, Ownership, credentials, ownership};
+use crate::status::readiness;
 
 /// Everything a plan is made from, besides what is desired and the time.
 pub struct Observed<'a> {
@@ -163,35 +164,114 @@ pub fn look(
     let current = recorded.is_some() && cached.resource_version.as_deref() == recorded;
     // A suspended Secret stays as it is, whatever shape is wanted by now.
     let shape_holds = desired.suspended || render_hash.as_deref() == Some(&desired.render_hash);
-    if current && shape_holds && ownership(cached, &desired.uid) == Ownership::Ours {
+    // What somebody did to it meanwhile was seen, and let be.
+    let rested = readiness(status).is_some_and(|(_, why, _)| why == Reason::Suspended.as_str());
+    let resumed = rested && !desired.suspended;
+    if current && shape_holds && !resumed && ownership(cached, &desired.uid) == Ownership::Ours {
         Look::Trust
     } else {
         read
     }
 }
 
+/// What is known of a Secret's credentials from elsewhere than the Secret.
+///
+/// Whoever may edit a Secret can write any date and any hash on it. So its annotations are believed only
+/// by a process that knows nothing yet, and then within limits.
+pub struct Past<'a> {
+    /// What it was last written with, or believed to say, in this term.
+    pub facts: Option<&'a Facts>,
+    /// What may have been written without an answer.
+    pub held: Option<&'a Held>,
+    /// The last status.
+    pub status: &'a CredentialStatus,
+}
+
+/// How far the clock of whoever wrote a Secret may have been ahead of ours.
+const TOLERATED_LEAD: SignedDuration = SignedDuration::from_mins(5);
+
+impl Past<'_> {
+    /// What may be true of a Secret with these annotations.
+    fn believable(
+        &self,
+        desired: &Desired,
+        annotated: Option<Facts>,
+        now: Timestamp,
+    ) -> Vec<Facts> {
+        let held = self.held.map(|held| Facts::of(desired, &held.request_hash, &held.minted));
+        let sane = |facts: &Facts| facts.issued_at <= now + TOLERATED_LEAD;
+        let known = self.facts.cloned().or_else(|| annotated.filter(sane));
+        known.into_iter().chain(held).collect()
+    }
+
+    /// When what is in the Secret was issued and when it expires, if the status speaks of the same. It
+    /// may be behind by one rotation, as after a crash.
+    fn dates(&self, issued_at: Timestamp, key: Option<&str>) -> Option<(Timestamp, Timestamp)> {
+        let dates = self.status.issued_at.as_ref().zip(self.status.expiration.as_ref());
+        let (issued, expires) = dates.map(|(issued, expires)| (issued.0, expires.0))?;
+        let same = key.is_some() && key == self.status.access_key_id.as_deref();
+        (same || issued_at <= issued).then_some((issued, expires))
+    }
+}
+
 impl SecretState {
-    /// What is known of a Secret from its metadata alone.
-    pub fn trusted(metadata: &ObjectMeta) -> Self {
+    /// What is known of a Secret from its metadata alone, and from what is remembered of it.
+    pub fn trusted(metadata: &ObjectMeta, past: &Past<'_>) -> Self {
+        let annotated = || {
+            let facts = metadata.annotations.as_ref().and_then(Facts::read)?;
+            // It is the version that the status speaks of.
+            let key = past.status.access_key_id.as_deref();
+            Some(match past.dates(facts.issued_at, key) {
+                Some((issued_at, expiration)) => Facts { issued_at, expiration, ..facts },
+                None => facts,
+            })
+        };
         Self::Ours(Box::new(Holding {
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
-            facts: metadata.annotations.as_ref().and_then(Facts::read),
+            facts: past.facts.cloned().or_else(annotated),
             content: Content::AsWritten,
         }))
     }
 
-    /// What a Secret says that was read.
-    pub fn read(desired: &Desired, secret: Option<Secret>) -> Self {
+    /// What is known of the credentials in it, if they are there.
+    pub fn facts(&self) -> Option<&Facts> {
+        let Self::Ours(holding) = self else { return None };
+        let there = !matches!(holding.content, Content::Read { credentials: None, .. });
+        holding.facts.as_ref().filter(|_| there)
+    }
+
+    /// What a Secret says that was read, as far as it can be believed.
+    pub fn read(
+        desired: &Desired,
+        secret: Option<Secret>,
+        past: &Past<'_>,
+        now: Timestamp,
+    ) -> Self {
         let Some(mut secret) = secret else {
             return Self::Absent;
         };
         if let Ownership::Foreign(holder) = ownership(&secret.metadata, &desired.uid) {
             return Self::Foreign(holder);
         }
-        let facts = secret.metadata.annotations.as_ref().and_then(Facts::read);
-        let credentials =
-            facts.as_ref().and_then(|facts| credentials(secret.data.as_ref()?, facts));
+        let annotated = secret.metadata.annotations.as_ref().and_then(Facts::read);
+        let believable = past.believable(desired, annotated, now);
+        let found = believable
+            .iter()
+            .find_map(|facts| Some((facts, credentials(secret.data.as_ref()?, facts)?)));
+        let (facts, credentials) = match found {
+            Some((facts, mut minted)) => {
+                let mut facts = facts.clone();
+                if past.facts.is_none()
+                    && let Some(dates) = past.dates(facts.issued_at, minted.access_key_id())
+                {
+                    (facts.issued_at, facts.expiration) = dates;
+                    (minted.issued_at, minted.expiration) = dates;
+                }
+                (Some(facts), Some(minted))
+            }
+            None => (believable.into_iter().next(), None),
+        };
         let tidy = match (&credentials, &facts) {
             (Some(minted), Some(facts)) => {
                 facts.render_hash == desired.render_hash
@@ -213,6 +293,7 @@ impl SecretState {
 mod tests {
     use super::*;
     use crate::desired::tests::desired;
+    use crate::minted::{Keys, Values};
     use crate::secret::{CREDENTIAL_UID, annotation};
     use serde_json::json;
 
@@ -278,6 +359,93 @@ mod tests {
         let now = "2026-01-01T00:05:00Z".parse().unwrap();
         for (row, cached, status, expected) in rows {
             assert_eq!(look(&desired, &status, None, cached.as_ref(), now), expected, "{row}");
+        }
+    }
+
+    #[test]
+    fn believes_no_more_of_the_annotations_than_can_be_true() {
+        let desired = desired(json!({}));
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let minted = |id: &str| Minted {
+            values: Values::Keys(Keys {
+                access_key_id: id.to_owned(),
+                secret_access_key: "secret".to_owned().into(),
+                session_token: "token".to_owned().into(),
+            }),
+            issued_at: at(1000),
+            expiration: at(4600),
+            principal_arn: None,
+            packed_policy_size: None,
+            renew_request: None,
+        };
+        let stored = |id: &str, issued: i64, expires: i64| -> Secret {
+            let dated = Minted { issued_at: at(issued), expiration: at(expires), ..minted(id) };
+            let manifest = Manifest::render(&desired, &desired.request_hash, &dated);
+            serde_json::from_value(serde_json::to_value(&manifest).unwrap()).unwrap()
+        };
+        let true_facts = Facts::of(&desired, &desired.request_hash, &minted("mine"));
+        let held = Held { request_hash: desired.request_hash.clone(), minted: minted("held") };
+        let status: CredentialStatus = serde_json::from_value(json!({
+            "accessKeyId": "mine", "issuedAt": at(1000).to_string(), "expiration": at(4600).to_string(),
+        }))
+        .unwrap();
+        let none = CredentialStatus::default();
+        let remembering = Past { facts: Some(&true_facts), held: None, status: &status };
+        let started = Past { facts: None, held: None, status: &status };
+        let fresh = Past { facts: None, held: None, status: &none };
+        let writing = Past { facts: Some(&true_facts), held: Some(&held), status: &status };
+        for (row, past, secret, expected) in [
+            ("untouched", &remembering, stored("mine", 1000, 4600), Some((1000, 4600))),
+            ("dates changed", &remembering, stored("mine", 1000, 99_999), Some((1000, 4600))),
+            ("other keys, and all fits", &remembering, stored("other", 1100, 4700), None),
+            ("written without an answer", &writing, stored("held", 1000, 4600), Some((1000, 4600))),
+            (
+                "the same, and dates changed",
+                &writing,
+                stored("held", 1100, 99_999),
+                Some((1000, 4600)),
+            ),
+            ("after a start", &started, stored("mine", 1000, 4600), Some((1000, 4600))),
+            (
+                "after a start, dates changed",
+                &started,
+                stored("mine", 1900, 9000),
+                Some((1000, 4600)),
+            ),
+            (
+                "after a start, issued earlier",
+                &started,
+                stored("other", 900, 9000),
+                Some((1000, 4600)),
+            ),
+            (
+                "after a crash, issued later",
+                &started,
+                stored("other", 1100, 4700),
+                Some((1100, 4700)),
+            ),
+            ("after a start, issued in the future", &started, stored("mine", 9000, 9900), None),
+            ("with no status", &fresh, stored("mine", 1100, 4700), Some((1100, 4700))),
+            ("with no status, in the future", &fresh, stored("mine", 9000, 9900), None),
+        ] {
+            let state = SecretState::read(&desired, Some(secret), past, at(2000));
+            let SecretState::Ours(holding) = state else { panic!("{row}: not ours") };
+            let Content::Read { credentials, tidy } = holding.content else { panic!("{row}") };
+            let dates = credentials
+                .map(|minted| (minted.issued_at.as_second(), minted.expiration.as_second()));
+            assert_eq!(dates, expected, "{row}");
+            assert_eq!(
+                tidy,
+                [
+                    "untouched",
+                    "written without an answer",
+                    "after a start",
+                    "after a crash, issued later",
+                    "with no status"
+                ]
+                .contains(&row),
+                "{row}"
+            );
         }
     }
 

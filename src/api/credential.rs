@@ -3,9 +3,10 @@
 use kube::{CustomResource, KubeSchema, ResourceExt};
 use serde::{Deserialize, Serialize};
 
-use super::{CredentialStatus, Duration, SecretSpec};
+use super::{CredentialStatus, Duration, RENEW_REQUESTED_AT, SecretSpec};
 use crate::identity::Identity;
 use crate::operation::Requests;
+use crate::text::known_by;
 
 /// Which credentials to ask AWS STS for, where to write them and when to renew them.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -69,6 +70,11 @@ impl TemporaryCredential {
     /// Whether the operator signs it with its own identity.
     pub fn is_signed_by_operator(&self) -> bool {
         self.spec.identity.is_none() && self.spec.request.assume_role.is_some()
+    }
+
+    /// What asks for a renewal now, as it is repeated elsewhere.
+    pub fn renew_request(&self) -> Option<String> {
+        self.annotations().get(RENEW_REQUESTED_AT).map(|request| known_by(request))
     }
 
     /// Name of the Secret.

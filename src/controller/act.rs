@@ -1,5 +1,6 @@
 //! What a look at a resource does: asks STS, and writes the Secret.
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -51,7 +52,11 @@ impl Step<'_> {
             self.memory.repaired_at = Some(Timestamp::now());
         }
         // Boxed: most of a reconciliation's size is this call, and most never make it.
-        let minted = Box::pin(self.mint(desired, caller, operation)).await;
+        let minted = tokio::select! {
+            minted = Box::pin(self.mint(desired, caller, operation)) => minted,
+            // Of a chain of roles, the next one is not assumed any more.
+            () = self.until_no_longer_granted(desired) => return Action::requeue(LOOK_AGAIN),
+        };
         match minted {
             Ok(minted) => {
                 operator.parts.metrics.issued(operation.action(), why);
@@ -63,7 +68,7 @@ impl Step<'_> {
             }
             Err(problem) => {
                 traces::failed(&Span::current(), problem.reason);
-                self.settle(desired, known(&secret), Attempt::Failed(problem)).await
+                self.settle(desired, known(desired, &secret), Attempt::Failed(problem)).await
             }
         }
     }
@@ -80,8 +85,23 @@ impl Step<'_> {
         let sources = [caller.sources(), operation.sources()].concat();
         let materials = operator.parts.cluster.materials(&desired.namespace, sources).await?;
         let session = operator.parts.sts.session(desired.region.as_deref())?;
-        let session = caller.sign(session, &materials).await?;
-        operation.call(&session, &materials).await
+        let minted = async {
+            let session = caller.sign(session, &materials).await?;
+            operation.call(&session, &materials).await
+        };
+        let hide =
+            |problem: Problem| Problem::new(problem.reason, materials.hide(&problem.message));
+        minted.await.map_err(hide)
+    }
+
+    /// Returns once the grants are no longer what they were when it was decided what to do.
+    async fn until_no_longer_granted(&self, desired: &Desired) {
+        let mut changes = self.scope.operator.permissions.listen();
+        while self.is_still_granted(desired) {
+            if changes.next().await.is_none() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Whether the resource changed or went away while it waited for its turn.
@@ -147,7 +167,7 @@ impl Step<'_> {
                 let message =
                     format!("{} Its Secret is still there: {}", problem.message, failed.message);
                 let attempt = Attempt::Failed(Problem::new(failed.reason, message));
-                self.settle(desired, known(secret), attempt).await
+                self.settle(desired, known(desired, secret), attempt).await
             }
             Err(failed) => self.could_not_write(desired, secret, failed).await,
         }
@@ -175,9 +195,10 @@ impl Step<'_> {
         let resource_version =
             self.scope.operator.parts.cluster.apply_secret(&desired.namespace, &manifest).await?;
         self.memory.verified = true;
+        self.memory.facts = Some(Facts::of(desired, request_hash, minted));
         tracing::info!(secret = manifest.name(), access_key_id = minted.access_key_id(), "written");
         Ok(Known::Secret {
-            resource_version,
+            resource_version: Some(resource_version),
             facts: Box::new(Facts::of(desired, request_hash, minted)),
             details: Some((minted.access_key_id().map(str::to_owned), minted.packed_policy_size)),
         })
@@ -196,7 +217,7 @@ impl Step<'_> {
                 Action::requeue(LOOK_AGAIN)
             }
             Failed::Problem(problem) => {
-                self.settle(desired, known(secret), Attempt::Failed(problem)).await
+                self.settle(desired, known(desired, secret), Attempt::Failed(problem)).await
             }
         }
     }

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::{CredentialStatus, RENEW_REQUESTED_AT, TemporaryCredential};
+use crate::api::{CredentialStatus, TemporaryCredential};
 use crate::leader::Term;
-use crate::observed::Held;
-use crate::text::known_by;
+use crate::observed::{Held, Past};
+use crate::secret::Facts;
 
 /// What is remembered of one resource.
 pub(super) struct Memory {
@@ -18,6 +18,8 @@ pub(super) struct Memory {
     /// Whether the watch is known to be no longer behind what others wrote last, as the Secret was read from
     /// the API server, or written, in this term and since the last conflict.
     pub(super) verified: bool,
+    /// What the Secret was last written with, or believed to say.
+    pub(super) facts: Option<Facts>,
     /// The last status that was decided. The one in the watch may be older.
     pub(super) status: CredentialStatus,
     /// The last status that reached the API server.
@@ -39,18 +41,23 @@ impl Memory {
         let current = status.observed_generation == resource.metadata.generation;
         // Where something fails, what was asked for has been tried: a restart does not try it again
         // before its time.
-        let attempted = resource.annotations().get(RENEW_REQUESTED_AT);
-        let attempted = attempted.filter(|_| current && status.failure.is_some());
+        let attempted = resource.renew_request().filter(|_| current && status.failure.is_some());
         Self {
             term,
             verified: term.is_sole(),
+            facts: None,
             saved: status.clone(),
             status,
             held: None,
-            attempted_request: attempted.map(|at| known_by(at)),
+            attempted_request: attempted,
             repaired_at: None,
             unreachable: 0,
         }
+    }
+
+    /// What is remembered of the credentials in the Secret.
+    pub(super) fn past(&self) -> Past<'_> {
+        Past { facts: self.facts.as_ref(), held: self.held.as_ref(), status: &self.status }
     }
 }
 

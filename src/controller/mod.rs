@@ -104,6 +104,12 @@ impl Operator {
         let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
         self.references.changed(namespace, &secret.name_any())
     }
+
+    /// The resources that are to write a Secret that changed, whomever it says that it belongs to.
+    fn written_by(&self, secret: &SecretMeta) -> Vec<ObjectRef<TemporaryCredential>> {
+        let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
+        self.references.writers(namespace, &secret.name_any())
+    }
 }
 
 /// What a reconciliation works with in one scope of namespaces.
@@ -248,7 +254,8 @@ async fn serve(
             if let Some(owner) = &owner {
                 of_ours.notice_heritage(&secret, owner, &resources);
             }
-            of_ours.made_from(&secret).into_iter().chain(owner).collect::<Vec<_>>()
+            let concerned = of_ours.made_from(&secret).into_iter().chain(owner);
+            concerned.chain(of_ours.written_by(&secret)).collect::<Vec<_>>()
         })
         .watches_stream(sources, move |secret| of_others.made_from(&secret))
         .reconcile_on(concerned(Arc::clone(&scope), affected))

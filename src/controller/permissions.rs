@@ -59,7 +59,11 @@ impl Permissions {
     /// Tells of changes from now on.
     pub(super) fn listen(&self) -> mpsc::UnboundedReceiver<Affected> {
         let (sender, receiver) = mpsc::unbounded();
-        lock(&self.listeners).push(sender);
+        let mut listeners = lock(&self.listeners);
+        // Those who waited only for one thing to be done.
+        listeners.retain(|to| !to.is_closed());
+        listeners.push(sender);
+        drop(listeners);
         receiver
     }
 

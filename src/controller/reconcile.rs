@@ -98,7 +98,7 @@ pub(super) struct Step<'a> {
 impl Step<'_> {
     async fn run(mut self) -> Action {
         let Some(desired) = self.desired() else { return Action::requeue(LOOK_AGAIN) };
-        if desired.deleted {
+        if desired.deleted && desired.denied.is_none() {
             return Action::await_change();
         }
         self.scope.operator.permissions.serves(&desired);
@@ -143,8 +143,8 @@ impl Step<'_> {
         }
         match plan {
             Plan::Leave => Action::await_change(),
-            Plan::Rest => self.settle(&desired, known(&secret), Attempt::Well).await,
-            Plan::Wait => self.settle(&desired, known(&secret), Attempt::Waiting).await,
+            Plan::Rest => self.settle(&desired, known(&desired, &secret), Attempt::Well).await,
+            Plan::Wait => self.settle(&desired, known(&desired, &secret), Attempt::Waiting).await,
             Plan::Report(problem) => {
                 self.settle(&desired, Known::NoSecret, Attempt::Failed(problem)).await
             }
@@ -203,16 +203,22 @@ impl Step<'_> {
             metadata,
             Timestamp::now(),
         );
-        match (look, metadata, trust) {
-            (Look::Wait, ..) => Ok(None),
-            (Look::Trust, Some(metadata), Trust::Watch) => Ok(Some(SecretState::trusted(metadata))),
+        let state = match (look, metadata, trust) {
+            (Look::Wait, ..) => return Ok(None),
+            (Look::Trust, Some(metadata), Trust::Watch) => {
+                SecretState::trusted(metadata, &self.memory.past())
+            }
             (Look::Read | Look::Trust, ..) => {
                 let cluster = &self.scope.operator.parts.cluster;
                 let secret = cluster.read_secret(&desired.namespace, &desired.secret_name).await?;
                 self.memory.verified = true;
-                Ok(Some(SecretState::read(desired, secret)))
+                SecretState::read(desired, secret, &self.memory.past(), Timestamp::now())
             }
+        };
+        if let Some(facts) = state.facts() {
+            self.memory.facts = Some(facts.clone());
         }
+        Ok(Some(state))
     }
 
     /// The Secret's metadata, as the watch last saw it.
@@ -223,7 +229,8 @@ impl Step<'_> {
     /// What is left to say of a Secret that cannot be looked at.
     fn unread(&self, desired: &Desired) -> Known {
         let cached = self.cached(desired);
-        Known::Nothing(cached.and_then(|secret| Facts::read(secret.metadata.annotations.as_ref()?)))
+        let annotated = || Facts::read(cached?.metadata.annotations.as_ref()?);
+        Known::Nothing(self.memory.facts.clone().or_else(annotated))
     }
 
     /// Notes that the renew request is being tried: from now on it keeps to the backoff.
@@ -281,7 +288,7 @@ impl Step<'_> {
 }
 
 /// What the status can say of a Secret that was looked at.
-pub(super) fn known(secret: &SecretState) -> Known {
+pub(super) fn known(desired: &Desired, secret: &SecretState) -> Known {
     let SecretState::Ours(holding) = secret else {
         return Known::NoSecret;
     };
@@ -295,8 +302,11 @@ pub(super) fn known(secret: &SecretState) -> Known {
         }
         Content::Read { credentials: None, .. } => return Known::NoSecret,
     };
+    // What could not be tidied up yet is looked at again; what is suspended stays as it is.
+    let settled =
+        desired.suspended || !matches!(holding.content, Content::Read { tidy: false, .. });
     Known::Secret {
-        resource_version: holding.resource_version.clone(),
+        resource_version: settled.then(|| holding.resource_version.clone()),
         facts: Box::new(facts.clone()),
         details,
     }

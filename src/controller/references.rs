@@ -69,6 +69,18 @@ impl References {
         readers.iter().map(|name| ObjectRef::new(name).within(namespace)).collect()
     }
 
+    /// The resources that are to write a Secret: by right one, which may not be whom its metadata names.
+    pub(super) fn writers(
+        &self,
+        namespace: &str,
+        secret: &str,
+    ) -> Vec<ObjectRef<TemporaryCredential>> {
+        let index = self.index();
+        let writers = index.writers.get(&(namespace.to_owned(), secret.to_owned()));
+        let names = writers.into_iter().flatten();
+        names.map(|name| ObjectRef::new(name).within(namespace)).collect()
+    }
+
     /// Marks a resource, as if a source of it had changed.
     pub(super) fn mark(&self, namespace: &str, name: &str) {
         self.index().changed.insert((namespace.to_owned(), name.to_owned()));

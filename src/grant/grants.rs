@@ -423,7 +423,7 @@ mod tests {
         fn the_index_decides_as_reading_all_grants_would(
             given in prop::collection::vec(("[a-c*?]{1,3}", "[a-c*?/]{1,4}", any::<bool>()), 0..12),
             changed in prop::collection::vec((0..12usize, "[a-c*?]{1,3}", "[a-c*?/]{1,4}"), 0..6),
-            namespace in "[a-c]{1,3}", name in "[a-c]([a-c/]{0,3}[a-c])?",
+            namespace in "[a-c]{1,3}", name in "[a-c]{1,2}(/[a-c]{1,2})?",
         ) {
             let mut grants = Grants::default();
             let mut all = BTreeMap::new();
@@ -444,8 +444,8 @@ mod tests {
             let role = role(&name);
             let allows = |grant: &RoleGrant| {
                 let audience = Audience::compile(&grant.spec.namespaces).unwrap();
-                let grant = Grant::compile(&grant.spec, "").unwrap();
-                audience.includes(&namespace, &labels(&[])) && grant.covers(&role)
+                audience.includes(&namespace, &labels(&[]))
+                    && Grant::compile(&grant.spec, "").is_ok_and(|grant| grant.covers(&role))
             };
             let first = all.iter().find(|(_, grant)| allows(grant)).map(|(name, _)| name.clone());
             let claim = Claim { role: &role, external_id: None, wishes: None };

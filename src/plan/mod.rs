@@ -15,7 +15,7 @@ use crate::schedule::LEAST_AGE;
 /// What to do next.
 #[derive(Debug, PartialEq)]
 pub enum Plan {
-    /// The resource is being deleted: touch nothing.
+    /// The resource is being deleted, and its Secret goes with it: touch nothing.
     Leave,
     /// All is as it should be until the next renewal.
     Rest,
@@ -73,19 +73,22 @@ pub enum Source {
 
 /// Decides.
 pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
-    if desired.deleted {
-        return Plan::Leave;
-    }
     let waiting = waiting_for(desired, seen.status, seen.attempted_request, now);
     let must_wait = waiting.is_some();
     let unless_waiting = |plan| if must_wait { Plan::Wait } else { plan };
 
     if let Some(problem) = &desired.denied {
-        // Also what is suspended: what stays there would still be used.
-        return unless_waiting(match &seen.secret {
-            SecretState::Ours(_) => Plan::Remove(problem.clone()),
-            SecretState::Absent | SecretState::Foreign(_) => Plan::Report(problem.clone()),
-        });
+        // Also what is suspended, or kept from ending by a finalizer: what stays there would still be used.
+        return match &seen.secret {
+            SecretState::Ours(_) => unless_waiting(Plan::Remove(problem.clone())),
+            SecretState::Absent | SecretState::Foreign(_) if desired.deleted => Plan::Leave,
+            SecretState::Absent | SecretState::Foreign(_) => {
+                unless_waiting(Plan::Report(problem.clone()))
+            }
+        };
+    }
+    if desired.deleted {
+        return Plan::Leave;
     }
     if desired.suspended {
         return Plan::Rest;

@@ -310,11 +310,18 @@ fn what_is_no_longer_granted_is_removed_once_and_nobody_elses_is() {
     let plain = || denied(json!({}));
     let absent = || plain().with(|c| c.secret = SecretState::Absent);
     let foreign = || plain().with(|c| c.secret = SecretState::Foreign("a user's".into()));
+    let ending = || json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
     let (remove, report) = (|| Plan::Remove(denial()), || Plan::Report(denial()));
     for (row, case, expected) in [
         ("ours", plain(), remove()),
         ("suspended", denied(json!({"spec": {"suspend": true}})), remove()),
+        ("kept from ending by a finalizer", denied(ending()), remove()),
         ("none", absent(), report()),
+        (
+            "none, and soon there is no resource",
+            denied(ending()).with(|c| c.secret = SecretState::Absent),
+            Plan::Leave,
+        ),
         ("somebody else's", foreign(), report()),
         ("while AWS refuses", plain().with(|c| c.status = failing(200)), remove()),
         ("told already", absent().with(|c| c.status = not_granted()), Plan::Wait),

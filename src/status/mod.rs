@@ -25,8 +25,8 @@ pub enum Known {
     NoSecret,
     /// It holds this.
     Secret {
-        /// Its version.
-        resource_version: String,
+        /// Its version, if it is to be left as it is: it is not looked at again until it changes.
+        resource_version: Option<String>,
         /// What its annotations say.
         facts: Box<Facts>,
         /// Access key ID (a token has none) and packed size, where the credentials were at hand.
@@ -143,10 +143,12 @@ fn describe(
                     status.packed_policy_size = None;
                 }
             }
-            status.secret = Some(SecretStatus {
-                name: desired.secret_name.clone(),
-                resource_version: resource_version.clone(),
-            });
+            if let Some(resource_version) = resource_version {
+                status.secret = Some(SecretStatus {
+                    name: desired.secret_name.clone(),
+                    resource_version: resource_version.clone(),
+                });
+            }
             Some(Held {
                 issued_at: facts.issued_at,
                 expiration: facts.expiration,

@@ -11,7 +11,7 @@ fn at(second: i64) -> Timestamp {
 
 fn secret(desired: &Desired) -> Known {
     Known::Secret {
-        resource_version: "10".into(),
+        resource_version: Some("10".into()),
         facts: Box::new(Facts {
             request_hash: desired.request_hash.clone(),
             render_hash: desired.render_hash.clone(),
@@ -175,8 +175,11 @@ fn a_clock_that_is_behind_is_said_and_not_believed() {
     let desired = desired(json!({}));
     let Known::Secret { mut facts, .. } = secret(&desired) else { panic!() };
     facts.expiration = at(3600 + 600);
-    let known =
-        || Known::Secret { resource_version: "10".into(), facts: facts.clone(), details: None };
+    let known = || Known::Secret {
+        resource_version: Some("10".into()),
+        facts: facts.clone(),
+        details: None,
+    };
     let before = CredentialStatus::default();
     let issued = round(&desired, &before, known(), Attempt::Well, 0);
     assert_eq!(truths(&issued), [("Ready", "Issued"), ("ClockSkew", "ClockSkewed")]);

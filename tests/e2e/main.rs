@@ -28,6 +28,7 @@ mod replicas;
 mod resource;
 mod runbooks;
 mod shutdown;
+mod tenancy;
 mod threats;
 mod traces;
 mod validation;

@@ -142,7 +142,7 @@ async fn edits_are_repaired() {
         (
             "an annotation edited",
             json!({"metadata": {"annotations": {"tempcred.dev/fingerprint": "x"}}}),
-            3,
+            2,
         ),
     ];
     for (row, patch, calls) in rows {

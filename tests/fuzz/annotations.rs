@@ -12,7 +12,7 @@ use proptest::sample::{Index, select};
 use serde_json::json;
 use tempcred::api::CredentialStatus;
 use tempcred::notice::notices;
-use tempcred::observed::{Content, Held, Observed, SecretState, look};
+use tempcred::observed::{Content, Held, Observed, Past, SecretState, look};
 use tempcred::plan::{Plan, Source, plan};
 use tempcred::secret::{Facts, Manifest, Ownership, ownership};
 use tempcred::status::{self, Attempt, Known, Round};
@@ -139,13 +139,23 @@ struct Case {
     /// Seconds since the issue.
     age: i64,
     recorded: bool,
+    /// Whether the process that wrote the Secret still runs.
+    remembered: bool,
     held: bool,
 }
 
 fn case() -> impl Strategy<Value = Case> {
     let edits = prop_oneof![1 => Just(vec![]), 6 => vec(edit(), 1..4)];
-    (parts(), edits, -4000i64..140_000, any::<bool>(), prop::bool::weighted(0.1))
-        .prop_map(|(parts, edits, age, recorded, held)| Case { parts, edits, age, recorded, held })
+    (parts(), edits, -4000i64..140_000, any::<[bool; 2]>(), prop::bool::weighted(0.1)).prop_map(
+        |(parts, edits, age, [recorded, remembered], held)| Case {
+            parts,
+            edits,
+            age,
+            recorded,
+            remembered,
+            held,
+        },
+    )
 }
 
 fn check(case: Case) -> Result<(), TestCaseError> {
@@ -175,18 +185,24 @@ fn check(case: Case) -> Result<(), TestCaseError> {
         );
     }
     let ours = ownership(&secret.metadata, "uid-1") == Ownership::Ours;
-    let mut states = vec![SecretState::read(&desired, Some(secret.clone()))];
+    let written = Facts::of(&desired, &desired.request_hash, &minted);
+    let past = Past { facts: case.remembered.then_some(&written), held: None, status: &before };
+    let mut states = vec![SecretState::read(&desired, Some(secret.clone()), &past, now)];
     if ours {
-        states.push(SecretState::trusted(&secret.metadata));
+        states.push(SecretState::trusted(&secret.metadata, &past));
     }
     for state in states {
+        let facts = match &state {
+            SecretState::Ours(holding) => holding.facts.clone(),
+            SecretState::Foreign(_) | SecretState::Absent => None,
+        };
         let (known, whole) = match &state {
             SecretState::Ours(holding) => {
                 let whole = !matches!(holding.content, Content::Read { credentials: None, .. });
                 let known =
                     holding.facts.clone().filter(|_| whole).map_or(Known::NoSecret, |facts| {
                         Known::Secret {
-                            resource_version: "10".to_owned(),
+                            resource_version: Some("10".to_owned()),
                             facts: Box::new(facts),
                             details: None,
                         }
@@ -215,6 +231,11 @@ fn check(case: Case) -> Result<(), TestCaseError> {
                 prop_assert!(
                     facts.request_hash == desired.request_hash,
                     "rests on another request"
+                );
+                let dates = |facts: &Facts| (facts.issued_at, facts.expiration);
+                prop_assert!(
+                    !case.remembered || dates(facts) == dates(&written),
+                    "rests on dates that it did not write"
                 );
                 let ends = desired.expires_here(facts.issued_at, facts.expiration);
                 prop_assert!(ends > now, "rests on what expired at {ends}, at {now}");

@@ -30,7 +30,8 @@ fn arn() -> impl Strategy<Value = String> {
     parts.prop_map(|(a, b, c, d, e, f)| format!("{a}:{b}:{c}:{d}:{e}:{f}"))
 }
 
-/// What the API reference of IAM says of the path and the name of a role, and of ARNs, in words of its own.
+/// What the API reference of IAM says of the path and the name of a role, and of ARNs, in words of its own; and
+/// no more of them than a role can have that somebody made.
 fn sts_takes(text: &str) -> bool {
     let mut fields = text.split(':');
     let mut next = || fields.next().unwrap_or_default();
@@ -46,7 +47,9 @@ fn sts_takes(text: &str) -> bool {
         && account.len() == 12
         && account.chars().all(|c| c.is_ascii_digit())
         && path.starts_with('/')
-        && path != "//"
+        // Steps of nothing, or of dots, are of no role that there is.
+        && !["//", "/./", "/../"].iter().any(|step| path.contains(step))
+        && ![".", ".."].contains(&name)
         && path.len() <= 512
         && path.chars().all(|c| ('!'..='~').contains(&c))
         && (1..=64).contains(&name.len())

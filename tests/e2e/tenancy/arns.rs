@@ -1,0 +1,94 @@
+//! Attacks by the ARN of a role: globs, letters that look alike, paths, other accounts.
+
+use serde_json::json;
+
+use super::attack::{Attack, NOT_GRANTED, Refused, on_role};
+use super::scene::{COVETED, Scene};
+
+const INVALID: Refused = Refused::AtOnce("spec.assumeRole.roleArn");
+const NO_PATH: Refused = Refused::With("InvalidSpec", "is not the ARN of an IAM role");
+
+/// The attacker is granted `attacker/*`, `exact` and `one-?`.
+pub fn rows() -> Vec<Attack> {
+    let role = |path: &str| format!("arn:aws:iam::123456789012:role/{path}");
+    let long = |length: usize| {
+        let role = role("victim/");
+        role.clone() + &"x".repeat(length - role.len())
+    };
+    vec![
+        on_role("the role of another tenant", COVETED, NOT_GRANTED),
+        on_role("a role outside of the path", role("own"), NOT_GRANTED),
+        on_role("a star for all roles", role("*"), NOT_GRANTED),
+        on_role("a star in place of the path", role("*/payroll"), NOT_GRANTED),
+        on_role("the beginning of the pattern and a star", role("attacker*"), NOT_GRANTED),
+        on_role("a question mark for a letter", role("exac?"), NOT_GRANTED),
+        on_role("the path in upper case", role("ATTACKER/own"), NOT_GRANTED),
+        on_role("one letter in upper case", role("Exact"), NOT_GRANTED),
+        on_role("more than the whole name", role("exact-payroll"), NOT_GRANTED),
+        on_role("the name as a path", role("exact/payroll"), NOT_GRANTED),
+        on_role("the name at the end of a path", role("victim/exact"), NOT_GRANTED),
+        on_role("two letters for one", role("one-ab"), NOT_GRANTED),
+        on_role("no letter for one", role("one-"), NOT_GRANTED),
+        on_role("the path, percent-encoded", role("attacker%2Fown"), NOT_GRANTED),
+        on_role("a way out, percent-encoded", role("attacker%2F..%2Fvictim/payroll"), NOT_GRANTED),
+        on_role("a backslash for a slash", role("attacker\\own"), NOT_GRANTED),
+        on_role(
+            "the same in another account",
+            "arn:aws:iam::210987654321:role/attacker/own",
+            NOT_GRANTED,
+        ),
+        on_role(
+            "the same in the partition of China",
+            "arn:aws-cn:iam::123456789012:role/attacker/own",
+            NOT_GRANTED,
+        ),
+        on_role(
+            "the same in the partition of GovCloud",
+            "arn:aws-us-gov:iam::123456789012:role/attacker/own",
+            NOT_GRANTED,
+        ),
+        on_role(
+            "the same in a partition that there is not",
+            "arn:aws-:iam::123456789012:role/attacker/own",
+            NOT_GRANTED,
+        ),
+        on_role("the longest ARN", long(2048), NOT_GRANTED),
+        on_role("a way out of the path", role("attacker/../victim/payroll"), NO_PATH),
+        on_role("a step that is none", role("attacker/./own"), NO_PATH),
+        on_role("an empty path", role("/own"), NO_PATH),
+        on_role("an empty step", role("attacker//own"), NO_PATH),
+        on_role("a path without a name", role("attacker/"), NO_PATH),
+        on_role("a longer ARN than the longest", long(2049), INVALID),
+        on_role("no name", role(""), INVALID),
+        on_role("a letter that looks alike", role("\u{430}ttacker/own"), INVALID),
+        on_role("a space of no width", role("attacker/\u{200b}own"), INVALID),
+        on_role("text that runs backwards", role("attacker/\u{202e}llorya"), INVALID),
+        on_role(
+            "digits of another width",
+            "arn:aws:iam::\u{ff11}23456789012:role/attacker/own",
+            INVALID,
+        ),
+        on_role("a space behind", role("attacker/own "), INVALID),
+        on_role("a space before", format!(" {COVETED}"), INVALID),
+        on_role("a line behind", role("attacker/own\n"), INVALID),
+        on_role("two lines", format!("{}\n{COVETED}", role("attacker/own")), INVALID),
+        on_role("a zero byte", role("attacker/own\0"), INVALID),
+        on_role("an ARN in upper case", "ARN:AWS:IAM::123456789012:ROLE/attacker/own", INVALID),
+        on_role("an encoded ARN", COVETED.replace(':', "%3A"), INVALID),
+        on_role("any account", "arn:aws:iam::*:role/attacker/own", INVALID),
+        on_role("any partition", "arn:*:iam::123456789012:role/attacker/own", INVALID),
+        on_role("no account", "arn:aws:iam:::role/attacker/own", INVALID),
+        on_role("the root user", "arn:aws:iam::123456789012:root", INVALID),
+        on_role("a user", "arn:aws:iam::123456789012:user/attacker/own", INVALID),
+        on_role(
+            "a session",
+            "arn:aws:sts::123456789012:assumed-role/payroll/tempcred-payroll",
+            INVALID,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn no_spelling_of_an_arn_leads_to_a_role_that_is_not_granted() {
+    Scene::new(json!({}), &[]).await.withstands(rows()).await;
+}

@@ -1,0 +1,116 @@
+//! Chains of resources: one made from the Secret of another, in a loop, or from a Secret that the tenant
+//! may not read.
+
+use serde_json::{Value, json};
+use tempcred::api::CredentialStatus;
+
+use super::scene::{COVETED, Scene};
+use crate::world::{SOON, World, condition, failure_reason, is_ready, wait_until};
+
+fn role(name: &str) -> String {
+    format!("arn:aws:iam::123456789012:role/{name}")
+}
+
+fn made_from(secret: &str, name: &str) -> Value {
+    json!({
+        "identity": {"accessKeySecretRef": {"name": secret, "sessionTokenKey": "AWS_SESSION_TOKEN"}},
+        "assumeRole": {"roleArn": role(name)},
+    })
+}
+
+fn renew(value: &str) -> Value {
+    json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": value}}})
+}
+
+fn fails_with<'a>(reason: &'a str) -> impl Fn(&CredentialStatus) -> bool + 'a {
+    move |status| failure_reason(status) == Some(reason)
+}
+
+/// What is signed with another's keys is not the operator's: IAM alone decides, and no grant is asked.
+/// With the grant of the first in the chain its Secret goes, and with that every further renewal.
+#[tokio::test]
+async fn a_chain_cannot_be_renewed_once_the_grant_of_its_first_is_withdrawn() {
+    let world = World::start().await;
+    world.issue("first", json!({"assumeRole": {"roleArn": role("first")}})).await;
+    world.issue("second", made_from("first", "second")).await;
+    world.issue("third", made_from("second", "third")).await;
+    let first = world.sts.minted()[0].access_key_id.clone();
+    let signer = world.sts.requests()[1].signer.clone().unwrap();
+    assert_eq!(signer.access_key_id, first, "not signed by the operator");
+    world.withdraw(&world.namespace).await;
+    world.wait("first", "refused", fails_with("NotGranted")).await;
+    wait_until("its Secret is gone", SOON, || async {
+        world.secrets().get_opt("first").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    let calls = world.sts.calls_total();
+    world.patch("second", renew("1")).await;
+    let failing = world.wait("second", "failing", fails_with("SourceMissing")).await;
+    let message = failing.status.unwrap().failure.unwrap().message;
+    assert!(message.contains("Secret first"), "{message}");
+    assert_eq!(world.sts.calls_total(), calls);
+    // What was issued lives to its end: AWS does not take a session back.
+    assert!(is_ready(&world.credentials().get("third").await.unwrap().status.unwrap()));
+}
+
+#[tokio::test]
+async fn a_loop_of_resources_is_told_and_asks_for_nothing() {
+    let scene = Scene::new(json!({}), &[]).await;
+    let world = &scene.attacker;
+    let calls = world.sts.calls_total();
+    for (name, from) in [("a", "b"), ("b", "c"), ("c", "a"), ("self", "self")] {
+        let mut spec = made_from(from, "x");
+        spec["assumeRole"]["roleArn"] = json!(COVETED);
+        world.create(name, spec).await;
+    }
+    for name in ["a", "b", "c", "self"] {
+        let told = world.wait(name, "told", fails_with("ReferenceLoop")).await;
+        let message = told.status.unwrap().failure.unwrap().message;
+        assert!(message.contains("which is made from the Secret of"), "{message}");
+    }
+    assert_eq!(world.sts.calls_total(), calls);
+    scene.assert_untouched().await;
+}
+
+/// Who may create a credential but read no Secret can have a Secret of the namespace sent to STS as a token
+/// or a key. Nobody else sees it: it is in no status, event or log.
+#[tokio::test]
+async fn a_secret_that_is_used_as_a_source_shows_nowhere() {
+    const VALUE: &str = "eyJvZkFub3RoZXJUZWFt.InTheSame.NamespaceThatMayNotBeRead";
+    let mut world = World::start().await;
+    let secret = json!({
+        "metadata": {"name": "vault"}, "type": "example.com/vault",
+        "stringData": {"value": VALUE}, "data": {"binary": "/wD/"},
+    });
+    let secret = serde_json::from_value(secret).unwrap();
+    world.secrets().create(&Default::default(), &secret).await.unwrap();
+    let message = format!("the token {VALUE} is not valid");
+    let refused = rig::sts::Fault::error(400, "InvalidIdentityToken", &message);
+    world.sts.inject(refused.for_role("role/token"));
+    let refused = rig::sts::Fault::error(403, "InvalidClientTokenId", &message);
+    world.sts.inject(refused.for_role("role/key"));
+    let reference = |key: &str| json!({"name": "vault", "key": key});
+    let key = |id: &str| json!({"accessKeySecretRef": {"name": "vault", "accessKeyIdKey": id, "secretAccessKeyKey": "value"}});
+    let token = |key: &str| json!({"assumeRoleWithWebIdentity": {"roleArn": role("token"), "tokenSecretRef": reference(key)}});
+    let by_key = |id: &str| json!({"identity": key(id), "assumeRole": {"roleArn": role("key")}});
+    for (name, spec, reason) in [
+        ("by-token", token("value"), "TokenRefused"),
+        ("by-binary", token("binary"), "SourceMissing"),
+        ("by-nothing", token("nothing"), "SourceMissing"),
+        ("by-key", by_key("value"), "IdentityRefused"),
+    ] {
+        world.create(name, spec).await;
+        let failing = world.wait(name, "failing", |s| s.failure.is_some()).await;
+        let status = failing.status.unwrap();
+        assert_eq!(condition(&status, "Ready"), Some((false, reason)), "{name}");
+    }
+    let places = [
+        world.kubectl(&["get", "tc", "-o", "json", "--show-managed-fields"]),
+        world.kubectl(&["get", "events", "-o", "json"]),
+        world.http("/metrics").await,
+    ];
+    world.signal_operator();
+    for text in places.into_iter().chain([world.whole_log()]) {
+        assert!(!text.is_empty() && !text.contains("eyJvZkFub3RoZXJUZWFt"), "{text}");
+    }
+}

@@ -1,0 +1,260 @@
+//! Forgeries on a Secret by somebody who may edit it: what tempcred noted there neither stops a rotation
+//! nor makes it ask STS again and again.
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use rig::sts::{Fault, MintedRecord};
+use serde_json::{Value, json};
+use tempcred::minted::{Keys, Minted, Values};
+use tempcred::secret::annotation;
+
+use crate::world::{SOON, World, assert_whole, failure_reason, is_ready, wait_until};
+
+/// How long the credentials live; they are renewed after three fifths of it or a little more.
+const LIFETIME: std::time::Duration = std::time::Duration::from_secs(24);
+
+/// One forgery: a merge patch, made from the Secret and another of the namespace.
+pub struct Forgery {
+    /// What it is, in words.
+    pub name: &'static str,
+    /// How many calls it may cost.
+    costs: usize,
+    patch: fn(&Secret, &Secret) -> Value,
+}
+
+fn noted(pairs: &[(&str, Value)]) -> Value {
+    let notes: serde_json::Map<_, _> =
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    json!({"metadata": {"annotations": notes}})
+}
+
+fn note(key: &str, value: &str) -> Value {
+    noted(&[(key, json!(value))])
+}
+
+fn label(key: &str, value: Value) -> Value {
+    json!({"metadata": {"labels": {key: value}}})
+}
+
+/// Keys of somebody else, with a fingerprint that fits.
+fn foreign_keys() -> (Value, String) {
+    let keys = ["AKIAFOREIGN000000001", "foreignSecret", "foreignToken"];
+    let [id, secret, token] = keys;
+    let time = jiff::Timestamp::UNIX_EPOCH;
+    let minted = Minted {
+        values: Values::Keys(Keys {
+            access_key_id: id.to_owned(),
+            secret_access_key: secret.to_owned().into(),
+            session_token: token.to_owned().into(),
+        }),
+        issued_at: time,
+        expiration: time,
+        principal_arn: None,
+        packed_policy_size: None,
+        renew_request: None,
+    };
+    let data = json!({
+        "AWS_ACCESS_KEY_ID": id, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token,
+        "credentials": "", "credentials.json": "",
+    });
+    (data, minted.fingerprint())
+}
+
+const FAR: &str = "2099-01-01T00:00:00Z";
+
+pub fn rows() -> Vec<Forgery> {
+    use annotation::{
+        CREDENTIAL_NAME, EXPIRATION, FINGERPRINT, ISSUED_AT, PRINCIPAL_ARN, RENDER_HASH,
+        RENEW_REQUEST, REQUEST_HASH,
+    };
+    let free = |name, patch| Forgery { name, costs: 0, patch };
+    let dear = |name, patch| Forgery { name, costs: 1, patch };
+    vec![
+        free("a hash of no request", |_, _| note(REQUEST_HASH, &"0".repeat(64))),
+        free("the hash of another request", |_, other| {
+            note(REQUEST_HASH, &other.annotations()[REQUEST_HASH])
+        }),
+        free("no hash", |_, _| noted(&[(REQUEST_HASH, Value::Null)])),
+        free("another shape", |_, _| note(RENDER_HASH, "x")),
+        free("another fingerprint", |_, _| note(FINGERPRINT, "x")),
+        free("the fingerprint of another", |_, other| {
+            note(FINGERPRINT, &other.annotations()[FINGERPRINT])
+        }),
+        free("an expiry far ahead", |_, _| note(EXPIRATION, FAR)),
+        free("an expiry long ago", |_, _| note(EXPIRATION, "2000-01-01T00:00:00Z")),
+        free("an expiry that is no time", |_, _| note(EXPIRATION, "soon\n\u{1b}[2J")),
+        free("an issue far ahead", |_, _| note(ISSUED_AT, FAR)),
+        free("an issue long ago", |_, _| note(ISSUED_AT, "2000-01-01T00:00:00Z")),
+        free("a lifetime far ahead", |_, _| {
+            noted(&[(ISSUED_AT, json!(FAR)), (EXPIRATION, json!("2099-01-01T01:00:00Z"))])
+        }),
+        free("a lifetime that begins now", |_, _| {
+            let now = jiff::Timestamp::now();
+            let ends = now + jiff::SignedDuration::from_hours(1);
+            noted(&[(ISSUED_AT, json!(now.to_string())), (EXPIRATION, json!(ends.to_string()))])
+        }),
+        free("a principal of 200 KiB", |_, _| note(PRINCIPAL_ARN, &"x\n".repeat(100 << 10))),
+        free("a renewal of 200 KiB", |_, _| note(RENEW_REQUEST, &"x\n".repeat(100 << 10))),
+        free("the name of another", |_, _| note(CREDENTIAL_NAME, "other")),
+        free("nothing noted", |secret, _| {
+            let keys = secret.annotations().keys();
+            noted(&keys.map(|key| (key.as_str(), Value::Null)).collect::<Vec<_>>())
+        }),
+        free("the UID of another as label", |_, other| {
+            let uid = &other.labels()["tempcred.dev/credential-uid"];
+            label("tempcred.dev/credential-uid", json!(uid))
+        }),
+        free("no UID as label", |_, _| label("tempcred.dev/credential-uid", Value::Null)),
+        free("another manager", |_, _| label("app.kubernetes.io/managed-by", json!("helm"))),
+        free("no owner", |_, _| json!({"metadata": {"ownerReferences": null}})),
+        free(
+            "another expiry in the data",
+            |_, _| json!({"stringData": {"AWS_CREDENTIAL_EXPIRATION": FAR}}),
+        ),
+        dear("foreign keys", |_, _| json!({"stringData": foreign_keys().0})),
+        dear("foreign keys, and a fingerprint that fits", |_, _| {
+            let (data, fingerprint) = foreign_keys();
+            let mut patch = noted(&[
+                (FINGERPRINT, json!(fingerprint)),
+                (ISSUED_AT, json!(jiff::Timestamp::now().to_string())),
+                (EXPIRATION, json!(FAR)),
+            ]);
+            patch["stringData"] = data;
+            patch
+        }),
+        dear(
+            "everything of another",
+            |_, other| json!({"metadata": {"annotations": other.annotations()}, "data": other.data}),
+        ),
+    ]
+}
+
+async fn edit(world: &World, name: &str, patch: Value) {
+    world.secrets().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+}
+
+fn role(name: &str) -> String {
+    format!("arn:aws:iam::123456789012:role/{name}")
+}
+
+/// What STS issued for a role, in order.
+fn issued(world: &World, name: &str) -> Vec<MintedRecord> {
+    let mut all = world.sts.minted();
+    all.retain(|minted| minted.role_arn.as_deref() == Some(&role(name)));
+    all
+}
+
+/// What the Secret holds, if it is as tempcred writes it, with the dates of what it holds.
+async fn intact(world: &World, name: &str, uid: &str) -> Option<MintedRecord> {
+    let secret = world.secrets().get(name).await.unwrap();
+    let mut data = crate::world::data(&secret);
+    let key = data.remove("AWS_ACCESS_KEY_ID")?;
+    let dated = data.remove("AWS_CREDENTIAL_EXPIRATION")?.parse::<jiff::Timestamp>().ok()?;
+    let held = issued(world, name).into_iter().find(|minted| minted.access_key_id == key)?;
+    let notes = secret.annotations();
+    let expires = notes.get(annotation::EXPIRATION)?.parse::<jiff::Timestamp>().ok()?;
+    let ours = secret.labels().get("tempcred.dev/credential-uid")? == uid
+        && secret.labels()["app.kubernetes.io/managed-by"] == "tempcred"
+        && secret.metadata.owner_references.as_ref()?[0].uid == uid
+        && notes.get(annotation::CREDENTIAL_NAME)? == name
+        && notes.get(annotation::PRINCIPAL_ARN)?.contains(name);
+    let same = [expires, dated].iter().all(|at| at.as_second() == held.expiration.as_second());
+    (ours && same).then(|| {
+        assert_whole(&secret);
+        held
+    })
+}
+
+async fn withstands(world: &World, name: &str, forgery: &Forgery) {
+    let row = forgery.name;
+    let resource = world.issue(name, json!({"assumeRole": {"roleArn": role(name)}})).await;
+    let uid = resource.uid().unwrap();
+    let other = world.secrets().get("other").await.unwrap();
+    let secret = world.secrets().get(name).await.unwrap();
+    edit(world, name, (forgery.patch)(&secret, &other)).await;
+    let repaired = wait_until(row, SOON, || intact(world, name, &uid)).await;
+    let calls = issued(world, name).len();
+    assert!(calls <= 1 + forgery.costs, "{row}: {calls} calls");
+    let status = world.credentials().get(name).await.unwrap().status.unwrap();
+    let told = serde_json::to_string(&status).unwrap();
+    assert!(told.len() < 4096 && !told.contains("2099"), "{row}: {told}");
+    // The next rotation comes in time, and is the only one.
+    let next = wait_until(row, SOON, || async {
+        intact(world, name, &uid).await.filter(|next| *next != repaired)
+    })
+    .await;
+    assert!(next.at < repaired.expiration, "{row}: late");
+    let before = issued(world, name).into_iter().filter(|minted| minted.at < next.at).count();
+    assert_eq!(before, calls, "{row}: calls before the rotation");
+}
+
+#[tokio::test]
+async fn no_forgery_stops_a_rotation_or_costs_more_than_one_call() {
+    let world = World::start().await;
+    world.issue("other", json!({"assumeRole": {"roleArn": role("other")}})).await;
+    world.sts.inject(Fault::lifetime(LIFETIME).for_role("forged-"));
+    let rows = rows();
+    let all = rows.iter().enumerate().map(|(index, forgery)| {
+        let world = &world;
+        async move { withstands(world, &format!("forged-{index}"), forgery).await }
+    });
+    join_all(all).await;
+    assert_eq!(issued(&world, "other").len(), 1);
+}
+
+#[tokio::test]
+async fn a_forged_request_to_renew_does_not_keep_the_true_one_from_being_served() {
+    let world = World::start().await;
+    world.issue("reports", json!({"assumeRole": {"roleArn": role("reports")}})).await;
+    edit(&world, "reports", note(annotation::RENEW_REQUEST, "tomorrow")).await;
+    let ask = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "tomorrow"}}});
+    world.patch("reports", ask).await;
+    wait_until("it is served", SOON, || async {
+        (issued(&world, "reports").len() == 2).then_some(())
+    })
+    .await;
+    // Nor does a forgery that says nothing was served have it served again.
+    let served = |s: &tempcred::api::CredentialStatus| {
+        is_ready(s) && s.last_renew_request.as_deref() == Some("tomorrow")
+    };
+    world.wait("reports", "renewed", served).await;
+    edit(&world, "reports", noted(&[(annotation::RENEW_REQUEST, Value::Null)])).await;
+    wait_until("it is repaired", SOON, || async {
+        let secret = world.secrets().get("reports").await.unwrap();
+        secret.annotations().contains_key(annotation::RENEW_REQUEST).then_some(())
+    })
+    .await;
+    assert_eq!(issued(&world, "reports").len(), 2);
+}
+
+/// Who gives a Secret to somebody else has given it away: it is not touched, and that is told.
+#[tokio::test]
+async fn a_secret_that_is_given_to_another_is_left_alone_until_it_is_given_back() {
+    let world = World::start().await;
+    let spec = |name: &str| json!({"assumeRole": {"roleArn": role(name)}});
+    let heir = world.issue("heir", spec("heir")).await;
+    world.issue("reports", spec("reports")).await;
+    let before = world.secrets().get("reports").await.unwrap();
+    let owner = |uid: &str, name: &str| {
+        json!({"metadata": {
+            "labels": {"tempcred.dev/credential-uid": uid},
+            "ownerReferences": [{
+                "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential", "name": name,
+                "uid": uid, "controller": true,
+            }],
+        }})
+    };
+    edit(&world, "reports", owner(&heir.uid().unwrap(), "heir")).await;
+    let conflict = |s: &_| failure_reason(s) == Some("SecretConflict");
+    let refused = world.wait("reports", "refused", conflict).await;
+    let message = refused.status.unwrap().failure.unwrap().message;
+    assert!(message.contains("controlled by TemporaryCredential heir"), "{message}");
+    assert_eq!(world.secrets().get("reports").await.unwrap().data, before.data);
+    let own = before.labels()["tempcred.dev/credential-uid"].clone();
+    edit(&world, "reports", owner(&own, "reports")).await;
+    world.wait_at_most(SOON * 2, "reports", "ready", is_ready).await;
+    assert_eq!(world.secrets().get("reports").await.unwrap().data, before.data);
+    assert_eq!(world.sts.calls_total(), 2);
+}

@@ -1,0 +1,224 @@
+//! Grants that would let in more than was meant, or nobody: refused before they count.
+
+use futures::future::join_all;
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, PostParams};
+use serde_json::{Map, Value, json};
+use tempcred::api::RoleGrant;
+
+use super::attack::{Attack, Refused, attack};
+use crate::world::{SOON, World, wait_until};
+
+fn grant(more: Value) -> Value {
+    let mut spec = json!({
+        "namespaces": {"names": ["nobody"]}, "roleArns": ["arn:aws:iam::123456789012:role/x"],
+    });
+    for (key, value) in more.as_object().unwrap() {
+        spec[key] = value.clone();
+    }
+    spec
+}
+
+fn roles(arn: &str) -> Value {
+    grant(json!({"roleArns": [arn]}))
+}
+
+fn session(fields: Value) -> Value {
+    grant(json!({"session": fields}))
+}
+
+fn namespaces(fields: Value) -> Value {
+    grant(json!({"namespaces": fields}))
+}
+
+fn expression(fields: Value) -> Value {
+    namespaces(json!({"selector": {"matchExpressions": [fields]}}))
+}
+
+pub fn rows() -> Vec<Attack> {
+    let arn = || Refused::AtOnce("partition and account written out");
+    let at_once = |says| Refused::AtOnce(says);
+    let variables = || Refused::AtOnce("{{ namespace }} and {{ name }}");
+    let operator = || Refused::AtOnce("needs an operator, which is In or NotIn with values");
+    let tags: Map<_, _> = (0..51).map(|n| (format!("key-{n}"), json!("x"))).collect();
+    let name = "arn:aws:iam::123456789012:role/";
+    let many: Vec<_> = (0..65).map(|n| format!("{name}x-{n}")).collect();
+    vec![
+        attack("a grant for any account", roles("arn:aws:iam::*:role/x"), arn()),
+        attack("a grant for some accounts", roles("arn:aws:iam::12345678901?:role/x"), arn()),
+        attack("a grant for any partition", roles("arn:*:iam::123456789012:role/x"), arn()),
+        attack("a grant for everything of an account", roles("arn:aws:iam::123456789012:*"), arn()),
+        attack("a grant for everything", roles("*"), arn()),
+        attack("a grant for users", roles("arn:aws:iam::123456789012:user/*"), arn()),
+        attack("a grant for no role", roles(name), arn()),
+        attack("a grant in letters that look alike", roles(&format!("{name}\u{430}dmin")), arn()),
+        attack("a grant with a line behind", roles(&format!("{name}x\n")), arn()),
+        attack("a grant of no roles", grant(json!({"roleArns": []})), at_once("spec.roleArns")),
+        attack(
+            "a grant of 65 roles",
+            grant(json!({"roleArns": many})),
+            at_once("must have at most 64 items"),
+        ),
+        attack(
+            "a grant of 2049 characters",
+            roles(&format!("{name}{}", "x".repeat(2049 - name.len()))),
+            at_once("spec.roleArns[0]"),
+        ),
+        attack(
+            "a grant for whom it may concern",
+            namespaces(json!({})),
+            at_once("set namespaces.names or namespaces.selector"),
+        ),
+        attack(
+            "a grant without namespaces",
+            json!({"roleArns": [format!("{name}x")]}),
+            at_once("spec.namespaces"),
+        ),
+        attack(
+            "a grant for no names",
+            namespaces(json!({"names": []})),
+            at_once("spec.namespaces.names"),
+        ),
+        attack(
+            "a grant for 65 names",
+            namespaces(json!({"names": (0..65).map(|n| format!("n-{n}")).collect::<Vec<_>>()})),
+            at_once("must have at most 64 items"),
+        ),
+        attack(
+            "a grant for an expression",
+            namespaces(json!({"names": ["team-[a-z]+"]})),
+            at_once("each of namespaces.names must be made of"),
+        ),
+        attack(
+            "a grant for two names in one",
+            namespaces(json!({"names": ["a,b"]})),
+            at_once("each of namespaces.names must be made of"),
+        ),
+        attack(
+            "a selector with an operator that there is not",
+            expression(json!({"key": "a", "operator": "Equals", "values": ["b"]})),
+            operator(),
+        ),
+        attack(
+            "a selector of no values",
+            expression(json!({"key": "a", "operator": "In"})),
+            operator(),
+        ),
+        attack(
+            "a selector that has what it says is not",
+            expression(json!({"key": "a", "operator": "DoesNotExist", "values": ["b"]})),
+            operator(),
+        ),
+        attack(
+            "a selector without an operator",
+            expression(json!({"key": "a"})),
+            at_once("operator"),
+        ),
+        attack(
+            "a variable that there is not",
+            session(json!({"externalId": "{{ secret }}"})),
+            variables(),
+        ),
+        attack(
+            "a path into an object",
+            session(json!({"externalId": "{{ .Values.secret }}"})),
+            variables(),
+        ),
+        attack("a filter", session(json!({"sourceIdentity": "{{ name | upper }}"})), variables()),
+        attack(
+            "a loop",
+            session(json!({"tags": {"a": "{% for x in range(9999) %}{{ name }}{% endfor %}"}})),
+            variables(),
+        ),
+        attack("braces that stay open", session(json!({"externalId": "{{ name"})), variables()),
+        attack("braces in braces", session(json!({"externalId": "{{ {{ name }} }}"})), variables()),
+        attack(
+            "a thousand open braces",
+            session(json!({"externalId": "{{".repeat(500)})),
+            variables(),
+        ),
+        attack(
+            "a variable a thousand times",
+            session(json!({"externalId": "{{name}}".repeat(1000)})),
+            at_once("session.externalId"),
+        ),
+        attack(
+            "51 tags of a grant",
+            session(json!({"tags": tags})),
+            at_once("must have at most 50"),
+        ),
+        attack(
+            "a tag of AWS in a grant",
+            session(json!({"tags": {"AWS:x": "a"}})),
+            at_once("must not begin with aws:"),
+        ),
+        attack(
+            "a tag in the place of attribution",
+            session(json!({"attribution": true, "tags": {"Kubernetes-Namespace": "x"}})),
+            at_once("attribution sets the tags"),
+        ),
+        attack(
+            "a boundary that is none",
+            session(json!({"policyArns": ["arn:aws:iam::*:policy/x"]})),
+            at_once("session.policyArns"),
+        ),
+        attack(
+            "a grant for a day",
+            grant(json!({"maxDuration": "24h"})),
+            at_once("maxDuration must be between 15m and 12h"),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_grant_that_says_more_than_anybody_means_is_not_taken() {
+    let world = World::new().await;
+    let resource = ApiResource::erase::<RoleGrant>(&());
+    let api: Api<DynamicObject> = Api::all_with(world.client.clone(), &resource);
+    let rows = rows();
+    let tried = rows.iter().enumerate().map(|(index, attack)| {
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
+            "metadata": {"name": format!("{}-{index}", world.namespace)}, "spec": attack.spec,
+        }))
+        .unwrap();
+        let api = &api;
+        async move {
+            let Refused::AtOnce(says) = attack.refused else { panic!("{}", attack.name) };
+            let Err(error) = api.create(&PostParams::default(), &object).await else {
+                panic!("{}: was taken", attack.name)
+            };
+            let error = error.to_string();
+            assert!(error.contains(says), "{}: {error}", attack.name);
+        }
+    });
+    join_all(tried).await;
+}
+
+/// What fits into a template, and would fit nowhere once filled in.
+#[tokio::test]
+async fn a_template_that_grows_is_refused_where_it_would_be_used() {
+    let world = World::start().await;
+    let mut spec = world.any_role();
+    let tag = "{{name}}".repeat(32);
+    spec["session"] = json!({"externalId": "{{name}}".repeat(150), "tags": {"t": tag}});
+    world.grant(&world.namespace, spec).await;
+    let long = "x".repeat(200);
+    let role = |name: &str| json!({"assumeRole": {"roleArn": format!("arn:aws:iam::123456789012:role/{name}")}});
+    world.create(&long, role("long")).await;
+    let refused = world
+        .wait(&long, "refused", |s| crate::world::failure_reason(s) == Some("NotGranted"))
+        .await;
+    let message = refused.status.unwrap().failure.unwrap().message;
+    for says in ["would have 30000 characters", "would have 6400 characters"] {
+        assert!(message.contains(says), "{message}");
+    }
+    assert!(message.len() < 1000, "{message}");
+    // One that fits is filled in, and served.
+    world.issue("short", role("short")).await;
+    wait_until("only the one that fits", SOON, || async {
+        (world.sts.calls_total() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(world.sts.requests()[0].form["ExternalId"], "short".repeat(150));
+}

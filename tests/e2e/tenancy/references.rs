@@ -1,0 +1,115 @@
+//! Attacks by reference: to Secrets and ServiceAccounts of another namespace.
+
+use serde_json::{Value, json};
+
+use super::attack::{Attack, Refused, attack};
+use super::scene::{COVETED, Scene};
+
+const MISSING: Refused = Refused::With("SourceMissing", "does not exist");
+
+fn by_keys(reference: Value) -> Value {
+    json!({"identity": {"accessKeySecretRef": reference}, "assumeRole": {"roleArn": COVETED}})
+}
+
+fn by_account(name: &str) -> Value {
+    json!({"assumeRoleWithWebIdentity": {"roleArn": COVETED, "serviceAccountName": name}})
+}
+
+fn by_token(reference: Value) -> Value {
+    json!({"assumeRoleWithWebIdentity": {"roleArn": COVETED, "tokenSecretRef": reference}})
+}
+
+fn by_assertion(reference: Value) -> Value {
+    let provider = "arn:aws:iam::123456789012:saml-provider/corporate";
+    json!({"assumeRoleWithSAML": {
+        "roleArn": COVETED, "principalArn": provider, "assertionSecretRef": reference,
+    }})
+}
+
+/// The victim has a Secret `keys` and a ServiceAccount `payroll`.
+pub fn rows(victim: &str) -> Vec<Attack> {
+    let at_once = |field| Refused::AtOnce(field);
+    let keys = "spec.identity.accessKeySecretRef.name";
+    let account = "spec.assumeRoleWithWebIdentity.serviceAccountName";
+    let token = "spec.assumeRoleWithWebIdentity.tokenSecretRef";
+    let user = format!("system:serviceaccount:{victim}:payroll");
+    vec![
+        attack("keys by their name alone", by_keys(json!({"name": "keys"})), MISSING),
+        attack(
+            "keys with a namespace of their own",
+            by_keys(json!({"name": "keys", "namespace": victim})),
+            MISSING,
+        ),
+        attack(
+            "keys behind a slash",
+            by_keys(json!({"name": format!("{victim}/keys")})),
+            at_once(keys),
+        ),
+        attack(
+            "keys by a way out",
+            by_keys(json!({"name": format!("../../{victim}/secrets/keys")})),
+            at_once(keys),
+        ),
+        attack(
+            "keys by an encoded way out",
+            by_keys(json!({"name": format!("x%2F..%2F{victim}%2Fkeys")})),
+            at_once(keys),
+        ),
+        attack("keys and a query", by_keys(json!({"name": "keys?x=y"})), at_once(keys)),
+        attack("keys at the parent", by_keys(json!({"name": ".."})), at_once(keys)),
+        attack(
+            "a key of a key",
+            by_token(json!({"name": "keys", "key": "../keys/t"})),
+            at_once(token),
+        ),
+        attack("a token by its name alone", by_token(json!({"name": "keys", "key": "t"})), MISSING),
+        attack(
+            "a token with a namespace",
+            by_token(json!({"name": "keys", "key": "t", "namespace": victim})),
+            MISSING,
+        ),
+        attack(
+            "an assertion by its name alone",
+            by_assertion(json!({"name": "keys", "key": "t"})),
+            MISSING,
+        ),
+        attack("an account by its name alone", by_account("payroll"), MISSING),
+        attack("an account by its user", by_account(&user), at_once(account)),
+        attack(
+            "an account behind a slash",
+            by_account(&format!("{victim}/payroll")),
+            at_once(account),
+        ),
+        attack("an account by its token's path", by_account("payroll/token"), at_once(account)),
+        attack(
+            "an account as identity",
+            json!({
+                "identity": {"webIdentity": {"roleArn": COVETED, "serviceAccountName": "payroll"}},
+                "assumeRole": {"roleArn": COVETED},
+            }),
+            MISSING,
+        ),
+        attack(
+            "the Secret of another namespace to write",
+            json!({
+                "assumeRole": {"roleArn": COVETED}, "secret": {"name": format!("{victim}/payroll")},
+            }),
+            at_once("spec.secret.name"),
+        ),
+        attack(
+            "another namespace to write to",
+            json!({
+                "assumeRole": {"roleArn": COVETED},
+                "secret": {"name": "payroll", "namespace": victim},
+            }),
+            Refused::With("NotGranted", "No RoleGrant"),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn no_reference_leads_out_of_the_namespace() {
+    let scene = Scene::new(json!({}), &[]).await;
+    let rows = rows(&scene.victim.namespace);
+    scene.withstands(rows).await;
+}

@@ -1,0 +1,120 @@
+//! What a tenant may not do to the API server: grants, labels of namespaces, statuses, and other
+//! namespaces are out of reach.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use super::scene::{COVETED, OWN, Scene};
+
+/// What the tenant asks of kubectl, which the API server forbids.
+pub struct Row {
+    /// What it is, in words.
+    pub name: &'static str,
+    args: Vec<String>,
+    input: Option<Value>,
+}
+
+pub fn rows(victim: &str, attacker: &str) -> Vec<Row> {
+    let row = |name, args: &[&str]| Row {
+        name,
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        input: None,
+    };
+    let with = |row: Row, input: Value| Row { input: Some(input), ..row };
+    let wide = json!({"namespaces": {"names": ["*"]}, "roleArns": [COVETED]});
+    let patch = format!("--patch={}", json!({"spec": wide}));
+    let status = json!({"status": {
+        "expiration": "2099-01-01T00:00:00Z", "renewalTime": "2099-01-01T00:00:00Z",
+    }});
+    let status = format!("--patch={status}");
+    let credential = json!({
+        "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+        "metadata": {"name": "mine", "namespace": victim}, "spec": {"assumeRole": {"roleArn": COVETED}},
+    });
+    let suspend = format!("--patch={}", json!({"spec": {"suspend": true}}));
+    let merge = "--type=merge";
+    vec![
+        with(
+            row("to grant a role", &["create", "--filename=-"]),
+            json!({
+                "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
+                "metadata": {"name": format!("{attacker}-wide")}, "spec": wide,
+            }),
+        ),
+        row("to widen its grant", &["patch", "rolegrant", attacker, merge, &patch]),
+        row("to widen the victim's grant", &["patch", "rolegrant", victim, merge, &patch]),
+        row("to withdraw the victim's grant", &["delete", "rolegrant", victim]),
+        row("to see who is granted what", &["get", "rolegrants"]),
+        row("to see the victim's grant", &["get", "rolegrant", victim]),
+        row("to label its namespace", &["label", "namespace", attacker, "team=payroll"]),
+        row("to annotate its namespace", &["annotate", "namespace", attacker, "a=b"]),
+        row("to make a namespace", &["create", "namespace", &format!("{victim}-2")]),
+        with(row("to ask in the victim's namespace", &["create", "--filename=-"]), credential),
+        row(
+            "to suspend the victim's credential",
+            &["patch", "tc", "payroll", "--namespace", victim, merge, &suspend],
+        ),
+        row(
+            "to delete the victim's credential",
+            &["delete", "tc", "payroll", "--namespace", victim],
+        ),
+        row("to see the victim's credentials", &["get", "tc", "--namespace", victim]),
+        row("to read the victim's Secret", &["get", "secret", "payroll", "--namespace", victim]),
+        row(
+            "to have a token of the victim",
+            &["create", "token", "payroll", "--namespace", victim],
+        ),
+        row(
+            "to have a token of the operator",
+            &["create", "token", "tempcred", "--namespace=tempcred-system"],
+        ),
+        row("to read the operator's Secrets", &["get", "secrets", "--namespace=tempcred-system"]),
+        row("to write a status", &["patch", "tc", "mine", "--subresource=status", merge, &status]),
+        row(
+            "to speak as the operator",
+            &["get", "secrets", "--as=system:serviceaccount:tempcred-system:tempcred"],
+        ),
+        row("to change what is checked", &["delete", "crd", "rolegrants.tempcred.dev"]),
+    ]
+}
+
+#[tokio::test]
+async fn a_tenant_may_not_reach_for_grants_labels_statuses_or_other_namespaces() {
+    let scene = Scene::new(json!({}), &[]).await;
+    let (victim, attacker) = (&scene.victim.namespace, &scene.attacker.namespace);
+    scene.attacker.issue("mine", json!({"assumeRole": {"roleArn": OWN}})).await;
+    let kubectl = || {
+        let mut command = scene.attacker.rig.kubectl();
+        command.env("KUBECONFIG", &scene.kubeconfig);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    // A few at a time: each is a process.
+    let rows = rows(victim, attacker);
+    for some in rows.chunks(4) {
+        let run = some.iter().map(|row| {
+            let mut child = kubectl().args(&row.args).spawn().unwrap();
+            let mut input = child.stdin.take().unwrap();
+            if let Some(object) = &row.input {
+                input.write_all(object.to_string().as_bytes()).unwrap();
+            }
+            (row, child)
+        });
+        for (row, child) in run.collect::<Vec<_>>() {
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                !output.status.success() && said.to_lowercase().contains("forbidden"),
+                "{}: {said}",
+                row.name
+            );
+        }
+    }
+    // What it may, it may: its own credentials are its own.
+    let own = kubectl().args(["annotate", "tc", "mine", "a=b"]).output().unwrap();
+    assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
+    scene.assert_untouched().await;
+    assert_eq!(scene.attacker.sts.calls_total(), 2);
+}
