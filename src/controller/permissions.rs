@@ -154,8 +154,11 @@ impl Permissions {
                 Ok(Event::InitDone) => {
                     lock(&self.statuses).retain(|name, _| seen.contains(name));
                     affected.extend(self.change(|grants| grants.retain(&seen)));
-                    self.tell(std::mem::take(&mut affected));
-                    let _ = self.listed.set(());
+                    // After the first list everything is looked at anyway, each thing in its time.
+                    if self.listed.set(()).is_err() {
+                        self.tell(std::mem::take(&mut affected));
+                    }
+                    affected.clear();
                 }
                 Ok(Event::Apply(grant)) => self.tell(self.set_grant(&grant)),
                 Ok(Event::Delete(grant)) => {
@@ -197,8 +200,10 @@ impl Permissions {
                         self.change(|grants| grants.remove_namespace(gone));
                     }
                     known.clone_from(&seen);
-                    self.tell(std::mem::take(&mut affected));
-                    let _ = listed.set(());
+                    if listed.set(()).is_err() {
+                        self.tell(std::mem::take(&mut affected));
+                    }
+                    affected.clear();
                 }
                 Ok(Event::Apply(namespace)) => {
                     let (name, changed) = set(&namespace);
