@@ -50,6 +50,8 @@ pub struct Holding {
     pub uid: String,
     /// Its version.
     pub resource_version: String,
+    /// Whether it is being deleted, and something keeps it.
+    pub ending: bool,
     /// What its annotations say; `None` if they were damaged.
     pub facts: Option<Facts>,
     /// What is known of its data.
@@ -178,9 +180,13 @@ pub fn look(
 ///
 /// Whoever may edit a Secret can write any date and any hash on it. So its annotations are believed only
 /// by a process that knows nothing yet, and then within limits.
+#[derive(Clone, Copy)]
 pub struct Past<'a> {
     /// What it was last written with, or believed to say, in this term.
     pub facts: Option<&'a Facts>,
+    /// Whether nobody else can have written it since: not until it was read or written in this term, and not
+    /// after a conflict.
+    pub certain: bool,
     /// What may have been written without an answer.
     pub held: Option<&'a Held>,
     /// The last status.
@@ -191,26 +197,38 @@ pub struct Past<'a> {
 const TOLERATED_LEAD: SignedDuration = SignedDuration::from_mins(5);
 
 impl Past<'_> {
-    /// What may be true of a Secret with these annotations.
-    fn believable(
-        &self,
-        desired: &Desired,
-        annotated: Option<Facts>,
-        now: Timestamp,
-    ) -> Vec<Facts> {
+    /// What is known without the Secret to have been written to it, if it was.
+    fn written(&self, desired: &Desired) -> Vec<Facts> {
         let held = self.held.map(|held| Facts::of(desired, &held.request_hash, &held.minted));
-        let sane = |facts: &Facts| facts.issued_at <= now + TOLERATED_LEAD;
-        let known = self.facts.cloned().or_else(|| annotated.filter(sane));
-        known.into_iter().chain(held).collect()
+        self.facts.cloned().into_iter().chain(held).collect()
     }
 
-    /// When what is in the Secret was issued and when it expires, if the status speaks of the same. It
-    /// may be behind by one rotation, as after a crash.
-    fn dates(&self, issued_at: Timestamp, key: Option<&str>) -> Option<(Timestamp, Timestamp)> {
+    /// Whether the annotations may tell something that is not known.
+    fn may_tell(&self, annotated: &Facts, now: Timestamp) -> bool {
+        let known = self.facts.is_some() && self.certain;
+        !known && annotated.issued_at <= now + TOLERATED_LEAD
+    }
+
+    /// What annotations tell that fit these credentials, as far as the status does not know better; `None`
+    /// if the credentials are older than those of the status. The status may be behind by one rotation, as
+    /// after a crash, but never ahead.
+    fn dated(&self, mut facts: Facts, mut minted: Minted) -> Option<(Facts, Minted)> {
+        let Some((issued, expires)) = self.dates() else { return Some((facts, minted)) };
+        let keys = minted.access_key_id().zip(self.status.access_key_id.as_deref());
+        // Tokens have no key.
+        if keys.map_or(facts.issued_at == issued, |(one, other)| one == other) {
+            (facts.issued_at, facts.expiration) = (issued, expires);
+            (minted.issued_at, minted.expiration) = (issued, expires);
+        } else if facts.issued_at <= issued {
+            return None;
+        }
+        Some((facts, minted))
+    }
+
+    /// When the credentials of the status were issued, and when they expire.
+    fn dates(&self) -> Option<(Timestamp, Timestamp)> {
         let dates = self.status.issued_at.as_ref().zip(self.status.expiration.as_ref());
-        let (issued, expires) = dates.map(|(issued, expires)| (issued.0, expires.0))?;
-        let same = key.is_some() && key == self.status.access_key_id.as_deref();
-        (same || issued_at <= issued).then_some((issued, expires))
+        dates.map(|(issued, expires)| (issued.0, expires.0))
     }
 }
 
@@ -220,8 +238,7 @@ impl SecretState {
         let annotated = || {
             let facts = metadata.annotations.as_ref().and_then(Facts::read)?;
             // It is the version that the status speaks of.
-            let key = past.status.access_key_id.as_deref();
-            Some(match past.dates(facts.issued_at, key) {
+            Some(match past.dates() {
                 Some((issued_at, expiration)) => Facts { issued_at, expiration, ..facts },
                 None => facts,
             })
@@ -229,6 +246,7 @@ impl SecretState {
         Self::Ours(Box::new(Holding {
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            ending: metadata.deletion_timestamp.is_some(),
             facts: past.facts.cloned().or_else(annotated),
             content: Content::AsWritten,
         }))
@@ -255,22 +273,18 @@ impl SecretState {
             return Self::Foreign(holder);
         }
         let annotated = secret.metadata.annotations.as_ref().and_then(Facts::read);
-        let believable = past.believable(desired, annotated, now);
-        let found = believable
-            .iter()
-            .find_map(|facts| Some((facts, credentials(secret.data.as_ref()?, facts)?)));
+        let annotated = annotated.filter(|annotated| past.may_tell(annotated, now));
+        let written = past.written(desired);
+        let fitting = |facts: &Facts| credentials(secret.data.as_ref()?, facts);
+        let found = written.iter().find_map(|facts| Some((facts.clone(), fitting(facts)?)));
+        let found = found.or_else(|| {
+            let facts = annotated.clone()?;
+            let minted = fitting(&facts)?;
+            past.dated(facts, minted)
+        });
         let (facts, credentials) = match found {
-            Some((facts, mut minted)) => {
-                let mut facts = facts.clone();
-                if past.facts.is_none()
-                    && let Some(dates) = past.dates(facts.issued_at, minted.access_key_id())
-                {
-                    (facts.issued_at, facts.expiration) = dates;
-                    (minted.issued_at, minted.expiration) = dates;
-                }
-                (Some(facts), Some(minted))
-            }
-            None => (believable.into_iter().next(), None),
+            Some((facts, minted)) => (Some(facts), Some(minted)),
+            None => (written.into_iter().next().or(annotated), None),
         };
         let tidy = match (&credentials, &facts) {
             (Some(minted), Some(facts)) => {
@@ -283,6 +297,7 @@ impl SecretState {
         Self::Ours(Box::new(Holding {
             uid: secret.metadata.uid.unwrap_or_default(),
             resource_version: secret.metadata.resource_version.unwrap_or_default(),
+            ending: secret.metadata.deletion_timestamp.is_some(),
             facts,
             content: Content::Read { credentials, tidy },
         }))
@@ -390,10 +405,13 @@ mod tests {
         }))
         .unwrap();
         let none = CredentialStatus::default();
-        let remembering = Past { facts: Some(&true_facts), held: None, status: &status };
-        let started = Past { facts: None, held: None, status: &status };
-        let fresh = Past { facts: None, held: None, status: &none };
-        let writing = Past { facts: Some(&true_facts), held: Some(&held), status: &status };
+        let remembering =
+            Past { facts: Some(&true_facts), certain: true, held: None, status: &status };
+        // A standby that has just begun to lead, and whose watch is behind.
+        let behind = Past { certain: false, ..remembering };
+        let started = Past { facts: None, certain: true, held: None, status: &status };
+        let fresh = Past { facts: None, certain: true, held: None, status: &none };
+        let writing = Past { held: Some(&held), ..remembering };
         for (row, past, secret, expected) in [
             ("untouched", &remembering, stored("mine", 1000, 4600), Some((1000, 4600))),
             ("dates changed", &remembering, stored("mine", 1000, 99_999), Some((1000, 4600))),
@@ -412,10 +430,13 @@ mod tests {
                 stored("mine", 1900, 9000),
                 Some((1000, 4600)),
             ),
+            ("after a start, put back", &started, stored("other", 900, 9000), None),
+            ("at a takeover", &behind, stored("other", 1100, 4700), Some((1100, 4700))),
+            ("at a takeover, put back", &behind, stored("other", 900, 9000), None),
             (
-                "after a start, issued earlier",
-                &started,
-                stored("other", 900, 9000),
+                "at a takeover, dates changed",
+                &behind,
+                stored("mine", 1100, 99_999),
                 Some((1000, 4600)),
             ),
             (
@@ -441,6 +462,7 @@ mod tests {
                     "written without an answer",
                     "after a start",
                     "after a crash, issued later",
+                    "at a takeover",
                     "with no status"
                 ]
                 .contains(&row),

@@ -194,6 +194,7 @@ fn selector(_: &mut SchemaGenerator) -> Schema {
                 "description": "Conditions that the labels of the namespace meet.",
                 "type": "array", "maxItems": 32, "x-kubernetes-list-type": "atomic",
                 "items": {
+                    "description": "A condition.",
                     "type": "object",
                     "required": ["key", "operator"],
                     "properties": {

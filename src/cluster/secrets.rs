@@ -53,8 +53,8 @@ impl Cluster {
         name: &str,
         (uid, resource_version): (&str, &str),
     ) -> Result<(), Failed> {
-        // As metadata: the reply to a deletion is the object, values included.
-        let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), namespace);
+        // The reply is the object, values included, if something keeps it from ending at once.
+        let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.values.clone(), namespace);
         let preconditions = Preconditions {
             uid: Some(uid.to_owned()),
             resource_version: Some(resource_version.to_owned()),

@@ -84,8 +84,10 @@ pub fn credentials<F: Fn(&Event<TemporaryCredential>) + Send + 'static>(
 
 /// Leaves out a resource that is not what this version knows, for example after a downgrade: without
 /// this, one of them would keep the watch from telling of any other.
-fn readable<K>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
-    let read = |guard: DeserializeGuard<K>| match guard.0 {
+fn readable(
+    event: Event<DeserializeGuard<TemporaryCredential>>,
+) -> Option<Event<TemporaryCredential>> {
+    let read = |guard: DeserializeGuard<TemporaryCredential>| match guard.0 {
         Ok(resource) => Some(resource),
         Err(invalid) => {
             let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
@@ -108,13 +110,14 @@ fn readable<K>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
     })
 }
 
+/// A grant, or why it is none that this version knows.
+pub type GrantGuard = DeserializeGuard<RoleGrant>;
+
 /// Watches the grants.
 pub fn grants(
     client: Client,
-) -> impl Stream<Item = watcher::Result<Event<RoleGrant>>> + Send + use<> {
-    let api: Api<DeserializeGuard<RoleGrant>> = Api::all(client);
-    let events = watcher(api, watcher::Config::default()).backoff(backoff());
-    events.try_filter_map(|event| ready(Ok(readable(event))))
+) -> impl Stream<Item = watcher::Result<Event<GrantGuard>>> + Send + use<> {
+    watcher(Api::<GrantGuard>::all(client), watcher::Config::default()).backoff(backoff())
 }
 
 /// Watches the metadata of one namespace, or of all.

@@ -153,8 +153,8 @@ impl Step<'_> {
         problem: Problem,
     ) -> Action {
         let SecretState::Ours(holding) = secret else { return Action::requeue(LOOK_AGAIN) };
-        if !self.leads() {
-            return Action::await_change();
+        if !self.leads() || self.desired().is_none_or(|now| now.denied.is_none()) {
+            return Action::requeue(LOOK_AGAIN);
         }
         let (namespace, name) = (&desired.namespace, &desired.secret_name);
         let version = (holding.uid.as_str(), holding.resource_version.as_str());

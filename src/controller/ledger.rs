@@ -57,7 +57,12 @@ impl Memory {
 
     /// What is remembered of the credentials in the Secret.
     pub(super) fn past(&self) -> Past<'_> {
-        Past { facts: self.facts.as_ref(), held: self.held.as_ref(), status: &self.status }
+        Past {
+            facts: self.facts.as_ref(),
+            certain: self.verified,
+            held: self.held.as_ref(),
+            status: &self.status,
+        }
     }
 }
 

@@ -246,6 +246,9 @@ async fn serve(
             scope.operator.permissions.listed.wait(),
         );
         readiness.reached.fetch_add(1, Ordering::AcqRel);
+        if readiness.is_ready() {
+            scope.operator.permissions.complete();
+        }
         tracing::info!(credentials = scope.credentials.len(), "watching");
     };
     let rounds = Controller::for_stream(credentials.stream, credentials.store)

@@ -11,8 +11,8 @@ use kube::ResourceExt;
 use kube::runtime::watcher::{self, Event};
 use tokio::sync::Notify;
 
-use crate::api::{GrantStatus, RoleGrant};
-use crate::cluster::watch::{Listed, NamespaceMeta};
+use crate::api::GrantStatus;
+use crate::cluster::watch::{GrantGuard, Listed, NamespaceMeta};
 use crate::desired::Desired;
 use crate::grant::{Grants, Name, Roll, status};
 
@@ -25,6 +25,8 @@ pub(super) struct Permissions {
     roll: Mutex<Roll>,
     /// Set once every grant has been seen.
     pub(super) listed: Listed,
+    /// Set once every watch has seen everything: before, counts would be too low.
+    pub(super) complete: Listed,
     listeners: Mutex<Vec<mpsc::UnboundedSender<Affected>>>,
     statuses: Mutex<HashMap<String, GrantStatus>>,
     /// Grants whose status may no longer be true, and whether that is as they serve others than before.
@@ -40,6 +42,7 @@ impl Permissions {
             grants: RwLock::new(Grants::new(cluster)),
             roll: Mutex::default(),
             listed: Listed::default(),
+            complete: Listed::default(),
             listeners: Mutex::default(),
             statuses: Mutex::default(),
             outdated: Mutex::default(),
@@ -97,7 +100,14 @@ impl Permissions {
         }
     }
 
-    /// Holds the status of every grant for outdated: another leader may have written it.
+    /// Every watch has seen everything.
+    pub(super) fn complete(&self) {
+        let _ = self.complete.set(());
+        self.outdate_all();
+    }
+
+    /// Holds the status of every grant for outdated: another leader, or an operator that was told something
+    /// else, may have written it.
     pub(super) fn outdate_all(&self) {
         let names = self.read(|grants| grants.names().cloned().collect::<Vec<_>>());
         self.outdate(names.into_iter().map(|name| (name, false)));
@@ -127,20 +137,35 @@ impl Permissions {
         lock(&self.outdated).insert(name, true);
     }
 
-    fn set_grant(&self, grant: &RoleGrant) -> Affected {
-        let name = grant.name_any();
-        lock(&self.statuses).insert(name.clone(), grant.status.clone().unwrap_or_default());
-        let observed = grant.status.as_ref().and_then(|status| status.observed_generation);
-        if observed != grant.metadata.generation {
-            self.outdate([(Name::from(name), false)].into_iter());
+    /// Takes note of a grant; of one that cannot be read, that it allows nothing.
+    fn set_grant(&self, guard: &GrantGuard) -> Affected {
+        match &guard.0 {
+            Ok(grant) => {
+                let name = grant.name_any();
+                lock(&self.statuses).insert(name.clone(), grant.status.clone().unwrap_or_default());
+                let observed = grant.status.as_ref().and_then(|status| status.observed_generation);
+                if observed != grant.metadata.generation {
+                    self.outdate([(Name::from(name), false)].into_iter());
+                }
+                self.change(|grants| grants.set(grant))
+            }
+            Err(invalid) => {
+                let (name, error) = (guard.name_any(), &invalid.error);
+                tracing::warn!(name, error, "this RoleGrant cannot be read and allows nothing");
+                self.remove_grant(&name)
+            }
         }
-        self.change(|grants| grants.set(grant))
+    }
+
+    fn remove_grant(&self, name: &str) -> Affected {
+        lock(&self.statuses).remove(name);
+        self.change(|grants| grants.remove(name))
     }
 
     /// Follows the grants, for ever.
     pub(super) async fn follow_grants(
         &self,
-        events: impl Stream<Item = watcher::Result<Event<RoleGrant>>>,
+        events: impl Stream<Item = watcher::Result<Event<GrantGuard>>>,
     ) {
         let (mut seen, mut affected) = (BTreeSet::new(), Affected::new());
         let mut events = std::pin::pin!(events);
@@ -161,11 +186,7 @@ impl Permissions {
                     affected.clear();
                 }
                 Ok(Event::Apply(grant)) => self.tell(self.set_grant(&grant)),
-                Ok(Event::Delete(grant)) => {
-                    let name = grant.name_any();
-                    lock(&self.statuses).remove(&name);
-                    self.tell(self.change(|grants| grants.remove(&name)));
-                }
+                Ok(Event::Delete(grant)) => self.tell(self.remove_grant(&grant.name_any())),
                 Err(error) => {
                     tracing::warn!(%error, "the watch of RoleGrants failed and is tried again");
                 }

@@ -47,14 +47,14 @@ pub(super) async fn reconcile(
     };
     // Before the first lists, every Secret would look as if it were missing, and every grant withdrawn.
     let listed = async {
-        tokio::join!(
-            scope.secrets_listed.wait(),
-            scope.namespaces_listed.wait(),
-            scope.operator.permissions.listed.wait()
-        )
+        scope.secrets_listed.wait().await;
+        if resource.is_signed_by_operator() {
+            scope.namespaces_listed.wait().await;
+            scope.operator.permissions.listed.wait().await;
+        }
     };
     tokio::select! {
-        _ = listed => {}
+        () = listed => {}
         // The watches end with the signal: the list would never come.
         () = scope.stop.cancelled() => return Ok(Action::requeue(LOOK_AGAIN)),
     }
@@ -97,7 +97,8 @@ pub(super) struct Step<'a> {
 
 impl Step<'_> {
     async fn run(mut self) -> Action {
-        let Some(desired) = self.desired() else { return Action::requeue(LOOK_AGAIN) };
+        // A namespace that comes to be known wakes its resources.
+        let Some(desired) = self.desired() else { return nap(None, Timestamp::now()) };
         if desired.deleted && desired.denied.is_none() {
             return Action::await_change();
         }
@@ -156,7 +157,7 @@ impl Step<'_> {
     }
 
     /// What the resource asks for, by the grants of this moment; `None` if its namespace is not known yet.
-    fn desired(&self) -> Option<Desired> {
+    pub(super) fn desired(&self) -> Option<Desired> {
         self.scope.operator.permissions.read(|grants| Desired::compile(self.resource, grants))
     }
 
@@ -211,8 +212,10 @@ impl Step<'_> {
             (Look::Read | Look::Trust, ..) => {
                 let cluster = &self.scope.operator.parts.cluster;
                 let secret = cluster.read_secret(&desired.namespace, &desired.secret_name).await?;
+                let state =
+                    SecretState::read(desired, secret, &self.memory.past(), Timestamp::now());
                 self.memory.verified = true;
-                SecretState::read(desired, secret, &self.memory.past(), Timestamp::now())
+                state
             }
         };
         if let Some(facts) = state.facts() {

@@ -9,7 +9,7 @@ use super::Operator;
 use crate::cluster::Failed;
 
 /// How long nothing has to change before the statuses are written.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_secs(2);
 
 /// How long they wait for that at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -25,12 +25,12 @@ pub(super) async fn write(operator: &Operator, serves_all: bool) {
     });
     let writes = async {
         loop {
+            permissions.complete.wait().await;
             permissions.outdating.notified().await;
             let begin = Instant::now();
             while begin.elapsed() < LONGEST_WAIT
                 && timeout(QUIET, permissions.outdating.notified()).await.is_ok()
             {}
-            permissions.listed.wait().await;
             if operator.parts.leadership.term().is_none() {
                 // When this replica leads, it looks at all of them.
                 continue;

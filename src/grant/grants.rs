@@ -167,6 +167,10 @@ impl Grants {
     /// Each must be allowed by a grant. Of several that allow it, the first by name sets the terms.
     pub fn decide(&self, namespace: &str, name: &str, claims: &[Claim<'_>]) -> Permission {
         let Some(known) = self.namespaces.get(namespace) else { return Permission::Unknown };
+        if claims.is_empty() {
+            let nothing = "A RoleGrant allows roles, and this request names none";
+            return Permission::Denied(Problem::new(Reason::NotGranted, nothing));
+        }
         let values = Values { cluster: &self.cluster, namespace, name };
         let all = claims.iter().map(|claim| self.decide_one(known, claim, values));
         match all.collect::<Result<_, _>>() {
@@ -304,6 +308,7 @@ mod tests {
             panic!("granted")
         };
         assert_eq!(problem.reason, Reason::NotGranted);
+        assert!(matches!(decide(&grants, "web", &[]), Permission::Denied(_)), "nothing claimed");
         assert!(!problem.message.contains("others") && !problem.message.contains("web"));
     }
 

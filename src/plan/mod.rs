@@ -80,6 +80,12 @@ pub fn plan(desired: &Desired, seen: &Observed<'_>, now: Timestamp) -> Plan {
     if let Some(problem) = &desired.denied {
         // Also what is suspended, or kept from ending by a finalizer: what stays there would still be used.
         return match &seen.secret {
+            // Told already, and back since: that waits for nothing.
+            SecretState::Ours(holding)
+                if !holding.ending && !waiting.is_some_and(is_about_secret) =>
+            {
+                Plan::Remove(problem.clone())
+            }
             SecretState::Ours(_) => unless_waiting(Plan::Remove(problem.clone())),
             SecretState::Absent | SecretState::Foreign(_) if desired.deleted => Plan::Leave,
             SecretState::Absent | SecretState::Foreign(_) => {

@@ -14,6 +14,7 @@ fn holding(desired: &Desired) -> Holding {
     Holding {
         uid: "s".into(),
         resource_version: "10".into(),
+        ending: false,
         facts: Some(Facts {
             request_hash: desired.request_hash.clone(),
             render_hash: desired.render_hash.clone(),
@@ -94,6 +95,7 @@ impl Case {
                 SecretState::Ours(h) => SecretState::Ours(Box::new(Holding {
                     uid: h.uid.clone(),
                     resource_version: h.resource_version.clone(),
+                    ending: h.ending,
                     facts: h.facts.clone(),
                     content: match &h.content {
                         Content::AsWritten => Content::AsWritten,
@@ -325,6 +327,15 @@ fn what_is_no_longer_granted_is_removed_once_and_nobody_elses_is() {
         ("somebody else's", foreign(), report()),
         ("while AWS refuses", plain().with(|c| c.status = failing(200)), remove()),
         ("told already", absent().with(|c| c.status = not_granted()), Plan::Wait),
+        ("told already, and back since", plain().with(|c| c.status = not_granted()), remove()),
+        (
+            "told already, and kept by a finalizer",
+            plain().with(|c| {
+                c.status = not_granted();
+                c.facts().ending = true;
+            }),
+            Plan::Wait,
+        ),
         (
             "told otherwise",
             absent().with(|c| c.status = waiting("NotGranted", "for you, but shorter")),

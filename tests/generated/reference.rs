@@ -15,7 +15,7 @@ pub fn page(crd: &CustomResourceDefinition) -> String {
         crd.spec.names.kind,
         crd.spec.group,
         version.name,
-        crd.spec.scope.to_lowercase(),
+        if crd.spec.scope == "Namespaced" { "namespaced" } else { "cluster-scoped" },
         root.description.as_deref().unwrap_or_default(),
     );
     for part in ["spec", "status"] {

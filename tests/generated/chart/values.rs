@@ -213,8 +213,8 @@ struct Settings {
     /// URL of the STS endpoint, instead of the regional one: of a VPC endpoint, for example.
     #[schemars(regex(pattern = "^(https?://.+)?$"))]
     sts_endpoint: String,
-    /// Namespaces to serve. Default: all. If set, the operator gets a Role in each of them instead
-    /// of a ClusterRole; the namespaces must exist.
+    /// Namespaces to serve. Default: all. If set, the operator gets a Role in each of them, and its
+    /// ClusterRole only lets it know grants and the labels of these namespaces. They must exist.
     #[schemars(inner(regex(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")))]
     namespaces: Vec<String>,
     /// Serve only resources whose labels match this selector, for example `team=data`.
@@ -317,8 +317,8 @@ struct Rbac {
     /// Make the roles that the operator needs, and bind them.
     create: bool,
     /// Add the kinds of tempcred to the roles `view`, `edit` and `admin` that come with
-    /// Kubernetes. Mind who has these: whoever may create a resource can have the operator assume
-    /// a role.
+    /// Kubernetes. Mind who has these: whoever may create a resource can use what is granted to its
+    /// namespace, and the Secrets and ServiceAccounts of the namespace as sources.
     aggregate: bool,
 }
 
