@@ -247,3 +247,36 @@ impl Permissions {
 fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::tests::resource;
+    use serde_json::{Value, json};
+
+    fn guard(spec: Value) -> GrantGuard {
+        serde_json::from_value(json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
+            "metadata": {"name": "any", "generation": 1}, "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_grant_that_cannot_be_read_any_more_allows_nothing() {
+        let permissions = Permissions::new(String::new());
+        permissions.change(|grants| grants.set_namespace("analytics", &BTreeMap::new()));
+        let good = json!({
+            "namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"],
+        });
+        let is_denied = || {
+            let of = |grants: &Grants| Desired::compile(&resource(json!({})), grants);
+            permissions.read(of).unwrap().denied.is_some()
+        };
+        assert_eq!(permissions.set_grant(&guard(good)).len(), 1);
+        assert!(!is_denied());
+        let unknown = json!({"namespaces": "all of them", "roleArns": []});
+        assert_eq!(permissions.set_grant(&guard(unknown)).len(), 1);
+        assert!(is_denied());
+    }
+}

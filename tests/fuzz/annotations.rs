@@ -186,7 +186,8 @@ fn check(case: Case) -> Result<(), TestCaseError> {
     }
     let ours = ownership(&secret.metadata, "uid-1") == Ownership::Ours;
     let written = Facts::of(&desired, &desired.request_hash, &minted);
-    let past = Past { facts: case.remembered.then_some(&written), held: None, status: &before };
+    let facts = case.remembered.then_some(&written);
+    let past = Past { facts, certain: case.remembered, held: None, status: &before };
     let mut states = vec![SecretState::read(&desired, Some(secret.clone()), &past, now)];
     if ours {
         states.push(SecretState::trusted(&secret.metadata, &past));
