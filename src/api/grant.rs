@@ -44,7 +44,9 @@ pub struct RoleGrantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_duration: Option<Duration>,
 
-    /// What every session is made with; the resource cannot choose otherwise.
+    /// What every session is made with; the resource cannot choose otherwise. In templates, `{{ cluster }}`,
+    /// `{{ namespace }}` and `{{ name }}` stand for the operator's `--cluster-name`, and for namespace and
+    /// name of the resource.
     #[serde(default, skip_serializing_if = "GrantedSession::is_empty")]
     pub session: GrantedSession,
 }
@@ -71,8 +73,7 @@ pub struct GrantedNamespaces {
     pub selector: Option<LabelSelector>,
 }
 
-/// What a session is made with. `{{ cluster }}`, `{{ namespace }}` and `{{ name }}` stand for the
-/// operator's `--cluster-name`, and for namespace and name of the resource.
+/// What a session is made with.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -71,12 +71,18 @@ impl Story<'_> {
     }
 
     async fn credentials_are_issued(&self) -> Result<()> {
+        let examples = root().join("examples");
+        let kubectl = |args: &[&str]| self.stage.rig.kubectl_output(args);
+        let apply = |path: std::path::PathBuf| {
+            kubectl(&["apply", "--server-side", "--filename", &path.display().to_string()])
+        };
+        self.chapter("A grant says which roles the namespace may use. Without it, none.");
+        self.deed("kubectl apply --server-side -f examples/role-grant.yaml");
+        tokio::task::block_in_place(|| apply(examples.join("role-grant.yaml")))?;
         self.chapter("The examples are applied. Each becomes a Secret.");
-        let examples = root().join("examples").display().to_string();
         self.deed("kubectl apply --server-side -f examples/");
         let names = tokio::task::block_in_place(|| {
-            let kubectl = |args: &[&str]| self.stage.rig.kubectl_output(args);
-            kubectl(&["apply", "--server-side", "--filename", &examples])?;
+            apply(examples)?;
             kubectl(&["get", "tc", "--output=jsonpath={.items[*].metadata.name}"])
         })?;
         let names: Vec<_> = names.split_whitespace().collect();

@@ -44,9 +44,14 @@ async fn a_resource_that_nobody_served_yet_says_so() {
 async fn explain_reads_like_documentation() {
     let world = World::new().await;
     // The API server publishes the documentation of a new type some time after the type.
-    let explained = wait_until("it can be explained", SOON, || async {
-        world.rig.kubectl_output(&["explain", "temporarycredential.spec.assumeRole"]).ok()
-    })
-    .await;
-    insta::assert_snapshot!(explained);
+    for (name, what) in [
+        ("explain_reads_like_documentation", "temporarycredential.spec.assumeRole"),
+        ("explain_reads_like_documentation_of_a_grant", "rolegrant.spec.session"),
+    ] {
+        let explained = wait_until("it can be explained", SOON, || async {
+            world.rig.kubectl_output(&["explain", what]).ok()
+        })
+        .await;
+        insta::assert_snapshot!(name, explained);
+    }
 }
