@@ -133,11 +133,17 @@ fn run(rig: &Rig, name: &str, root: &Path, sts: &str) -> Process {
 
 fn create(rig: &Rig) {
     let path = rig.dir().join("reports.json");
-    let object = json!({
+    let role = "arn:aws:iam::123456789012:role/reports";
+    let grant = json!({
+        "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant", "metadata": {"name": "reports"},
+        "spec": {"namespaces": {"names": ["default"]}, "roleArns": [role]},
+    });
+    let credential = json!({
         "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
         "metadata": {"name": "reports", "namespace": "default"},
-        "spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}},
+        "spec": {"assumeRole": {"roleArn": role}},
     });
+    let object = json!({"apiVersion": "v1", "kind": "List", "items": [grant, credential]});
     fs::write(&path, object.to_string()).unwrap();
     rig.kubectl_output(&["create", "--filename", path.to_str().unwrap()]).unwrap();
 }
