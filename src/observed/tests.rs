@@ -111,6 +111,12 @@ fn believes_no_more_of_the_annotations_than_can_be_true() {
         ("the same, and dates changed", &writing, stored("held", 1100, 99_999), Some((1000, 4600))),
         ("after a start", &started, stored("mine", 1000, 4600), Some((1000, 4600))),
         ("after a start, dates changed", &started, stored("mine", 1900, 9000), Some((1000, 4600))),
+        (
+            "after a crash, issued in the same second",
+            &started,
+            stored("other", 1000, 4600),
+            Some((1000, 4600)),
+        ),
         ("after a start, put back", &started, stored("other", 900, 9000), None),
         ("at a takeover", &behind, stored("other", 1100, 4700), Some((1100, 4700))),
         ("at a takeover, put back", &behind, stored("other", 900, 9000), None),
@@ -133,6 +139,7 @@ fn believes_no_more_of_the_annotations_than_can_be_true() {
                 "written without an answer",
                 "after a start",
                 "after a crash, issued later",
+                "after a crash, issued in the same second",
                 "at a takeover",
                 "with no status"
             ]
