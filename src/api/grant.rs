@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::Duration;
+use super::{Duration, schema};
 
 /// Which namespaces may use which roles with the operator's own AWS identity, and on what terms.
 ///
@@ -91,11 +91,11 @@ pub struct GrantedSession {
     /// refused. At most 50, with those of `attribution` and of the resource; keys 1 to 128 characters,
     /// values 0 to 256 once filled in. The trust policy of the role must allow `sts:TagSession`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "tag_templates")]
+    #[schemars(schema_with = "schema::tags")]
     #[x_kube(
-        validation = ("self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[\\\\pL\\\\pZ\\\\pN_.:/=+@-]+$'))", "tag keys must have 1 to 128 characters: letters, digits, spaces and _.:/=+-@"),
-        validation = ("self.all(k, !k.lowerAscii().startsWith('aws:'))", "tag keys must not begin with aws: as AWS keeps that prefix for itself; rename the tag"),
-        validation = ("self.all(a, self.exists_one(b, a.lowerAscii() == b.lowerAscii()))", "no two tag keys may be equal when case is ignored: STS treats them as one; remove or rename one of them"),
+        validation = Rule::new(schema::TAG_KEYS).message(schema::TAG_KEYS_MESSAGE),
+        validation = Rule::new(schema::TAG_PREFIX).message(schema::TAG_PREFIX_MESSAGE),
+        validation = Rule::new(schema::TAG_CASE).message(schema::TAG_CASE_MESSAGE),
         validation = ("self.all(k, self[k].matches('^([\\\\pL\\\\pZ\\\\pN_.:/=+@-]|[{][{] *(cluster|namespace|name) *[}][}])*$'))", "tag values may hold letters, digits, spaces and _.:/=+-@ and the variables {{ cluster }}, {{ namespace }} and {{ name }}")
     )]
     pub tags: BTreeMap<String, String>,
@@ -117,13 +117,7 @@ pub struct GrantedSession {
     /// policies allow. A resource that sets `policy` or other `policyArns` is refused, as the session
     /// policies of one session add up. At most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 10),
-        inner(
-            length(min = 20, max = 2048),
-            regex(pattern = r"^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]+$")
-        )
-    )]
+    #[schemars(schema_with = "schema::policy_arns")]
     pub policy_arns: Vec<String>,
 }
 
@@ -171,14 +165,6 @@ fn patterns(longest: u32) -> Schema {
     json_schema!({
         "type": "array", "minItems": 1, "maxItems": 64, "x-kubernetes-list-type": "set",
         "items": {"type": "string", "minLength": 1, "maxLength": longest},
-    })
-}
-
-fn tag_templates(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "additionalProperties": {"type": "string", "maxLength": 256},
-        "maxProperties": 50,
     })
 }
 

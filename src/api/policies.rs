@@ -4,6 +4,8 @@ use aws_sdk_sts::types::PolicyDescriptorType;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema;
+
 /// Session policies: the session may do what both these and the role's own policies allow.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -17,13 +19,7 @@ pub struct SessionPolicies {
 
     /// ARNs of managed policies to use as session policies. At most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 10),
-        inner(
-            length(min = 20, max = 2048),
-            regex(pattern = r"^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]+$")
-        )
-    )]
+    #[schemars(schema_with = "schema::policy_arns")]
     pub policy_arns: Vec<String>,
 }
 

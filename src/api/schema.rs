@@ -61,3 +61,47 @@ pub const TOKEN_AUDIENCE: &str = "!has(self.audience) || has(self.serviceAccount
 
 /// What to say if it is not.
 pub const TOKEN_AUDIENCE_MESSAGE: &str = "audience goes with serviceAccountName: a token from a Secret has its audience already; remove audience";
+
+/// CEL: each key of tags is one that STS takes.
+pub const TAG_KEYS: &str =
+    "self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[\\\\pL\\\\pZ\\\\pN_.:/=+@-]+$'))";
+
+/// What to say if it is not so.
+pub const TAG_KEYS_MESSAGE: &str =
+    "tag keys must have 1 to 128 characters: letters, digits, spaces and _.:/=+-@";
+
+/// CEL: no key of tags is one that AWS keeps for itself.
+pub const TAG_PREFIX: &str = "self.all(k, !k.lowerAscii().startsWith('aws:'))";
+
+/// What to say if it is not so.
+pub const TAG_PREFIX_MESSAGE: &str =
+    "tag keys must not begin with aws: as AWS keeps that prefix for itself; rename the tag";
+
+/// CEL: no two keys of tags are equal to STS.
+pub const TAG_CASE: &str = "self.all(a, self.exists_one(b, a.lowerAscii() == b.lowerAscii()))";
+
+/// What to say if it is not so.
+pub const TAG_CASE_MESSAGE: &str = "no two tag keys may be equal when case is ignored: STS treats them as one; remove or rename one of them";
+
+/// Tags of a session.
+pub fn tags(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": {"type": "string", "maxLength": 256},
+        "maxProperties": 50,
+    })
+}
+
+/// ARNs of managed policies that are used as session policies.
+pub fn policy_arns(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 10,
+        "items": {
+            "type": "string",
+            "minLength": 20,
+            "maxLength": 2048,
+            "pattern": "^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]+$",
+        },
+    })
+}

@@ -6,6 +6,8 @@ use aws_sdk_sts::types::Tag;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema;
+
 /// Tags of a session or a token.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 pub struct SessionTags {
@@ -13,21 +15,13 @@ pub struct SessionTags {
     /// and values 0 to 256 characters; no two keys may be equal when case is ignored. For a role, its
     /// trust policy must allow `sts:TagSession`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "map_of_tags")]
+    #[schemars(schema_with = "schema::tags")]
     #[x_kube(
-        validation = ("self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[\\\\pL\\\\pZ\\\\pN_.:/=+@-]+$'))", "tag keys must have 1 to 128 characters: letters, digits, spaces and _.:/=+-@"),
-        validation = ("self.all(k, !k.lowerAscii().startsWith('aws:'))", "tag keys must not begin with aws: as AWS keeps that prefix for itself; rename the tag"),
-        validation = ("self.all(a, self.exists_one(b, a.lowerAscii() == b.lowerAscii()))", "no two tag keys may be equal when case is ignored: STS treats them as one; remove or rename one of them")
+        validation = Rule::new(schema::TAG_KEYS).message(schema::TAG_KEYS_MESSAGE),
+        validation = Rule::new(schema::TAG_PREFIX).message(schema::TAG_PREFIX_MESSAGE),
+        validation = Rule::new(schema::TAG_CASE).message(schema::TAG_CASE_MESSAGE)
     )]
     pub tags: BTreeMap<String, String>,
-}
-
-fn map_of_tags(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "object",
-        "additionalProperties": {"type": "string", "maxLength": 256},
-        "maxProperties": 50,
-    })
 }
 
 impl SessionTags {
