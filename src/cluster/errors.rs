@@ -1,31 +1,34 @@
 //! Errors of the Kubernetes API, turned into problems that a person can act on.
 //!
-//! Of an error only what cannot hold a value is passed on: validation messages and admission
-//! policies may quote the object that was written.
+//! Messages of the API server are not passed on: validation and admission policies may quote the object that was
+//! written.
+
+use std::time::Duration;
 
 use kube::core::response::Status;
 use tracing::Instrument;
 
-use super::REQUEST_TIMEOUT;
-use crate::failure::Problem;
-use crate::reason::Reason;
-use crate::text::one_line;
-use crate::traces;
+use crate::telemetry::traces;
+use tempcred_core::problem::{Problem, Reason};
+use tempcred_core::text::one_line;
 
-/// How much is told of the fields that the API server refuses, in characters: a webhook may name any.
+/// How long one request may take. The API server's own limit for ordinary requests is about as long.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest list of rejected fields in a message, in characters: a webhook may name any number.
 const LONGEST_FIELDS: usize = 400;
 
 /// Why a request to the API server failed.
 #[derive(Debug, PartialEq)]
 pub enum Failed {
-    /// The object is gone, or is not the one that the request was made for: look again.
+    /// The object is gone, or it is not the one that the request was made for.
     Conflict,
     /// Anything else.
     Problem(Problem),
 }
 
-/// Makes a request, bounded in time. `what` says in words what it was for, `refused` which problem it
-/// is if the API server says no.
+/// Makes a request, bounded in time. `what` describes it, for messages; `refused` is the reason if the API server
+/// rejects it.
 pub(super) async fn request<T>(
     what: &str,
     refused: Reason,
@@ -42,7 +45,7 @@ pub(super) async fn request<T>(
         Err(_) => unavailable(what, "the API server did not answer in time"),
     };
     if let Failed::Problem(problem) = &failed {
-        traces::failed(&span, problem.reason);
+        traces::failed(&span, problem.reason.as_str());
     }
     Err(failed)
 }
@@ -69,7 +72,7 @@ fn of_status(what: &str, reason: Reason, status: &Status) -> Failed {
     }
 }
 
-/// Why the API server refuses, without anything that could quote the Secret.
+/// Why the API server rejects a request, without text that could quote the Secret.
 fn refusal(status: &Status) -> String {
     let fields: Vec<&str> = status
         .details
@@ -91,7 +94,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn tells_what_to_wait_for_from_what_to_change_and_quotes_nothing() {
+    fn separates_temporary_from_lasting_failures_and_quotes_nothing() {
         let status = |code: u16| -> Status {
             serde_json::from_value(json!({
                 "status": "Failure", "code": code, "reason": "Invalid", "message": "data[x]: hush",

@@ -3,18 +3,18 @@
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType};
 
-use super::Cluster;
+use super::client::Cluster;
 use super::errors::request;
-use crate::notice::Notice;
-use crate::reason::Reason;
+use tempcred_core::problem::Reason;
+use tempcred_core::status::StatusEvent;
 
 impl Cluster {
-    /// Publishes a notice about a resource. A failure to do so is logged and changes nothing else.
-    pub async fn publish(&self, about: &ObjectReference, notice: Notice) {
+    /// Publishes an event about a resource. A failure is logged and has no other effect.
+    pub async fn publish(&self, about: &ObjectReference, event: StatusEvent) {
         let event = Event {
-            type_: if notice.warning { EventType::Warning } else { EventType::Normal },
-            reason: notice.reason,
-            note: Some(notice.note),
+            type_: if event.warning { EventType::Warning } else { EventType::Normal },
+            reason: event.reason.as_str().to_owned(),
+            note: Some(event.note),
             action: "Issue".to_owned(),
             secondary: None,
         };

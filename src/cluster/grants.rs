@@ -4,10 +4,10 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::errors::request;
-use super::{Cluster, Failed, MANAGER};
-use crate::api::{GrantStatus, RoleGrant};
-use crate::reason::Reason;
+use super::client::{Cluster, MANAGER};
+use super::errors::{Failed, request};
+use tempcred_core::api::{GrantStatus, RoleGrant};
+use tempcred_core::problem::Reason;
 
 impl Cluster {
     /// Writes the status of a grant, whole.

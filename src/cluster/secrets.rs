@@ -1,13 +1,13 @@
-//! Secrets: read whole when they must be verified, written whole in one server-side apply.
+//! Secrets: read when they must be verified, and written in one server-side apply.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, PartialObjectMeta, Patch, PatchParams, Preconditions};
 
-use super::errors::request;
-use super::{Cluster, Failed, MANAGER};
-use crate::reason::Reason;
-use crate::secret::Manifest;
+use super::client::{Cluster, MANAGER};
+use super::errors::{Failed, request};
+use tempcred_core::problem::Reason;
+use tempcred_core::secret::{Manifest, SecretVersion};
 
 impl Cluster {
     /// Reads a Secret.
@@ -19,7 +19,8 @@ impl Cluster {
         request(&format!("Reading Secret {name}"), Reason::SecretRejected, api.get_opt(name)).await
     }
 
-    /// Writes a Secret, whole, takes over the fields that others set in it, and gives its version.
+    /// Writes a Secret in one server-side apply, takes over fields of other managers, and returns its resource
+    /// version.
     ///
     /// # Errors
     /// [`Failed::Conflict`] if the manifest's precondition does not hold; nothing was written then.
@@ -30,7 +31,7 @@ impl Cluster {
     ) -> Result<String, Failed> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let params = PatchParams::apply(MANAGER).force();
-        // The reply is asked for as metadata, so that no value comes back.
+        // Requests the reply as metadata, so that it contains no value.
         let patch = Patch::Apply(manifest);
         let what = format!("Writing Secret {}", manifest.name());
         let written = request(
@@ -43,7 +44,7 @@ impl Cluster {
         Ok(written.metadata.resource_version.unwrap_or_default())
     }
 
-    /// Deletes a Secret, if it still has this UID and version.
+    /// Deletes a Secret, if it still is this version.
     ///
     /// # Errors
     /// [`Failed::Conflict`] if it has not; nothing was deleted then.
@@ -51,13 +52,13 @@ impl Cluster {
         &self,
         namespace: &str,
         name: &str,
-        (uid, resource_version): (&str, &str),
+        version: &SecretVersion,
     ) -> Result<(), Failed> {
-        // The reply is the object, values included, if something keeps it from ending at once.
+        // If a finalizer keeps the object, the reply contains it, values included.
         let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.values.clone(), namespace);
         let preconditions = Preconditions {
-            uid: Some(uid.to_owned()),
-            resource_version: Some(resource_version.to_owned()),
+            uid: Some(version.uid.clone()),
+            resource_version: Some(version.resource_version.clone()),
         };
         let params = DeleteParams::default().preconditions(preconditions);
         let what = format!("Removing Secret {name}");

@@ -4,11 +4,11 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::errors::request;
-use super::{Cluster, Failed, MANAGER};
-use crate::api::{CredentialStatus, TemporaryCredential};
-use crate::desired::Desired;
-use crate::reason::Reason;
+use super::client::{Cluster, MANAGER};
+use super::errors::{Failed, request};
+use tempcred_core::api::{CredentialStatus, TemporaryCredential};
+use tempcred_core::desired::Desired;
+use tempcred_core::problem::Reason;
 
 impl Cluster {
     /// Writes a status, whole.

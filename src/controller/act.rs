@@ -1,231 +1,227 @@
-//! What a look at a resource does: asks STS, and writes the Secret.
+//! Carries out the plans that change something: calls STS, and writes or removes the Secret.
 
-use futures::StreamExt;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
-use kube::{Resource, ResourceExt};
+use tempcred_core::credentials::Credentials;
+use tempcred_core::desired::{Desired, SignedRequest};
+use tempcred_core::observed::{KnownSecret, PendingWrite};
+use tempcred_core::plan::{Issue, Rewrite};
+use tempcred_core::problem::Problem;
+use tempcred_core::secret::{IssueRecord, Manifest, SecretVersion, WriteTarget};
+use tempcred_core::status::Outcome;
 use tracing::{Instrument, Span};
 
-use super::reconcile::{LOOK_AGAIN, Step, known};
+use super::reconcile::{RETRY, Step};
+use crate::aws;
 use crate::cluster::Failed;
-use crate::desired::Desired;
-use crate::failure::Problem;
-use crate::identity::Caller;
-use crate::minted::Minted;
-use crate::observed::{Content, Held, SecretState};
-use crate::operation::Operation;
-use crate::plan::Why;
-use crate::secret::{Facts, Manifest};
-use crate::status::{Attempt, Known};
-use crate::traces;
+use crate::cluster::watch::Key;
+use crate::telemetry::traces;
 
 impl Step<'_> {
-    /// Asks STS for new credentials, keeps them in memory, and writes them.
-    pub(super) async fn rotate(self, desired: &Desired, secret: SecretState, why: Why) -> Action {
-        let (Ok(operation), Ok(caller)) = (&desired.operation, &desired.caller) else {
-            return Action::requeue(LOOK_AGAIN);
-        };
-        let span = traces::rotation(desired, operation.action(), why);
-        self.issue(desired, (caller, operation), secret, why).instrument(span).await
+    /// Asks STS for credentials, keeps them in memory, and writes them.
+    pub(super) async fn issue(
+        &mut self,
+        desired: &Desired,
+        known: KnownSecret,
+        issue: Issue<'_>,
+    ) -> Action {
+        let action = issue.request.operation.action();
+        let span =
+            traces::rotation(&desired.namespace, &desired.name, action, issue.cause.as_str());
+        self.issue_in_span(desired, known, issue).instrument(span).await
     }
 
-    async fn issue(
-        self,
+    async fn issue_in_span(
+        &mut self,
         desired: &Desired,
-        (caller, operation): (&Caller, &Operation),
-        secret: SecretState,
-        why: Why,
+        known: KnownSecret,
+        Issue { cause, request, deadline, target }: Issue<'_>,
     ) -> Action {
-        let calls = caller.calls() + operation.calls();
-        let operator = &self.scope.operator;
-        let deadline = expiration(&secret).unwrap_or_else(Timestamp::now);
-        let turn = operator.gate.admit(deadline, calls).instrument(traces::queue());
-        let Some(_turn) = turn.await else {
-            return Action::requeue(LOOK_AGAIN);
+        let deadline = deadline.unwrap_or_else(Timestamp::now);
+        let turn = self.scope.shared.queue.admit(deadline, request.calls());
+        let Some(_turn) = turn.instrument(traces::queue()).await else {
+            return Action::requeue(RETRY);
         };
-        if !self.leads() || self.is_outdated() || !self.is_still_granted(desired) {
-            return Action::requeue(LOOK_AGAIN);
+        if !self.is_current() || !self.may_write(desired) {
+            return Action::requeue(RETRY);
         }
-        let had_some = self.memory.status.issued_at.is_some();
-        if had_some && matches!(why, Why::Missing | Why::Damaged) {
-            self.memory.repaired_at = Some(Timestamp::now());
+        if cause.is_repair() {
+            self.entry.memory.repair(Timestamp::now());
         }
-        // Boxed: most of a reconciliation's size is this call, and most never make it.
-        let minted = tokio::select! {
-            minted = Box::pin(self.mint(desired, caller, operation)) => minted,
+        // Boxed: most of the size of a reconciliation is this call, which most never make.
+        let issued = tokio::select! {
+            issued = Box::pin(self.call_sts(desired, request)) => issued,
             // Of a chain of roles, the next one is not assumed any more.
-            () = self.until_no_longer_granted(desired) => return Action::requeue(LOOK_AGAIN),
+            () = self.until_revoked(desired) => return Action::requeue(RETRY),
         };
-        match minted {
-            Ok(minted) => {
-                operator.parts.metrics.issued(operation.action(), why);
+        match issued {
+            Ok(credentials) => {
+                self.shared().parts.metrics.issued(request.operation.action(), cause);
+                let (principal, expiration) = (&credentials.principal_arn, credentials.expiration);
                 let trace_id = traces::id();
-                tracing::info!(?why, principal = minted.principal_arn, expiration = %minted.expiration, trace_id, "issued");
-                self.memory.held =
-                    Some(Held { request_hash: desired.request_hash.clone(), minted });
-                self.write_held(desired, &secret).await
+                tracing::info!(?cause, principal, %expiration, trace_id, "issued");
+                let pending = PendingWrite {
+                    request_hash: desired.request_hash.clone(),
+                    renew_request: desired.renew_request.clone(),
+                    credentials,
+                };
+                self.write_pending(desired, known, pending, &target).await
             }
             Err(problem) => {
-                traces::failed(&Span::current(), problem.reason);
-                self.settle(desired, known(desired, &secret), Attempt::Failed(problem)).await
+                traces::failed(&Span::current(), problem.reason.as_str());
+                self.report(desired, &known, Outcome::Failed(problem)).await
             }
         }
     }
 
-    /// Fetches what the request is made with, and asks STS.
-    async fn mint(
+    /// Fetches the inputs of the request, and makes it.
+    async fn call_sts(
         &self,
         desired: &Desired,
-        caller: &Caller,
-        operation: &Operation,
-    ) -> Result<Minted, Problem> {
-        let operator = &self.scope.operator;
-        operator.references.check(&desired.namespace, &desired.name)?;
-        let sources = [caller.sources(), operation.sources()].concat();
-        let materials = operator.parts.cluster.materials(&desired.namespace, sources).await?;
-        let session = operator.parts.sts.session(desired.region.as_deref())?;
-        let minted = async {
-            let session = caller.sign(session, &materials).await?;
-            operation.call(&session, &materials).await
+        SignedRequest { caller, operation }: &SignedRequest,
+    ) -> Result<Credentials, Problem> {
+        let shared = self.shared();
+        shared.indexes.references.check(&Key::of(&self.resource.metadata))?;
+        let inputs = [caller.inputs(), operation.inputs()].concat();
+        let inputs = shared.parts.cluster.inputs(&desired.namespace, inputs).await?;
+        let session = shared.parts.sts.session(desired.region.as_deref())?;
+        let issued = async {
+            let session = aws::sign(caller, session, &inputs).await?;
+            aws::call(operation, &session, &inputs).await
         };
-        let hide =
-            |problem: Problem| Problem::new(problem.reason, materials.hide(&problem.message));
-        minted.await.map_err(hide)
+        issued
+            .await
+            .map_err(|problem| Problem::new(problem.reason, inputs.redact(&problem.message)))
     }
 
-    /// Returns once the grants are no longer what they were when it was decided what to do.
-    async fn until_no_longer_granted(&self, desired: &Desired) {
-        let mut changes = self.scope.operator.permissions.listen();
+    /// Returns once the grants no longer allow what they allowed when the plan was made.
+    async fn until_revoked(&self, desired: &Desired) {
+        let mut changes = self.shared().indexes.grants.changes();
         while self.is_still_granted(desired) {
-            if changes.next().await.is_none() {
+            if changes.changed().await.is_err() {
                 return std::future::pending().await;
             }
         }
     }
 
-    /// Whether the resource changed or went away while it waited for its turn.
-    fn is_outdated(&self) -> bool {
-        let now = self.scope.credentials.get(&ObjectRef::from_obj(self.resource));
-        now.is_none_or(|now| {
-            now.uid() != self.resource.uid()
-                || now.meta().generation != self.resource.meta().generation
-                || now.meta().deletion_timestamp.is_some()
+    /// Whether the resource is still as it was when the reconciliation began.
+    fn is_current(&self) -> bool {
+        self.scope.current(self.resource).is_some_and(|now| {
+            now.metadata.generation == self.resource.metadata.generation
+                && now.metadata.deletion_timestamp.is_none()
         })
     }
 
-    /// Writes credentials that were issued and are held.
-    pub(super) async fn write_held(mut self, desired: &Desired, secret: &SecretState) -> Action {
-        let Some(mut held) = self.memory.held.take() else {
-            return Action::requeue(LOOK_AGAIN);
-        };
-        // On the Secret itself: if the status is lost, the request is not served again.
-        held.minted.renew_request.clone_from(&desired.renew_request);
-        match self.write(desired, secret, &held.request_hash, &held.minted).await {
-            Ok(known) => self.settle(desired, known, Attempt::Well).await,
-            Err(failed) => {
-                self.memory.held = Some(held);
-                self.could_not_write(desired, secret, failed).await
-            }
-        }
+    fn is_still_granted(&self, desired: &Desired) -> bool {
+        self.desired()
+            .is_some_and(|now| now.denied.is_none() && now.request_hash == desired.request_hash)
     }
 
-    /// Writes anew what the Secret holds, in the shape that is wanted.
-    pub(super) async fn rewrite(mut self, desired: &Desired, secret: SecretState) -> Action {
-        let SecretState::Ours(holding) = &secret else { return Action::requeue(LOOK_AGAIN) };
-        let (Some(facts), Content::Read { credentials: Some(minted), .. }) =
-            (&holding.facts, &holding.content)
-        else {
-            return Action::requeue(LOOK_AGAIN);
-        };
-        match self.write(desired, &secret, &facts.request_hash, minted).await {
-            // A renewal that fails meanwhile goes on failing; the next look will tell.
-            Ok(known) => self.settle(desired, known, Attempt::Waiting).await,
-            Err(failed) => self.could_not_write(desired, &secret, failed).await,
-        }
+    /// Whether this process leads and the grants still allow the request. Another leader may have written something
+    /// newer.
+    fn may_write(&self, desired: &Desired) -> bool {
+        self.leads() && self.is_still_granted(desired)
     }
 
-    /// Takes the Secret away.
-    pub(super) async fn remove(
-        self,
+    /// Writes credentials that were issued.
+    pub(super) async fn write_pending(
+        &mut self,
         desired: &Desired,
-        secret: &SecretState,
+        known: KnownSecret,
+        pending: PendingWrite,
+        target: &WriteTarget,
+    ) -> Action {
+        let record = pending.record(desired);
+        let written = self.write(desired, record, &pending.credentials, target).await;
+        if written.is_err() {
+            self.entry.memory.keep(Some(pending));
+        }
+        self.report_write(desired, known, written, Outcome::Succeeded).await
+    }
+
+    /// Writes the credentials in the Secret again, in the desired shape.
+    pub(super) async fn rewrite(
+        &mut self,
+        desired: &Desired,
+        known: KnownSecret,
+        Rewrite { record, credentials, version }: Rewrite,
+    ) -> Action {
+        let (record, target) = (record.reshaped(desired), WriteTarget::Existing(version));
+        let written = self.write(desired, record, &credentials, &target).await;
+        // A renewal that fails meanwhile still fails.
+        self.report_write(desired, known, written, Outcome::BackingOff).await
+    }
+
+    /// Removes the Secret.
+    pub(super) async fn remove(
+        &mut self,
+        desired: &Desired,
+        known: KnownSecret,
+        version: &SecretVersion,
         problem: Problem,
     ) -> Action {
-        let SecretState::Ours(holding) = secret else { return Action::requeue(LOOK_AGAIN) };
         if !self.leads() || self.desired().is_none_or(|now| now.denied.is_none()) {
-            return Action::requeue(LOOK_AGAIN);
+            return Action::requeue(RETRY);
         }
         let (namespace, name) = (&desired.namespace, &desired.secret_name);
-        let version = (holding.uid.as_str(), holding.resource_version.as_str());
-        match self.scope.operator.parts.cluster.delete_secret(namespace, name, version).await {
+        match self.shared().parts.cluster.delete_secret(namespace, name, version).await {
             Ok(()) => {
                 tracing::info!(secret = name, "removed");
-                self.settle(desired, Known::NoSecret, Attempt::Failed(problem)).await
+                self.report(desired, &KnownSecret::Absent, Outcome::Denied(problem)).await
             }
             Err(Failed::Problem(failed)) => {
-                let message =
-                    format!("{} Its Secret is still there: {}", problem.message, failed.message);
-                let attempt = Attempt::Failed(Problem::new(failed.reason, message));
-                self.settle(desired, known(desired, secret), attempt).await
+                let message = format!(
+                    "{} Its Secret could not be removed: {}",
+                    problem.message, failed.message
+                );
+                let failed = Failed::Problem(Problem::new(failed.reason, message));
+                self.report_write(desired, known, Err(failed), Outcome::BackingOff).await
             }
-            Err(failed) => self.could_not_write(desired, secret, failed).await,
+            Err(failed) => {
+                self.report_write(desired, known, Err(failed), Outcome::BackingOff).await
+            }
         }
     }
 
     async fn write(
         &mut self,
         desired: &Desired,
-        secret: &SecretState,
-        request_hash: &str,
-        minted: &Minted,
-    ) -> Result<Known, Failed> {
-        if !self.leads() || !self.is_still_granted(desired) {
-            // Whoever leads by now may have written something newer; and what was granted when it was
-            // asked for may be so no longer.
+        record: IssueRecord,
+        credentials: &Credentials,
+        target: &WriteTarget,
+    ) -> Result<KnownSecret, Failed> {
+        if !self.may_write(desired) {
             return Err(Failed::Conflict);
         }
-        let manifest = Manifest::render(desired, request_hash, minted);
-        let manifest = match secret {
-            SecretState::Ours(holding) => {
-                manifest.only_if_unchanged(&holding.uid, &holding.resource_version)
-            }
-            SecretState::Absent | SecretState::Foreign(_) => manifest.only_if_absent(),
-        };
-        let resource_version =
-            self.scope.operator.parts.cluster.apply_secret(&desired.namespace, &manifest).await?;
-        self.memory.verified = true;
-        self.memory.facts = Some(Facts::of(desired, request_hash, minted));
-        tracing::info!(secret = manifest.name(), access_key_id = minted.access_key_id(), "written");
-        Ok(Known::Secret {
+        let manifest = Manifest::render(desired, &record, credentials).only_if(target);
+        let cluster = &self.scope.shared.parts.cluster;
+        let resource_version = cluster.apply_secret(&desired.namespace, &manifest).await?;
+        let access_key_id = credentials.access_key_id();
+        tracing::info!(secret = manifest.name(), access_key_id, "written");
+        self.entry.memory.written(record.clone());
+        Ok(KnownSecret::Holds {
+            record: Box::new(record),
             resource_version: Some(resource_version),
-            facts: Box::new(Facts::of(desired, request_hash, minted)),
-            details: Some((minted.access_key_id().map(str::to_owned), minted.packed_policy_size)),
         })
     }
 
-    async fn could_not_write(
-        self,
+    /// Reports how a write ended: `succeeded` if it did, and otherwise `known` about the unchanged Secret.
+    async fn report_write(
+        &mut self,
         desired: &Desired,
-        secret: &SecretState,
-        failed: Failed,
+        known: KnownSecret,
+        written: Result<KnownSecret, Failed>,
+        succeeded: Outcome,
     ) -> Action {
-        match failed {
-            Failed::Conflict => {
-                // The watch may be behind whatever changed it: the next look asks the API server.
-                self.memory.verified = false;
-                Action::requeue(LOOK_AGAIN)
+        match written {
+            Ok(holds) => self.report(desired, &holds, succeeded).await,
+            Err(Failed::Conflict) => {
+                self.entry.memory.conflict();
+                Action::requeue(RETRY)
             }
-            Failed::Problem(problem) => {
-                self.settle(desired, known(desired, secret), Attempt::Failed(problem)).await
+            Err(Failed::Problem(problem)) => {
+                self.report(desired, &known, Outcome::Failed(problem)).await
             }
         }
-    }
-}
-
-fn expiration(secret: &SecretState) -> Option<Timestamp> {
-    match secret {
-        SecretState::Ours(holding) => holding.facts.as_ref().map(|facts| facts.expiration),
-        SecretState::Absent | SecretState::Foreign(_) => None,
     }
 }

@@ -1,23 +1,19 @@
-//! Which resources are made from which Secrets, and which write them: to wake those whose source
-//! changed, and to find those that wait for each other.
+//! Which resources read and write which Secrets: to reconcile a resource when an input changes, and to find resources
+//! that wait for each other.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kube::ResourceExt;
-use kube::runtime::reflector::ObjectRef;
+use tempcred_core::api::TemporaryCredential;
+use tempcred_core::fields::Duration;
+use tempcred_core::problem::{Problem, Reason};
+use tempcred_core::request::Operation;
+use tempcred_core::request::identity::Caller;
+use tempcred_core::request::inputs::Input;
 
-use crate::api::TemporaryCredential;
-use crate::failure::Problem;
-use crate::identity::Caller;
-use crate::operation::Operation;
-use crate::reason::Reason;
-use crate::source::Source;
+use crate::cluster::watch::Key;
 
-/// Namespace and name.
-type Key = (String, String);
-
-/// What one resource reads and writes.
+/// The Secrets that one resource reads and writes.
 #[derive(Clone, Default, PartialEq)]
 struct Links {
     reads: BTreeSet<String>,
@@ -32,7 +28,7 @@ struct Index {
     changed: HashSet<Key>,
 }
 
-/// Who reads and writes which Secret.
+/// Which resources read and write which Secrets.
 #[derive(Default)]
 pub(super) struct References(Mutex<Index>);
 
@@ -41,84 +37,83 @@ impl References {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what a resource reads and writes by now.
-    pub(super) fn note(&self, resource: &TemporaryCredential) {
-        let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+    /// Records what a resource reads and writes.
+    pub(super) fn set(&self, resource: &TemporaryCredential) {
+        let key = Key::of(&resource.metadata);
         self.index().set(key, Some(links(resource)));
     }
 
-    /// Forgets a resource that is gone.
-    pub(super) fn forget(&self, resource: &TemporaryCredential) {
-        let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+    /// Forgets a resource.
+    pub(super) fn remove(&self, resource: &Key) {
         let mut index = self.index();
-        index.changed.remove(&key);
-        index.set(key, None);
+        index.changed.remove(resource);
+        index.set(resource.clone(), None);
     }
 
-    /// A Secret changed: gives the resources that are made from it, and marks them.
-    pub(super) fn changed(
-        &self,
-        namespace: &str,
-        secret: &str,
-    ) -> Vec<ObjectRef<TemporaryCredential>> {
+    /// The resources that read this Secret.
+    pub(super) fn readers(&self, secret: &Key) -> Vec<Key> {
+        keys(secret, self.index().readers.get(secret))
+    }
+
+    /// The resources that write this Secret. At most one of them may, which is not necessarily the one that the
+    /// metadata of the Secret names.
+    pub(super) fn writers(&self, secret: &Key) -> Vec<Key> {
+        keys(secret, self.index().writers.get(secret))
+    }
+
+    /// Records that an input of a resource changed.
+    pub(super) fn mark_changed(&self, resource: &Key) {
         let mut index = self.index();
-        let readers = index.readers.get(&(namespace.to_owned(), secret.to_owned()));
-        let readers: Vec<String> = readers.into_iter().flatten().cloned().collect();
-        let marks = readers.iter().map(|name| (namespace.to_owned(), name.clone()));
-        index.changed.extend(marks);
-        readers.iter().map(|name| ObjectRef::new(name).within(namespace)).collect()
+        if index.links.contains_key(resource) {
+            index.changed.insert(resource.clone());
+        }
     }
 
-    /// The resources that are to write a Secret: by right one, which may not be whom its metadata names.
-    pub(super) fn writers(
-        &self,
-        namespace: &str,
-        secret: &str,
-    ) -> Vec<ObjectRef<TemporaryCredential>> {
-        let index = self.index();
-        let writers = index.writers.get(&(namespace.to_owned(), secret.to_owned()));
-        let names = writers.into_iter().flatten();
-        names.map(|name| ObjectRef::new(name).within(namespace)).collect()
-    }
-
-    /// Marks a resource, as if a source of it had changed.
-    pub(super) fn mark(&self, namespace: &str, name: &str) {
-        self.index().changed.insert((namespace.to_owned(), name.to_owned()));
-    }
-
-    /// Whether a source of this resource changed since this was last asked.
-    pub(super) fn take_changed(&self, namespace: &str, name: &str) -> bool {
-        self.index().changed.remove(&(namespace.to_owned(), name.to_owned()))
+    /// Whether an input of this resource changed since the last call.
+    pub(super) fn take_changed(&self, resource: &Key) -> bool {
+        self.index().changed.remove(resource)
     }
 
     /// Checks that no resource waits for itself.
     ///
     /// # Errors
-    /// `ReferenceLoop`, with the way around.
-    pub(super) fn check(&self, namespace: &str, name: &str) -> Result<(), Problem> {
+    /// `ReferenceLoop`, with the path.
+    pub(super) fn check(&self, resource: &Key) -> Result<(), Problem> {
         let index = self.index();
-        let mut way = vec![name.to_owned()];
-        if !index.leads_back(namespace, &mut way, &mut HashSet::new()) {
+        let mut path = vec![resource.name.clone()];
+        if !index.leads_back(&resource.namespace, &mut path, &mut HashSet::new()) {
             return Ok(());
         }
-        let way = way.join(", which is made from the Secret of ");
-        Err(Problem::new(
-            Reason::ReferenceLoop,
-            format!(
-                "{way}: neither can be issued before the other. {}",
-                Reason::ReferenceLoop.advice()
-            ),
-        ))
+        let path = path.join(", which reads the Secret of ");
+        let reason = Reason::ReferenceLoop;
+        let message = format!("{path}: none of them can be issued first. {}", reason.advice());
+        Err(Problem::new(reason, message))
     }
+
+    /// Whether nothing is recorded.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let index = self.index();
+        index.links.is_empty()
+            && index.readers.is_empty()
+            && index.writers.is_empty()
+            && index.changed.is_empty()
+    }
+}
+
+fn keys(secret: &Key, names: Option<&BTreeSet<String>>) -> Vec<Key> {
+    let key = |name: &String| Key { namespace: secret.namespace.clone(), name: name.clone() };
+    names.into_iter().flatten().map(key).collect()
 }
 
 fn links(resource: &TemporaryCredential) -> Links {
     let spec = &resource.spec;
-    let operation = Operation::of(&spec.request, "").into_iter().flat_map(|o| o.sources());
-    let caller = Caller::of(spec.identity.as_ref(), "").into_iter().flat_map(|c| c.sources());
-    let secret = |source| match source {
-        Source::SecretKey(key) => Some(key.name),
-        Source::Token { .. } => None,
+    let operation = Operation::of(&spec.request, "").into_iter().flat_map(|o| o.inputs());
+    let caller = Caller::of(spec.identity.as_ref(), "", Duration::from_secs(0));
+    let caller = caller.into_iter().flat_map(|c| c.inputs());
+    let secret = |input| match input {
+        Input::SecretKey(key) => Some(key.name),
+        Input::ServiceAccountToken { .. } => None,
     };
     Links {
         reads: operation.chain(caller).filter_map(secret).collect(),
@@ -133,8 +128,8 @@ impl Index {
             Some(links) => self.links.insert(key.clone(), links.clone()),
             None => self.links.remove(&key),
         };
-        let (namespace, name) = key;
-        let secret = |name: &String| (namespace.clone(), name.clone());
+        let Key { namespace, name } = key;
+        let secret = |name: &String| Key { namespace: namespace.clone(), name: name.clone() };
         for old in before.iter().flat_map(|links| &links.reads) {
             remove(&mut self.readers, secret(old), &name);
         }
@@ -149,25 +144,25 @@ impl Index {
         }
     }
 
-    /// Follows, depth first, what the last of `way` is made from, until it comes to the first again.
+    /// Follows, depth first, the Secrets that the last resource of `path` reads, until it finds the first one again.
     fn leads_back(
         &self,
         namespace: &str,
-        way: &mut Vec<String>,
+        path: &mut Vec<String>,
         seen: &mut HashSet<String>,
     ) -> bool {
-        let secret = |name: &String| (namespace.to_owned(), name.clone());
-        let Some(links) = way.last().and_then(|name| self.links.get(&secret(name))) else {
+        let key = |name: &String| Key { namespace: namespace.to_owned(), name: name.clone() };
+        let Some(links) = path.last().and_then(|name| self.links.get(&key(name))) else {
             return false;
         };
-        let writers = links.reads.iter().filter_map(|read| self.writers.get(&secret(read)));
+        let writers = links.reads.iter().filter_map(|read| self.writers.get(&key(read)));
         for writer in writers.flatten() {
-            let back = *writer == way[0];
-            way.push(writer.clone());
-            if back || (seen.insert(writer.clone()) && self.leads_back(namespace, way, seen)) {
+            let back = *writer == path[0];
+            path.push(writer.clone());
+            if back || (seen.insert(writer.clone()) && self.leads_back(namespace, path, seen)) {
                 return true;
             }
-            way.pop();
+            path.pop();
         }
         false
     }
@@ -185,65 +180,72 @@ fn remove(map: &mut HashMap<Key, BTreeSet<String>>, key: Key, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::tests::resource;
     use serde_json::json;
 
-    /// A resource that is made from these Secrets.
-    fn made_from(name: &str, secrets: &[&str]) -> TemporaryCredential {
-        let mut made = resource(json!({"metadata": {"name": name}}));
+    /// A resource that reads these Secrets.
+    fn reading(name: &str, secrets: &[&str]) -> TemporaryCredential {
+        let mut spec = json!({"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}});
         if let [secret] = secrets {
-            made.spec.identity =
-                serde_json::from_value(json!({"accessKeySecretRef": {"name": secret}})).unwrap();
+            spec["identity"] = json!({"accessKeySecretRef": {"name": secret}});
         }
-        made
+        serde_json::from_value(json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+            "metadata": {"name": name, "namespace": "analytics"}, "spec": spec,
+        }))
+        .unwrap()
     }
 
-    fn names(found: Vec<ObjectRef<TemporaryCredential>>) -> Vec<String> {
+    fn key(name: &str) -> Key {
+        Key { namespace: "analytics".to_owned(), name: name.to_owned() }
+    }
+
+    fn names(found: Vec<Key>) -> Vec<String> {
         found.into_iter().map(|found| found.name).collect()
     }
 
     #[test]
-    fn a_changed_secret_marks_those_who_read_it_and_nobody_else() {
+    fn knows_readers_and_writers_and_remembers_changes_once() {
         let references = References::default();
         for (name, secrets) in [("a", &["key"][..]), ("b", &["key"]), ("c", &["other"]), ("d", &[])]
         {
-            references.note(&made_from(name, secrets));
+            references.set(&reading(name, secrets));
         }
-        assert_eq!(names(references.changed("analytics", "key")), ["a", "b"]);
-        assert_eq!(names(references.changed("elsewhere", "key")), Vec::<String>::new());
-        assert!(references.take_changed("analytics", "a"));
-        assert!(!references.take_changed("analytics", "a"), "only once");
-        assert!(!references.take_changed("analytics", "c"));
+        assert_eq!(names(references.readers(&key("key"))), ["a", "b"]);
+        assert_eq!(names(references.writers(&key("c"))), ["c"]);
+        let elsewhere = Key { namespace: "elsewhere".to_owned(), name: "key".to_owned() };
+        assert_eq!(names(references.readers(&elsewhere)), Vec::<String>::new());
+        references.mark_changed(&key("a"));
+        assert!(references.take_changed(&key("a")));
+        assert!(!references.take_changed(&key("a")), "only once");
+        assert!(!references.take_changed(&key("c")));
     }
 
     #[test]
-    fn what_a_resource_no_longer_reads_is_forgotten() {
+    fn a_removed_resource_leaves_nothing() {
         let references = References::default();
-        references.note(&made_from("a", &["key"]));
-        references.note(&made_from("a", &["other"]));
-        assert_eq!(names(references.changed("analytics", "key")), Vec::<String>::new());
-        assert_eq!(names(references.changed("analytics", "other")), ["a"]);
-        references.forget(&made_from("a", &["other"]));
-        assert_eq!(names(references.changed("analytics", "other")), Vec::<String>::new());
-        let index = references.index();
-        assert!(index.links.is_empty() && index.readers.is_empty() && index.writers.is_empty());
+        references.set(&reading("a", &["key"]));
+        references.set(&reading("a", &["other"]));
+        assert_eq!(names(references.readers(&key("key"))), Vec::<String>::new());
+        assert_eq!(names(references.readers(&key("other"))), ["a"]);
+        references.mark_changed(&key("a"));
+        references.remove(&key("a"));
+        references.mark_changed(&key("a"));
+        assert!(references.is_empty());
     }
 
     #[test]
-    fn loops_are_found_and_told_and_chains_are_not_loops() {
+    fn reports_loops_and_not_chains() {
         let references = References::default();
         let links = [("a", "b"), ("b", "c"), ("c", "a"), ("d", "a"), ("e", "key"), ("f", "f")];
         for (name, secret) in links {
-            references.note(&made_from(name, &[secret]));
+            references.set(&reading(name, &[secret]));
         }
-        let told =
-            |name: &str| references.check("analytics", name).err().map(|problem| problem.message);
-        let message = told("a").unwrap();
-        let way = "a, which is made from the Secret of b, which is made from the Secret of c, \
-                   which is made from the Secret of a: ";
-        assert!(message.starts_with(way), "{message}");
-        assert!(told("f").is_some(), "made from its own Secret");
-        assert_eq!(told("d"), None, "leads into a loop, but is no part of it");
-        assert_eq!(told("e"), None, "made from a Secret that nobody writes");
+        let message =
+            |name: &str| references.check(&key(name)).err().map(|problem| problem.message);
+        let path = "a, which reads the Secret of b, which reads the Secret of c, which reads the Secret of a: ";
+        assert!(message("a").unwrap().starts_with(path), "{:?}", message("a"));
+        assert!(message("f").is_some(), "reads its own Secret");
+        assert_eq!(message("d"), None, "leads into a loop, but is not part of it");
+        assert_eq!(message("e"), None, "reads a Secret that no resource writes");
     }
 }

@@ -1,0 +1,78 @@
+//! The CustomResourceDefinitions, made from the types.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
+use kube_core::CustomResourceExt;
+use serde_json::json;
+
+use super::condition::READY;
+use super::credential::TemporaryCredential;
+use super::grant::RoleGrant;
+use crate::problem::Reason;
+
+/// Every CustomResourceDefinition of tempcred, as `tempcred crds` prints them.
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    let mut crds = vec![TemporaryCredential::crd(), RoleGrant::crd()];
+    crds.iter_mut().flat_map(schemas).for_each(unwrap_descriptions);
+    for root in schemas(&mut crds[0]) {
+        if let Some(status) = root.properties.as_mut().and_then(|fields| fields.get_mut("status")) {
+            // A new resource is in progress to kstatus before the first reconciliation. If it stays so, no
+            // operator runs.
+            status.default = Some(JSON(pending_status()));
+        }
+    }
+    crds
+}
+
+fn schemas(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    let schemas = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
+    schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut())
+}
+
+/// Joins the lines of each description: they are broken where the source is, and `kubectl explain`
+/// breaks them anew.
+fn unwrap_descriptions(schema: &mut JSONSchemaProps) {
+    if let Some(text) = &mut schema.description {
+        let paragraphs: Vec<_> =
+            text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
+        *text = paragraphs.join("\n\n");
+    }
+    for field in schema.properties.iter_mut().flat_map(|fields| fields.values_mut()) {
+        unwrap_descriptions(field);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        unwrap_descriptions(items);
+    }
+}
+
+fn pending_status() -> serde_json::Value {
+    json!({
+        "observedGeneration": 0,
+        "conditions": [{
+            "type": READY,
+            "status": "Unknown",
+            "reason": Reason::Pending.as_str(),
+            "message": Reason::Pending.advice(),
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+            "observedGeneration": 0,
+        }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubectl_explain_gets_paragraphs_and_not_broken_lines() {
+        let mut schema = JSONSchemaProps {
+            description: Some("one\ntwo\n\nthree\nfour".to_owned()),
+            ..JSONSchemaProps::default()
+        };
+        unwrap_descriptions(&mut schema);
+        assert_eq!(schema.description.as_deref(), Some("one two\n\nthree four"));
+        let text = json!(crds()).to_string();
+        assert!(text.contains("and at most the role's own maximum; at most `1h`"));
+    }
+}

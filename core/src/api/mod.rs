@@ -1,0 +1,20 @@
+//! The Kubernetes API of tempcred: the types that users write and read.
+//!
+//! Everything that the API server can check is declared here and in [`fields`](crate::fields), as schema or as
+//! a CEL rule with a message that says what to change. [`crds`] makes the manifests under `crds/` from it.
+
+pub mod condition;
+mod crd;
+mod credential;
+mod grant;
+mod secret;
+mod status;
+
+pub use crd::crds;
+pub use credential::{RENEW_REQUESTED_AT, Renewal, TemporaryCredential, TemporaryCredentialSpec};
+pub use grant::{GrantStatus, GrantedNamespaces, GrantedSession, RoleGrant, RoleGrantSpec};
+pub use secret::{DeletionPolicy, Format, SecretSpec};
+pub use status::{CredentialStatus, FailureStatus, Readiness, SecretStatus};
+
+/// API group of every tempcred resource, and prefix of its annotations and labels.
+pub const GROUP: &str = "tempcred.dev";

@@ -1,0 +1,288 @@
+//! Credentials that STS issued, checked.
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::text::{hex, is_one_line};
+
+/// Longest value that is accepted, in bytes. AWS documents no limit for session tokens; a Secret holds at most
+/// 1 MiB, and each value is in it up to three times.
+const LONGEST_VALUE: usize = 65_536;
+
+/// Longest access key ID, by the API reference of STS.
+const LONGEST_ID: usize = 128;
+
+/// Longest ARN.
+const LONGEST_ARN: usize = 2048;
+
+/// The values that STS issued. Cannot be printed, cloned or serialised.
+pub enum Values {
+    /// The access key of a session.
+    AccessKey(AccessKey),
+    /// A token (a JWT) for another identity provider.
+    Token(SecretString),
+}
+
+/// The access key of a session.
+pub struct AccessKey {
+    /// Access key ID. Not secret.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: SecretString,
+    /// Session token.
+    pub session_token: SecretString,
+}
+
+impl Values {
+    /// Each value, with its name.
+    fn named(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::AccessKey(keys) => vec![
+                ("access key ID", keys.access_key_id.as_str()),
+                ("secret access key", keys.secret_access_key.expose_secret()),
+                ("session token", keys.session_token.expose_secret()),
+            ],
+            Self::Token(token) => vec![("web identity token", token.expose_secret())],
+        }
+    }
+}
+
+/// A reply of STS before it is checked.
+pub struct Reply {
+    /// What was issued.
+    pub values: Values,
+    /// When they expire.
+    pub expiration: Timestamp,
+    /// ARN of the principal that they belong to.
+    pub principal_arn: Option<String>,
+    /// Share of the limit for policies and tags, in percent.
+    pub packed_policy_size: Option<i32>,
+}
+
+/// Complete, unexpired credentials.
+///
+/// Cannot be printed, copied or serialised: the values leave only through [`ExposeSecret`].
+pub struct Credentials {
+    /// What was issued.
+    pub values: Values,
+    /// When they were requested.
+    pub issued_at: Timestamp,
+    /// When they expire.
+    pub expiration: Timestamp,
+    /// ARN of the principal that they belong to.
+    pub principal_arn: Option<String>,
+    /// Share of AWS's limit for session policies and tags, in percent.
+    pub packed_policy_size: Option<i32>,
+}
+
+/// Why a reply cannot be used.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum InvalidReply {
+    /// A field is empty: the reply was cut short.
+    #[error("the reply of STS has no {0}, as if cut short on the way; it was not used")]
+    Empty(&'static str),
+    /// The credentials had expired when they came.
+    #[error(
+        "the reply of STS holds credentials that expired at {expiration}, and it is {now} here; they were not used"
+    )]
+    Expired {
+        /// What the reply says.
+        expiration: Timestamp,
+        /// Our clock.
+        now: Timestamp,
+    },
+    /// A value holds characters that no credential has.
+    #[error(
+        "the {0} in the reply of STS holds spaces, quotes or control characters; it was not used"
+    )]
+    Malformed(&'static str),
+    /// A value is longer than any that STS gives.
+    #[error("the {0} in the reply of STS is longer than {LONGEST_VALUE} bytes; it was not used")]
+    TooLong(&'static str),
+}
+
+impl Credentials {
+    /// Checks a reply: no field empty, no character that could break out of a file, and still valid.
+    ///
+    /// # Errors
+    /// [`InvalidReply`] says what is wrong, without any value.
+    pub fn check(reply: Reply, asked_at: Timestamp, now: Timestamp) -> Result<Self, InvalidReply> {
+        for (field, value) in reply.values.named() {
+            if value.is_empty() {
+                return Err(InvalidReply::Empty(field));
+            }
+            if !value.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b)) {
+                return Err(InvalidReply::Malformed(field));
+            }
+            if value.len() > LONGEST_VALUE {
+                return Err(InvalidReply::TooLong(field));
+            }
+        }
+        // The status shows it, and no access key ID is as long.
+        if let Values::AccessKey(keys) = &reply.values
+            && !is_access_key_id(&keys.access_key_id)
+        {
+            return Err(InvalidReply::Malformed("access key ID"));
+        }
+        // The SDK fills in what a reply lacks: the epoch for a time, and empty text.
+        if reply.expiration == Timestamp::UNIX_EPOCH {
+            return Err(InvalidReply::Empty("expiration"));
+        }
+        let expiration = whole_second(reply.expiration);
+        if expiration <= now {
+            return Err(InvalidReply::Expired { expiration, now: whole_second(now) });
+        }
+        Ok(Self {
+            values: reply.values,
+            issued_at: whole_second(asked_at),
+            expiration,
+            // For people only: the credentials work without it.
+            principal_arn: reply.principal_arn.filter(|arn| is_principal(arn)),
+            packed_policy_size: reply.packed_policy_size,
+        })
+    }
+
+    /// The access key, if that is what was issued.
+    pub fn access_key(&self) -> Option<&AccessKey> {
+        match &self.values {
+            Values::AccessKey(keys) => Some(keys),
+            Values::Token(_) => None,
+        }
+    }
+
+    /// The access key ID, if an access key was issued.
+    pub fn access_key_id(&self) -> Option<&str> {
+        self.access_key().map(|key| key.access_key_id.as_str())
+    }
+
+    /// A fingerprint of the values, to detect whether a Secret still holds them. It reveals nothing, as the
+    /// values are long and random.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for (_, value) in self.values.named() {
+            hash.update(value.as_bytes());
+            hash.update([0]);
+        }
+        hex(&hash.finalize())
+    }
+}
+
+/// Whether this can be an access key ID.
+pub(crate) fn is_access_key_id(id: &str) -> bool {
+    (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Whether this can be the ARN of a principal: printable, and no longer than an ARN.
+pub(crate) fn is_principal(arn: &str) -> bool {
+    arn.len() <= LONGEST_ARN && is_one_line(arn, LONGEST_ARN)
+}
+
+fn whole_second(at: Timestamp) -> Timestamp {
+    at - SignedDuration::from_nanos(i64::from(at.subsec_nanosecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(change: impl FnOnce(&mut Reply)) -> Reply {
+        let mut reply = Reply {
+            values: Values::AccessKey(AccessKey {
+                access_key_id: "ASIAEXAMPLE".to_owned(),
+                secret_access_key: "secret".to_owned().into(),
+                session_token: "token".to_owned().into(),
+            }),
+            expiration: Timestamp::from_second(1000).unwrap(),
+            principal_arn: None,
+            packed_policy_size: None,
+        };
+        change(&mut reply);
+        reply
+    }
+
+    fn keys(reply: &mut Reply) -> &mut AccessKey {
+        match &mut reply.values {
+            Values::AccessKey(keys) => keys,
+            Values::Token(_) => panic!("a token"),
+        }
+    }
+
+    fn check(change: impl FnOnce(&mut Reply)) -> Option<InvalidReply> {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        Credentials::check(reply(change), at(99), at(100)).err()
+    }
+
+    #[test]
+    fn takes_only_whole_and_living_credentials() {
+        assert_eq!(check(|_| ()), None);
+        assert_eq!(
+            check(|r| keys(r).access_key_id.clear()),
+            Some(InvalidReply::Empty("access key ID"))
+        );
+        assert_eq!(
+            check(|r| keys(r).secret_access_key = String::new().into()),
+            Some(InvalidReply::Empty("secret access key"))
+        );
+        assert_eq!(
+            check(|r| keys(r).session_token = String::new().into()),
+            Some(InvalidReply::Empty("session token"))
+        );
+        assert_eq!(
+            check(|r| r.expiration = Timestamp::UNIX_EPOCH),
+            Some(InvalidReply::Empty("expiration"))
+        );
+        assert!(matches!(
+            check(|r| r.expiration = Timestamp::from_second(100).unwrap()),
+            Some(InvalidReply::Expired { .. })
+        ));
+    }
+
+    #[test]
+    fn rejects_values_that_could_break_out_of_a_file() {
+        for value in ["a\nb", "a b", "a\0", "a\u{2028}b", "a\"b", "a\\b"] {
+            let found = check(|r| keys(r).secret_access_key = value.to_owned().into());
+            assert_eq!(found, Some(InvalidReply::Malformed("secret access key")), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn rejects_values_that_are_too_long() {
+        let long = |length: usize| "x".repeat(length);
+        let token = |length| check(|r| keys(r).session_token = long(length).into());
+        assert_eq!(
+            (token(65_536), token(65_537)),
+            (None, Some(InvalidReply::TooLong("session token")))
+        );
+        let id = |length| check(|r| keys(r).access_key_id = long(length));
+        assert_eq!((id(128), id(129)), (None, Some(InvalidReply::Malformed("access key ID"))));
+    }
+
+    #[test]
+    fn an_invalid_principal_is_left_out() {
+        let at = Timestamp::UNIX_EPOCH;
+        let principal = |arn: &str| {
+            let reply = reply(|r| r.principal_arn = Some(arn.to_owned()));
+            Credentials::check(reply, at, at).ok().unwrap().principal_arn
+        };
+        assert_eq!(principal("arn:x").as_deref(), Some("arn:x"));
+        for odd in ["arn:x\n[evil]", "arn:\u{202e}x", &"x".repeat(2049)] {
+            assert_eq!(principal(odd), None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_depends_on_values_and_their_boundaries() {
+        let of = |id: &str, secret: &str| {
+            let reply = reply(|r| {
+                keys(r).access_key_id = id.to_owned();
+                keys(r).secret_access_key = secret.to_owned().into();
+            });
+            Credentials::check(reply, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH)
+                .unwrap()
+                .fingerprint()
+        };
+        assert_eq!(of("a", "bc"), of("a", "bc"));
+        assert_ne!(of("a", "bc"), of("ab", "c"));
+    }
+}

@@ -1,0 +1,358 @@
+//! What a resource asks for, compiled once from its spec.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube_core::{Resource, ResourceExt};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::api::{DeletionPolicy, Renewal, SecretSpec, TemporaryCredential};
+use crate::grant::{GrantName, Grants, Permission};
+use crate::problem::Problem;
+use crate::request::identity::{Caller, Identity};
+use crate::request::{InvalidRequest, Operation, Signer, default_session_name};
+use crate::schedule::{Schedule, schedule};
+use crate::text::hex;
+
+/// What one `TemporaryCredential` asks for, validated.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Namespace of the resource and of its Secret.
+    pub namespace: String,
+    /// Name of the resource.
+    pub name: String,
+    /// UID of the resource: differs when it is deleted and created again.
+    pub uid: String,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// The request; an error where the spec makes no valid one.
+    pub request: Result<SignedRequest, InvalidRequest>,
+    /// The grants that allow it to use the operator's identity, if it does.
+    pub grants: Vec<GrantName>,
+    /// Why it may not use the operator's identity, if it needs to and may not.
+    pub denied: Option<Problem>,
+    /// Region of the STS endpoint; `None` for the operator's.
+    pub region: Option<String>,
+    /// Name of the Secret.
+    pub secret_name: String,
+    /// Shape of the Secret.
+    pub secret: SecretSpec,
+    /// Hash of everything that decides which credentials STS returns. It alone says whether the credentials in
+    /// the Secret match the spec.
+    pub request_hash: String,
+    /// Hash of everything else that decides the contents of the Secret.
+    pub render_hash: String,
+    /// When to renew.
+    pub renewal: Option<Renewal>,
+    /// Whether renewals are stopped.
+    pub suspended: bool,
+    /// Value of the annotation that asks for a renewal now.
+    pub renew_request: Option<String>,
+    /// Whether the resource is being deleted.
+    pub deleted: bool,
+    /// Owner reference for the Secret; `None` if the Secret outlives the resource.
+    pub owner: Option<OwnerReference>,
+}
+
+/// A request and its caller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignedRequest {
+    /// Who signs.
+    pub caller: Caller,
+    /// What to request.
+    pub operation: Operation,
+}
+
+impl SignedRequest {
+    fn of(resource: &TemporaryCredential) -> Result<Self, InvalidRequest> {
+        let spec = &resource.spec;
+        let session =
+            default_session_name(&resource.namespace().unwrap_or_default(), &resource.name_any());
+        let operation = Operation::of(&spec.request, &session)?;
+        let caller = Caller::of(spec.identity.as_ref(), &session, operation.signing_session())?;
+        // The API server rejects this; a resource may be older than the rule.
+        match (operation.signer(), &caller) {
+            (Signer::AccessKey | Signer::Identity, Caller::Operator) => {
+                Err(InvalidRequest::NeedsIdentity(operation.field()))
+            }
+            _ => Ok(Self { caller, operation }),
+        }
+    }
+
+    /// Whether the operator signs it with its own identity.
+    fn is_signed_by_operator(&self) -> bool {
+        self.caller == Caller::Operator && self.operation.signer() != Signer::Unsigned
+    }
+
+    /// Number of STS calls that it takes.
+    pub fn calls(&self) -> u32 {
+        self.caller.calls().saturating_add(self.operation.calls())
+    }
+}
+
+/// Changes when a newer tempcred renders the same spec differently: an upgrade then rewrites each Secret from
+/// its own contents.
+const RENDERING: u32 = 1;
+
+#[derive(Serialize)]
+struct RequestIdentity<'a> {
+    version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<&'a Identity>,
+    #[serde(flatten)]
+    operation: Option<&'a Operation>,
+}
+
+#[derive(Serialize)]
+struct RenderIdentity<'a> {
+    rendering: u32,
+    region: Option<&'a str>,
+    secret: &'a SecretSpec,
+}
+
+impl Desired {
+    /// Compiles the spec.
+    ///
+    /// The API server rejects most specs that make no valid request. The rest, and specs that are older than a
+    /// rule, become an error in `request`. `None` if the namespace is not known yet, so that nothing can be said
+    /// about grants.
+    pub fn compile(resource: &TemporaryCredential, grants: &Grants) -> Option<Self> {
+        let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
+        let spec = &resource.spec;
+        let request = SignedRequest::of(resource);
+        let permission = match &request {
+            Ok(signed) if signed.is_signed_by_operator() => {
+                grants.decide(&namespace, &name, &signed.operation.requested_roles())
+            }
+            Ok(_) | Err(_) => Permission::NotNeeded,
+        };
+        let (granted, denied) = match permission {
+            Permission::NotNeeded => (Vec::new(), None),
+            Permission::Granted(granted) => (granted, None),
+            Permission::Denied(problem) => (Vec::new(), Some(problem)),
+            Permission::Unknown => return None,
+        };
+        let (granted_by, constraints) = granted.into_iter().unzip();
+        let request = request.map(|SignedRequest { caller, operation }| SignedRequest {
+            caller,
+            operation: operation.constrained(constraints),
+        });
+        let retain = spec.secret.deletion_policy == DeletionPolicy::Retain;
+        Some(Self {
+            request_hash: hash(&RequestIdentity {
+                version: 1,
+                region: spec.region.as_deref(),
+                identity: spec.identity.as_ref(),
+                operation: request.as_ref().ok().map(|request| &request.operation),
+            }),
+            render_hash: hash(&RenderIdentity {
+                rendering: RENDERING,
+                region: spec.region.as_deref(),
+                secret: &spec.secret,
+            }),
+            secret_name: resource.secret_name(),
+            secret: spec.secret.clone(),
+            request,
+            grants: granted_by,
+            denied,
+            region: spec.region.clone(),
+            renewal: spec.renewal,
+            suspended: spec.suspend,
+            renew_request: resource.renew_request(),
+            deleted: resource.meta().deletion_timestamp.is_some(),
+            generation: resource.meta().generation.unwrap_or_default(),
+            owner: if retain { None } else { resource.controller_owner_ref(&()) },
+            uid: resource.uid().unwrap_or_default(),
+            namespace,
+            name,
+        })
+    }
+
+    /// When credentials issued at `issued` that expire at `expires` are to be renewed.
+    pub fn schedule(&self, issued: Timestamp, expires: Timestamp) -> Schedule {
+        let expires = self.expires_here(issued, expires);
+        schedule(issued, expires, self.renewal.as_ref(), &self.uid)
+    }
+
+    /// When credentials that match the request expire by the clock of this process, which issued them at
+    /// `issued`.
+    ///
+    /// STS issues credentials for the requested duration or less. If they seem to live longer, this clock is
+    /// behind, and they expire before it shows their expiration.
+    pub fn expires_here(&self, issued: Timestamp, expires: Timestamp) -> Timestamp {
+        self.request.as_ref().map_or(expires, |request| {
+            let duration = request.operation.duration().as_signed();
+            expires.min(issued.saturating_add(duration).unwrap_or(expires))
+        })
+    }
+
+    /// How far the clock of this process is behind that of STS, as far as the lifetime shows; zero if it is not.
+    pub fn clock_lag(&self, issued: Timestamp, expires: Timestamp) -> SignedDuration {
+        expires.duration_since(self.expires_here(issued, expires))
+    }
+}
+
+fn hash(value: &impl Serialize) -> String {
+    // Serialising these plain structures cannot fail. If it did, every hash would be the same, and nothing
+    // would be issued because of it.
+    // Through a `Value`, whose keys are sorted: the order of fields in the code does not matter.
+    let canonical = serde_json::to_value(value).and_then(|value| serde_json::to_vec(&value));
+    let canonical = canonical.unwrap_or_default();
+    hex(&Sha256::digest(canonical))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// The resource of the tests, changed by a JSON merge patch.
+    pub(crate) fn resource(patch: Value) -> TemporaryCredential {
+        let mut base = json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+            "metadata": {"name": "reports", "namespace": "analytics", "uid": "uid-1", "generation": 1},
+            "spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}},
+        });
+        merge(&mut base, patch);
+        serde_json::from_value(base).unwrap()
+    }
+
+    fn merge(base: &mut Value, patch: Value) {
+        match patch {
+            Value::Object(fields) => {
+                if !base.is_object() {
+                    *base = json!({});
+                }
+                for (key, value) in fields {
+                    merge(&mut base[key], value);
+                }
+            }
+            other => *base = other,
+        }
+    }
+
+    pub(crate) fn desired(patch: Value) -> Desired {
+        desired_under(json!({}), patch).unwrap()
+    }
+
+    /// What it is with this one grant, which is changed by a JSON merge patch.
+    fn desired_under(grant: Value, patch: Value) -> Option<Desired> {
+        let mut base = json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
+            "metadata": {"name": "any"},
+            "spec": {"namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"]},
+        });
+        merge(&mut base, grant);
+        let mut grants = Grants::default();
+        grants.set(&serde_json::from_value(base).unwrap());
+        grants.set_namespace("analytics", &Default::default());
+        Desired::compile(&resource(patch), &grants)
+    }
+
+    #[test]
+    fn what_a_grant_demands_is_part_of_the_request_and_nothing_else_of_it_is() {
+        let base = desired(json!({}));
+        for (row, grant, changes) in [
+            ("another name", json!({"metadata": {"name": "x"}}), false),
+            ("a longest duration", json!({"spec": {"maxDuration": "1h"}}), false),
+            ("an external id", json!({"spec": {"session": {"externalId": "{{ name }}"}}}), true),
+            ("a tag", json!({"spec": {"session": {"tags": {"a": "b"}}}}), true),
+        ] {
+            let under = desired_under(grant, json!({})).unwrap();
+            assert_eq!(under.request_hash != base.request_hash, changes, "{row}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_operator_signs_needs_a_grant() {
+        let others = json!({"spec": {"roleArns": ["arn:aws:iam::123456789012:role/other"]}});
+        let keys = json!({"accessKeySecretRef": {"name": "keys"}});
+        let web = json!({
+            "assumeRole": null,
+            "assumeRoleWithWebIdentity": {"roleArn": "arn:aws:iam::123456789012:role/reports", "serviceAccountName": "x"},
+        });
+        for (row, spec, denied) in [
+            ("by the operator", json!({}), true),
+            ("by a key of its own", json!({"identity": keys}), false),
+            ("by nobody", web, false),
+        ] {
+            let desired = desired_under(others.clone(), json!({"spec": spec})).unwrap();
+            assert_eq!(desired.denied.is_some(), denied, "{row}");
+            assert!(desired.request.is_ok(), "{row}");
+        }
+        let elsewhere = json!({"metadata": {"namespace": "nobody-has-seen-it"}});
+        assert!(desired_under(json!({}), elsewhere).is_none());
+    }
+
+    #[test]
+    fn the_operator_signs_nothing_in_its_own_name() {
+        for (field, request) in [
+            ("getSessionToken", json!({})),
+            ("getFederationToken", json!({"name": "ab"})),
+            ("getWebIdentityToken", json!({"audiences": ["a"], "signingAlgorithm": "RS256"})),
+            (
+                "assumeRoot",
+                json!({"targetPrincipal": "123456789012", "taskPolicyArn": "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"}),
+            ),
+        ] {
+            let desired = desired(json!({"spec": {"assumeRole": null, field: request}}));
+            let error = desired.request.unwrap_err().to_string();
+            assert!(error.starts_with(&format!("spec.{field} needs spec.identity")), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_what_reaches_sts_changes_the_request() {
+        let base = desired(json!({}));
+        let rows = [
+            ("labels", json!({"metadata": {"labels": {"a": "b"}}}), false),
+            ("annotations", json!({"metadata": {"annotations": {"a": "b"}}}), false),
+            ("renewal", json!({"spec": {"renewal": {"before": "5m"}}}), false),
+            ("formats", json!({"spec": {"secret": {"formats": ["env"]}}}), false),
+            ("secret labels", json!({"spec": {"secret": {"labels": {"a": "b"}}}}), false),
+            ("suspend", json!({"spec": {"suspend": true}}), false),
+            (
+                "the default spelled out",
+                json!({"spec": {"assumeRole": {"duration": "60m"}}}),
+                false,
+            ),
+            (
+                "role",
+                json!({"spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/x"}}}),
+                true,
+            ),
+            ("duration", json!({"spec": {"assumeRole": {"duration": "2h"}}}), true),
+            ("external id", json!({"spec": {"assumeRole": {"externalId": "xy"}}}), true),
+            ("tags", json!({"spec": {"assumeRole": {"tags": {"a": "b"}}}}), true),
+            ("policy", json!({"spec": {"assumeRole": {"policy": "{}"}}}), true),
+            ("region", json!({"spec": {"region": "eu-central-1"}}), true),
+        ];
+        for (row, patch, changes) in rows {
+            assert_eq!(desired(patch).request_hash != base.request_hash, changes, "{row}");
+        }
+    }
+
+    #[test]
+    fn what_shapes_the_secret_changes_the_rendering() {
+        let base = desired(json!({}));
+        for (row, patch) in [
+            ("formats", json!({"spec": {"secret": {"formats": ["env"]}}})),
+            ("labels", json!({"spec": {"secret": {"labels": {"a": "b"}}}})),
+            ("profile", json!({"spec": {"secret": {"profile": "p"}}})),
+            ("deletion policy", json!({"spec": {"secret": {"deletionPolicy": "Retain"}}})),
+            ("region", json!({"spec": {"region": "eu-central-1"}})),
+        ] {
+            assert_ne!(desired(patch).render_hash, base.render_hash, "{row}");
+        }
+        let renewal = desired(json!({"spec": {"renewal": {"before": "5m"}}}));
+        assert_eq!(renewal.render_hash, base.render_hash);
+    }
+
+    #[test]
+    fn the_request_hash_is_the_same_in_every_version() {
+        // It is kept on Secrets: if this test fails, an upgrade would mint every credential anew.
+        insta::assert_snapshot!(desired(json!({})).request_hash);
+    }
+}

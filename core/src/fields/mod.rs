@@ -1,0 +1,14 @@
+//! Small values of the API, with their schema and limits.
+
+mod duration;
+mod policies;
+mod reference;
+pub mod schema;
+mod tags;
+mod token;
+
+pub use duration::Duration;
+pub use policies::SessionPolicies;
+pub use reference::SecretKeyRef;
+pub use tags::SessionTags;
+pub use token::TokenFrom;

@@ -1,0 +1,275 @@
+//! Tests of one grant.
+
+use super::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn grant(more: Value) -> Result<Grant, InvalidGrant> {
+    let mut spec = json!({
+        "namespaces": {"names": ["analytics"]},
+        "roleArns": ["arn:aws:iam::123456789012:role/reports-*"],
+    });
+    for (key, value) in more.as_object().unwrap() {
+        spec[key] = value.clone();
+    }
+    Grant::compile(&serde_json::from_value(spec).unwrap(), "prod")
+}
+
+fn role(name: &str) -> RoleArn {
+    RoleArn::try_from(format!("arn:aws:iam::123456789012:role/{name}").as_str()).unwrap()
+}
+
+#[test]
+fn is_for_the_namespaces_that_both_names_and_selector_match() {
+    let labels = BTreeMap::from([("team".to_owned(), "data".to_owned())]);
+    let selector = json!({"matchLabels": {"team": "data"}});
+    for (row, namespaces, namespace, is_for) in [
+        ("the name", json!({"names": ["analytics"]}), "analytics", true),
+        ("another name", json!({"names": ["analytics"]}), "analytics2", false),
+        ("a beginning", json!({"names": ["team-*"]}), "team-a", true),
+        ("the beginning in the middle", json!({"names": ["team-*"]}), "my-team-a", false),
+        ("the beginning alone", json!({"names": ["team-*"]}), "team", false),
+        ("one character", json!({"names": ["team-?"]}), "team-a", true),
+        ("two for one", json!({"names": ["team-?"]}), "team-ab", false),
+        ("one of several", json!({"names": ["a", "b"]}), "b", true),
+        ("everything", json!({"names": ["*"]}), "kube-system", true),
+        ("nothing is special but * and ?", json!({"names": ["[a-z]*"]}), "abc", false),
+        ("the label", json!({"selector": selector}), "any", true),
+        ("every label", json!({"selector": {}}), "any", true),
+        ("another label", json!({"selector": {"matchLabels": {"team": "web"}}}), "any", false),
+        (
+            "an expression",
+            json!({"selector": {"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["data"]}]}}),
+            "any",
+            false,
+        ),
+        ("both", json!({"names": ["a*"], "selector": selector}), "any", true),
+        (
+            "the label but not the name",
+            json!({"names": ["b*"], "selector": selector}),
+            "any",
+            false,
+        ),
+        (
+            "the name but not the label",
+            json!({"names": ["a*"], "selector": {"matchLabels": {"team": "web"}}}),
+            "any",
+            false,
+        ),
+    ] {
+        let audience =
+            NamespaceMatcher::compile(&serde_json::from_value(namespaces).unwrap()).unwrap();
+        assert_eq!(audience.matches(namespace, &labels), is_for, "{row}");
+    }
+}
+
+#[test]
+fn covers_the_roles_that_it_names_and_no_other_account() {
+    let at = "arn:aws:iam::123456789012:role/";
+    for (row, pattern, arn, covers) in [
+        ("the role", "reports", format!("{at}reports"), true),
+        ("in upper case", "reports", format!("{at}Reports"), false),
+        ("a longer one", "reports", format!("{at}reports-admin"), false),
+        ("a beginning", "reports-*", format!("{at}reports-x"), true),
+        ("through a path, as in IAM", "reports-*", format!("{at}reports-x/y"), true),
+        ("a path before it", "reports-*", format!("{at}a/reports-x"), false),
+        ("an end", "*-reader", format!("{at}a/b-reader"), true),
+        ("more after the end", "*-reader", format!("{at}b-reader-admin"), false),
+        ("any", "*", format!("{at}admin"), true),
+        ("another account", "*", "arn:aws:iam::210987654321:role/x".into(), false),
+        ("another partition", "*", "arn:aws-cn:iam::123456789012:role/x".into(), false),
+        ("a wildcard in the role is a character", "a/a", format!("{at}*/a"), false),
+    ] {
+        let grant = grant(json!({"roleArns": [format!("{at}{pattern}")]})).unwrap();
+        assert_eq!(grant.covers(&RoleArn::try_from(arn.as_str()).unwrap()), covers, "{row}");
+    }
+}
+
+#[test]
+fn allows_nothing_if_it_says_something_else_than_it_should() {
+    for (row, more) in [
+        ("a wildcard account", json!({"roleArns": ["arn:aws:iam::*:role/x"]})),
+        ("part of an account", json!({"roleArns": ["arn:aws:iam::12345678901?:role/x"]})),
+        ("a wildcard partition", json!({"roleArns": ["arn:aws*:iam::123456789012:role/x"]})),
+        ("everything", json!({"roleArns": ["*"]})),
+        ("any resource", json!({"roleArns": ["arn:aws:iam::123456789012:*"]})),
+        ("a user", json!({"roleArns": ["arn:aws:iam::123456789012:user/*"]})),
+        ("a newline", json!({"roleArns": ["arn:aws:iam::123456789012:role/a\nb"]})),
+        ("a step back", json!({"roleArns": ["arn:aws:iam::123456789012:role/a/../*"]})),
+        ("a variable that is none", json!({"session": {"externalId": "{{ uid }}"}})),
+    ] {
+        assert!(grant(more).is_err(), "{row}");
+    }
+    for (row, namespaces) in [
+        ("no namespaces", json!({})),
+        (
+            "an operator that is none",
+            json!({"selector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}),
+        ),
+    ] {
+        let compiled = NamespaceMatcher::compile(&serde_json::from_value(namespaces).unwrap());
+        assert!(compiled.is_err(), "{row}");
+    }
+    let spec = json!({
+        "namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/x"],
+        "session": {"attribution": true},
+    });
+    let nameless = Grant::compile(&serde_json::from_value(spec).unwrap(), "");
+    assert_eq!(nameless.unwrap_err(), InvalidGrant::NoClusterName);
+}
+
+fn constrain(
+    session: Value,
+    overrides: Value,
+    name: &str,
+) -> Result<SessionConstraints, Vec<String>> {
+    let max = session["maxDuration"].clone();
+    let grant = grant(json!({"session": session, "maxDuration": max})).unwrap();
+    let tags = serde_json::from_value(overrides["tags"].clone()).unwrap_or_default();
+    let arns: Vec<String> =
+        serde_json::from_value(overrides["policyArns"].clone()).unwrap_or_default();
+    let requested = RequestedRole {
+        role: &role("reports-x"),
+        external_id: overrides["externalId"].as_str(),
+        overrides: Some(SessionOverrides {
+            duration: Duration::from_secs(overrides["duration"].as_u64().unwrap_or(3600)),
+            source_identity: overrides["sourceIdentity"].as_str(),
+            tags: &tags,
+            has_policy: overrides["policy"].is_string(),
+            policy_arns: &arns,
+        }),
+    };
+    let values = Context { cluster: "prod", namespace: "analytics", name };
+    grant.constrain(&requested, values)
+}
+
+#[test]
+fn admits_what_keeps_to_its_constraints_and_nothing_else() {
+    let fixed = json!({"externalId": "{{ cluster }}/{{ namespace }}"});
+    let tagged = json!({"tags": {"team": "{{ namespace }}"}});
+    let attributed = json!({"attribution": true});
+    let bound = json!({"policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]});
+    let sourced = json!({"sourceIdentity": "{{ namespace }}.{{ name }}"});
+    let tags = |key: &str, value: &str| json!({"tags": {key: value}});
+    let many: BTreeMap<_, _> = (0..48).map(|n| (format!("t{n}"), "x")).collect();
+    for (row, session, overrides, admitted) in [
+        ("nothing asked", json!({}), json!({}), true),
+        ("its own external id", json!({}), json!({"externalId": "mine"}), true),
+        ("the enforced external id", fixed.clone(), json!({}), true),
+        ("the same one", fixed.clone(), json!({"externalId": "prod/analytics"}), true),
+        ("another one", fixed.clone(), json!({"externalId": "prod/other"}), false),
+        ("in another case", fixed, json!({"externalId": "Prod/analytics"}), false),
+        ("another tag", tagged.clone(), tags("app", "x"), true),
+        ("the same tag", tagged.clone(), tags("team", "analytics"), true),
+        ("another value", tagged.clone(), tags("team", "web"), false),
+        ("the key in another case", tagged.clone(), tags("TEAM", "analytics"), false),
+        ("a key that is equal only when folded", tagged, tags("TeaM", "web"), false),
+        (
+            "a long s for an s",
+            attributed.clone(),
+            tags("kubernete\u{17f}-namespace", "other"),
+            false,
+        ),
+        (
+            "an i without a dot",
+            attributed.clone(),
+            tags("kubernetes-credent\u{131}al-name", "other"),
+            false,
+        ),
+        ("attribution", attributed.clone(), json!({}), true),
+        (
+            "somebody else's namespace",
+            attributed.clone(),
+            tags("kubernetes-namespace", "other"),
+            false,
+        ),
+        (
+            "its own name in another case",
+            attributed.clone(),
+            tags("Kubernetes-Namespace", "analytics"),
+            false,
+        ),
+        ("too many tags", attributed, json!({"tags": many}), false),
+        ("bound", bound.clone(), json!({}), true),
+        (
+            "bound by the same",
+            bound.clone(),
+            json!({"policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]}),
+            true,
+        ),
+        ("bound, and a policy", bound.clone(), json!({"policy": "{}"}), false),
+        (
+            "bound, and another",
+            bound,
+            json!({"policyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]}),
+            false,
+        ),
+        ("a source", sourced.clone(), json!({}), true),
+        ("another source", sourced, json!({"sourceIdentity": "admin"}), false),
+        ("short enough", json!({"maxDuration": "1h"}), json!({"duration": 3600}), true),
+        ("too long", json!({"maxDuration": "1h"}), json!({"duration": 3601}), false),
+    ] {
+        let got = constrain(session, overrides, "reports");
+        assert_eq!(got.is_ok(), admitted, "{row}: {got:?}");
+    }
+}
+
+#[test]
+fn fills_in_the_constraints_and_checks_them_against_the_limits_of_sts() {
+    let session = json!({
+        "externalId": "{{ cluster }}/{{ namespace }}/{{ name }}",
+        "sourceIdentity": "{{ namespace }}.{{ name }}",
+        "tags": {"team": "{{ namespace }}"}, "attribution": true,
+        "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"],
+    });
+    let constraints = constrain(session.clone(), json!({}), "reports").unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&constraints).unwrap());
+    let long = constrain(session, json!({}), &"x".repeat(60)).unwrap_err();
+    assert_eq!(long.len(), 1, "{long:?}");
+    assert!(long[0].starts_with("the source identity that it sets would have 70 characters"));
+}
+
+#[test]
+fn a_role_on_the_way_gets_no_boundary() {
+    let grant = grant(json!({
+        "maxDuration": "15m",
+        "session": {"externalId": "fixed", "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]},
+    }))
+    .unwrap();
+    let requested =
+        RequestedRole { role: &role("reports-hub"), external_id: None, overrides: None };
+    let values = Context { cluster: "", namespace: "n", name: "n" };
+    let constraints = grant.constrain(&requested, values).unwrap();
+    assert_eq!(
+        constraints,
+        SessionConstraints { external_id: Some("fixed".into()), ..SessionConstraints::default() }
+    );
+    let other = RequestedRole { external_id: Some("mine"), ..requested };
+    assert!(grant.constrain(&other, values).is_err());
+}
+
+proptest! {
+    #[test]
+    fn a_pattern_never_covers_another_account(pattern in "(arn:aws:iam::(123456789012|[0-9*?]{1,12}):(role/)?)?[a-z*?/:.-]{0,12}", name in "([a-z:.-]{1,4}/)?[a-z.-]{1,8}") {
+        let spec = json!({"namespaces": {"names": ["*"]}, "roleArns": [pattern]});
+        if let Ok(grant) = Grant::compile(&serde_json::from_value(spec).unwrap(), "") {
+            let (account, _) = pattern["arn:aws:iam::".len()..].split_once(':').unwrap();
+            prop_assert!(account.bytes().all(|b| b.is_ascii_digit()), "{pattern}");
+            let foreign = format!("arn:aws:iam::999999999999:role/{name}");
+            prop_assume!(account != "999999999999");
+            let foreign = RoleArn::try_from(foreign.as_str());
+            prop_assert!(!foreign.is_ok_and(|foreign| grant.covers(&foreign)), "{pattern} covers {name}");
+        }
+    }
+
+    #[test]
+    fn an_index_by_prefixes_misses_nothing(pattern in "[ab*?/]{0,6}", name in "[ab]{1,3}(/[ab]{1,3}){0,2}") {
+        let arn = format!("arn:aws:iam::123456789012:role/{pattern}");
+        if let Ok(grant) = grant(json!({"roleArns": [arn]})) {
+            let role = role(&name);
+            if grant.covers(&role) {
+                prop_assert!(grant.prefixes().all(|b| role.as_str().starts_with(&b)));
+            }
+        }
+    }
+}

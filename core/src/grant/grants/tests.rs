@@ -1,0 +1,222 @@
+//! Tests of all grants together, and of the index.
+
+use super::*;
+use crate::request::arn::RoleArn;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn resource(name: &str, generation: i64, spec: Value) -> RoleGrant {
+    serde_json::from_value(json!({
+        "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
+        "metadata": {"name": name, "uid": name, "generation": generation}, "spec": spec,
+    }))
+    .unwrap()
+}
+
+fn spec(namespace: &str, role: &str) -> Value {
+    json!({
+        "namespaces": {"names": [namespace]},
+        "roleArns": [format!("arn:aws:iam::123456789012:role/{role}")],
+    })
+}
+
+fn role(name: &str) -> RoleArn {
+    RoleArn::try_from(format!("arn:aws:iam::123456789012:role/{name}").as_str()).unwrap()
+}
+
+fn labels(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
+    labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn decide(grants: &Grants, namespace: &str, roles: &[&str]) -> Permission {
+    let roles: Vec<RoleArn> = roles.iter().map(|name| role(name)).collect();
+    let requested = |role| RequestedRole { role, external_id: None, overrides: None };
+    grants.decide(namespace, "reports", &roles.iter().map(requested).collect::<Vec<_>>())
+}
+
+fn by(permission: &Permission) -> Vec<String> {
+    match permission {
+        Permission::Granted(all) => all.iter().map(|(name, _)| name.to_string()).collect(),
+        Permission::Denied(_) => vec!["-".to_owned()],
+        Permission::Unknown | Permission::NotNeeded => vec!["?".to_owned()],
+    }
+}
+
+#[test]
+fn every_role_needs_a_grant_and_the_first_by_name_decides() {
+    let mut grants = Grants::default();
+    for (name, spec) in [
+        ("b-reports", spec("analytics", "reports-*")),
+        ("a-reports", spec("analytics", "reports-x")),
+        ("hub", spec("*", "hub")),
+        ("others", spec("web", "secret-*")),
+    ] {
+        grants.set(&resource(name, 1, spec));
+    }
+    assert_eq!(decide(&grants, "analytics", &["reports-x"]), Permission::Unknown);
+    for namespace in ["analytics", "web"] {
+        grants.set_namespace(namespace, &labels(&[]));
+    }
+    for (row, namespace, roles, expected) in [
+        ("two allow it", "analytics", &["reports-x"][..], &["a-reports"][..]),
+        ("one allows it", "analytics", &["reports-y"], &["b-reports"]),
+        ("each role by its own", "analytics", &["hub", "reports-y"], &["hub", "b-reports"]),
+        ("a hop that is not granted", "analytics", &["admin", "reports-x"], &["-"]),
+        ("granted to others", "analytics", &["secret-x"], &["-"]),
+        ("the others", "web", &["secret-x"], &["others"]),
+    ] {
+        assert_eq!(by(&decide(&grants, namespace, roles)), expected, "{row}");
+    }
+    let Permission::Denied(problem) = decide(&grants, "analytics", &["secret-x"]) else {
+        panic!("granted")
+    };
+    assert_eq!(problem.reason, Reason::NotGranted);
+    assert!(matches!(decide(&grants, "web", &[]), Permission::Denied(_)), "nothing requesteded");
+    assert!(!problem.message.contains("others") && !problem.message.contains("web"));
+}
+
+#[test]
+fn a_grant_that_conflicts_leaves_it_to_the_next_and_is_told_of_if_there_is_none() {
+    let mut grants = Grants::default();
+    let mut strict = spec("analytics", "*");
+    strict["session"] = json!({"externalId": "fixed"});
+    grants.set(&resource("a-strict", 1, strict));
+    grants.set_namespace("analytics", &labels(&[]));
+    let role = role("x");
+    let requested = [RequestedRole { role: &role, external_id: Some("mine"), overrides: None }];
+    let Permission::Denied(problem) = grants.decide("analytics", "reports", &requested) else {
+        panic!("granted")
+    };
+    assert_eq!(
+        problem.message,
+        "RoleGrant a-strict lets namespace analytics use arn:aws:iam::123456789012:role/x, but not like this: it sets the external ID itself: remove externalId"
+    );
+    grants.set(&resource("b-free", 1, spec("analytics", "*")));
+    assert_eq!(by(&grants.decide("analytics", "reports", &requested)), ["b-free"]);
+}
+
+#[test]
+fn says_for_which_namespaces_something_changed() {
+    let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
+    let mut grants = Grants::default();
+    let selecting = json!({
+        "namespaces": {"selector": {"matchLabels": {"team": "data"}}},
+        "roleArns": ["arn:aws:iam::123456789012:role/x"],
+    });
+    for name in ["a", "b"] {
+        assert!(grants.set_namespace(name, &labels(&[])), "{name} is new");
+    }
+    assert_eq!(grants.set(&resource("by-name", 1, spec("a", "x"))), set(&["a"]));
+    assert_eq!(grants.set(&resource("by-name", 1, spec("a", "x"))), set(&[]), "its status");
+    assert_eq!(grants.set(&resource("by-name", 2, spec("b", "x"))), set(&["a", "b"]));
+    assert_eq!(grants.set(&resource("by-label", 1, selecting)), set(&[]));
+    assert!(grants.set_namespace("a", &labels(&[("team", "data")])));
+    assert!(!grants.set_namespace("a", &labels(&[("team", "data")])), "the same again");
+    assert!(!grants.set_namespace("a", &labels(&[("team", "data"), ("x", "y")])));
+    assert_eq!(by(&decide(&grants, "a", &["x"])), ["by-label"]);
+    assert!(grants.set_namespace("a", &labels(&[("team", "web")])));
+    assert_eq!(by(&decide(&grants, "a", &["x"])), ["-"]);
+    let mut ending = resource("by-name", 3, spec("b", "x"));
+    ending.metadata.deletion_timestamp =
+        Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+    assert_eq!(grants.set(&ending), set(&["b"]), "being deleted is withdrawn");
+    assert_eq!(grants.retain(&set(&["by-name"])), set(&[]));
+    assert_eq!(grants.names().count(), 0, "what a new list no longer holds is gone");
+}
+
+/// How many grants a decision looks at.
+fn looked_at(grants: &Grants, namespace: &str, role_name: &str) -> usize {
+    let role = role(role_name);
+    let requested = RequestedRole { role: &role, external_id: None, overrides: None };
+    grants.candidates(&grants.namespaces[namespace], &requested).len()
+}
+
+#[test]
+fn ten_thousand_decisions_look_at_as_many_grants_with_a_thousand_as_with_ten() {
+    let looked = |teams: usize| -> usize {
+        let mut grants = Grants::default();
+        for n in 0..teams {
+            grants.set_namespace(&format!("team-{n}"), &labels(&[]));
+            let spec = spec(&format!("team-{n}"), &format!("team-{n}-*"));
+            grants.set(&resource(&format!("g{n}"), 1, spec));
+        }
+        let looked_at = |n: usize| {
+            let team = format!("team-{}", n % teams);
+            looked_at(&grants, &team, &format!("{team}-{n}"))
+        };
+        (0..10_000).map(looked_at).sum()
+    };
+    assert_eq!((looked(10), looked(1000)), (10_000, 10_000));
+}
+
+#[test]
+fn what_a_decision_looks_at_does_not_grow_with_the_number_of_grants() {
+    let by_label = |n: usize| {
+        json!({
+            "namespaces": {"selector": {"matchLabels": {"team": n.to_string()}}},
+            "roleArns": ["arn:aws:iam::123456789012:role/*"],
+        })
+    };
+    type Shape = (&'static str, fn(usize) -> Value);
+    let shapes: [Shape; 4] = [
+        ("a namespace and a role each", |n| spec(&format!("team-{n}"), &format!("team-{n}-*"))),
+        ("a namespace each, any role", |n| spec(&format!("team-{n}"), "*")),
+        ("a role each, any namespace", |n| spec("*", &format!("team-{n}-*"))),
+        ("one namespace, a role each", |n| spec("team-7", &format!("team-{n}-*"))),
+    ];
+    for many in [10, 1000] {
+        let fill = |of: &dyn Fn(usize) -> Value| {
+            let mut grants = Grants::default();
+            for n in 0..many {
+                grants.set_namespace(&format!("team-{n}"), &labels(&[("team", &n.to_string())]));
+            }
+            for n in 0..many {
+                grants.set(&resource(&format!("g{n}"), 1, of(n)));
+            }
+            grants
+        };
+        for (shape, of) in shapes {
+            let grants = fill(&of);
+            assert_eq!(by(&decide(&grants, "team-7", &["team-7-x"])), ["g7"], "{shape}");
+            assert_eq!(looked_at(&grants, "team-7", "team-7-x"), 1, "{shape}, {many}");
+        }
+        assert_eq!(looked_at(&fill(&by_label), "team-7", "x"), 1, "by label, {many}");
+    }
+}
+
+proptest! {
+    /// Against the plain reading of the rules: go through all grants in the order of their names.
+    #[test]
+    fn the_index_decides_as_reading_all_grants_would(
+        given in prop::collection::vec(("[a-c*?]{1,3}", "[a-c*?/]{1,4}", any::<bool>()), 0..12),
+        changed in prop::collection::vec((0..12usize, "[a-c*?]{1,3}", "[a-c*?/]{1,4}"), 0..6),
+        namespace in "[a-c]{1,3}", name in "[a-c]{1,2}(/[a-c]{1,2})?",
+    ) {
+        let mut grants = Grants::default();
+        let mut all = BTreeMap::new();
+        for (n, (names, role, before)) in given.iter().enumerate() {
+            if *before && n == 3 {
+                grants.set_namespace(&namespace, &labels(&[]));
+            }
+            let resource = resource(&format!("g{n}"), 1, spec(names, role));
+            grants.set(&resource);
+            all.insert(resource.name_any(), resource);
+        }
+        grants.set_namespace(&namespace, &labels(&[]));
+        for (generation, (n, names, role)) in (2..).zip(changed) {
+            let resource = resource(&format!("g{n}"), generation, spec(&names, &role));
+            grants.set(&resource);
+            all.insert(resource.name_any(), resource);
+        }
+        let role = role(&name);
+        let allows = |grant: &RoleGrant| {
+            let matcher = NamespaceMatcher::compile(&grant.spec.namespaces).unwrap();
+            matcher.matches(&namespace, &labels(&[]))
+                && Grant::compile(&grant.spec, "").is_ok_and(|grant| grant.covers(&role))
+        };
+        let first = all.iter().find(|(_, grant)| allows(grant)).map(|(name, _)| name.clone());
+        let requested = RequestedRole { role: &role, external_id: None, overrides: None };
+        let decided = by(&grants.decide(&namespace, "x", &[requested]));
+        prop_assert_eq!(decided, vec![first.unwrap_or("-".to_owned())]);
+    }
+}

@@ -1,0 +1,37 @@
+//! An index by prefix: finds the grants whose prefix a text starts with, without reading the others.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::name::GrantName;
+
+/// Grants by a literal prefix of the ARNs that they cover.
+#[derive(Debug, Default)]
+pub(super) struct Prefixes(BTreeMap<usize, HashMap<String, BTreeSet<GrantName>>>);
+
+impl Prefixes {
+    pub(super) fn insert(&mut self, prefix: String, name: &GrantName) {
+        let same_length = self.0.entry(prefix.len()).or_default();
+        same_length.entry(prefix).or_default().insert(name.clone());
+    }
+
+    pub(super) fn remove(&mut self, prefix: &str, name: &GrantName) {
+        let Some(same_length) = self.0.get_mut(&prefix.len()) else { return };
+        if let Some(names) = same_length.get_mut(prefix) {
+            names.remove(name);
+            if names.is_empty() {
+                same_length.remove(prefix);
+            }
+        }
+        if same_length.is_empty() {
+            self.0.remove(&prefix.len());
+        }
+    }
+
+    /// The grants with a prefix of `text`, one set for each length of prefix.
+    ///
+    /// Costs one lookup for each length, regardless of the number of grants.
+    pub(super) fn of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a BTreeSet<GrantName>> {
+        let longest = self.0.range(..=text.len());
+        longest.filter_map(|(length, same_length)| same_length.get(text.get(..*length)?))
+    }
+}

@@ -1,0 +1,204 @@
+//! The requests that tempcred makes to STS: one file for each operation, with its part of the API and its
+//! checks, and one line for each in [`table`].
+
+pub mod arn;
+pub mod identity;
+pub mod inputs;
+mod invalid;
+mod requested_role;
+mod session_name;
+mod sts_request;
+mod table;
+
+use kube_derive::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+pub use invalid::InvalidRequest;
+pub use requested_role::{RequestedRole, SessionConstraints, SessionOverrides};
+pub use session_name::default_session_name;
+pub use sts_request::StsRequest;
+
+use crate::fields::Duration;
+use inputs::Input;
+
+/// Who signs a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The operator, unless `identity` is set.
+    Operator,
+    /// Nobody.
+    Unsigned,
+    /// The long-lived access key of an IAM user, in `identity`.
+    AccessKey,
+    /// `identity`, never the operator.
+    Identity,
+}
+
+/// CEL: whether the request in this field is set and signed like this.
+macro_rules! signer {
+    (Unsigned is Unsigned, $field:literal) => {
+        concat!("has(self.", $field, ")")
+    };
+    (AccessKey is AccessKey, $field:literal) => {
+        concat!("has(self.", $field, ")")
+    };
+    (Identity is Identity, $field:literal) => {
+        concat!("has(self.", $field, ")")
+    };
+    ($other:ident is $wanted:ident, $field:literal) => {
+        "false"
+    };
+}
+
+macro_rules! define_operations {
+    ($($(#[doc = $doc:literal])* $module:ident $name:ident $field:literal $signer:ident;)*) => {
+        $(pub mod $module;)*
+
+        $(pub use $module::$name;)*
+
+        /// The requests of a spec, of which exactly one is set.
+        #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+        #[x_kube(crates(kube_core = "::kube_core"))]
+        pub struct Requests {
+            $(
+                $(#[doc = $doc])*
+                #[serde(rename = $field, default, skip_serializing_if = "Option::is_none")]
+                pub $module: Option<$name>,
+            )*
+        }
+
+        impl Requests {
+            /// The fields, as they are written.
+            pub const NAMES: &[&str] = &[$($field,)*];
+
+            /// CEL: exactly one request is set.
+            pub const EXACTLY_ONE: &str =
+                concat!("[", $("has(self.", $field, "), ",)* "false].filter(set, set).size() == 1");
+
+            /// What to say if it is not so.
+            pub const EXACTLY_ONE_MESSAGE: &str = concat!(
+                "set exactly one request under spec (one of", $(" ", $field,)*
+                "): for several credentials create several TemporaryCredentials"
+            );
+
+            /// CEL: no identity where nobody signs.
+            pub const UNSIGNED: &str =
+                concat!("!has(self.identity) || ![", $(signer!($signer is Unsigned, $field), ", ",)* "false].exists(unsigned, unsigned)");
+
+            /// CEL: an access key where only that of an IAM user may sign.
+            pub const KEYS: &str = concat!(
+                "![", $(signer!($signer is AccessKey, $field), ", ",)*
+                "false].exists(keys, keys) || (has(self.identity) && has(self.identity.accessKeySecretRef) && !has(self.identity.accessKeySecretRef.sessionTokenKey))"
+            );
+
+            /// CEL: an identity where the operator would otherwise sign with its own.
+            pub const OWN: &str =
+                concat!("has(self.identity) || ![", $(signer!($signer is Identity, $field), ", ",)* "false].exists(own, own)");
+
+            /// CEL: `renewal.before` fits into the duration of the request.
+            pub const BEFORE_FITS: &str = concat!(
+                "!has(self.renewal) || !has(self.renewal.before)",
+                " || [", $("!has(self.", $field, ") || duration(self.renewal.before) + duration('5s') <= duration(self.", $field, ".duration), ",)* "true].all(fits, fits)"
+            );
+        }
+
+        /// A validated request.
+        #[derive(Serialize, Clone, Debug, PartialEq)]
+        pub enum Operation {
+            $($(#[doc = $doc])* #[serde(rename = $field)] $name($module::Request),)*
+        }
+
+        impl Operation {
+            /// The request of a spec; `session` is the session name where the spec sets none.
+            ///
+            /// # Errors
+            /// [`InvalidRequest`] says what to change in the spec.
+            pub fn of(requests: &Requests, session: &str) -> Result<Self, InvalidRequest> {
+                let mut all = vec![];
+                $(
+                    if let Some(request) = &requests.$module {
+                        all.push($module::Request::new(request, session).map(Self::$name));
+                    }
+                )*
+                match all.pop() {
+                    Some(one) if all.is_empty() => one,
+                    _ => Err(InvalidRequest::NotExactlyOne(Requests::NAMES.join(", "))),
+                }
+            }
+
+            /// Number of STS calls that it takes.
+            pub fn calls(&self) -> u32 {
+                match self { $(Self::$name(request) => request.calls(),)* }
+            }
+
+            /// Who signs it.
+            pub fn signer(&self) -> Signer {
+                match self { $(Self::$name(_) => Signer::$signer,)* }
+            }
+
+            /// The field of the spec that asks for it.
+            pub fn field(&self) -> &'static str {
+                match self { $(Self::$name(_) => $field,)* }
+            }
+
+            /// The STS action that returns the credentials.
+            pub fn action(&self) -> &'static str {
+                match self { $(Self::$name(_) => <$module::Request as StsRequest>::ACTION,)* }
+            }
+
+            /// What is requested, for messages.
+            pub fn target(&self) -> &str {
+                match self { $(Self::$name(request) => request.target(),)* }
+            }
+
+            /// The requested lifetime.
+            pub fn duration(&self) -> Duration {
+                match self { $(Self::$name(request) => request.duration(),)* }
+            }
+
+            /// The values that it needs from the cluster.
+            pub fn inputs(&self) -> Vec<Input> {
+                match self { $(Self::$name(request) => request.inputs(),)* }
+            }
+        }
+    };
+}
+
+crate::for_each_operation!(define_operations);
+
+/// Lifetime of the session of `identity.webIdentity`: the shortest that STS issues, as it signs at once.
+const SIGNING_SESSION: Duration = Duration::from_secs(900);
+
+/// Lifetime of that session where it must outlive a token of GetWebIdentityToken, which ends with it.
+const LONG_SIGNING_SESSION: Duration = Duration::from_secs(3600);
+
+impl Operation {
+    /// The roles that it assumes as its signer, in this order.
+    pub fn requested_roles(&self) -> Vec<RequestedRole<'_>> {
+        match self {
+            Self::AssumeRole(request) => request.requested_roles(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same, with what grants set for its calls, in the order of the requested roles.
+    pub fn constrained(self, constraints: Vec<SessionConstraints>) -> Self {
+        match self {
+            Self::AssumeRole(request) => Self::AssumeRole(request.constrained(constraints)),
+            other => other,
+        }
+    }
+
+    /// How long a session must live that signs this request.
+    pub fn signing_session(&self) -> Duration {
+        match self {
+            Self::GetWebIdentityToken(_) => LONG_SIGNING_SESSION,
+            Self::AssumeRole(_)
+            | Self::AssumeRoleWithWebIdentity(_)
+            | Self::AssumeRoleWithSaml(_)
+            | Self::AssumeRoot(_)
+            | Self::GetSessionToken(_)
+            | Self::GetFederationToken(_) => SIGNING_SESSION,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The Secret as data: what tempcred writes to it and reads back from it, and its owner.
+
+mod manifest;
+mod owner;
+mod read;
+mod record;
+mod render;
+
+pub use manifest::{Manifest, SecretVersion, WriteTarget};
+pub use owner::{Ownership, ownership};
+pub use read::read_credentials;
+pub use record::{CREDENTIAL_UID, IssueRecord, MANAGED_BY, annotation, credential_name};

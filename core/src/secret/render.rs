@@ -1,0 +1,123 @@
+//! Credentials as files and environment variables.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use crate::api::Format;
+use crate::credentials::{AccessKey, Credentials, Values};
+use crate::desired::Desired;
+
+/// AccessKey of the `env` format.
+pub(super) mod env {
+    pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+    pub(crate) const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+    pub(crate) const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+    pub(crate) const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
+    pub(crate) const REGION: &str = "AWS_REGION";
+}
+
+/// Key of the `credentialsFile` format.
+pub(super) const CREDENTIALS_FILE: &str = "credentials";
+
+/// Key of the `credentialProcess` format.
+pub(super) const CREDENTIAL_PROCESS: &str = "credentials.json";
+
+/// AccessKey of a web identity token.
+pub(super) const TOKEN: &str = "token";
+const EXPIRATION: &str = "expiration";
+
+/// What an SDK expects a [`credential_process`] to print.
+///
+/// [`credential_process`]: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ProcessCredentials<'a> {
+    version: u8,
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    session_token: &'a str,
+    expiration: String,
+}
+
+/// The data of the Secret.
+pub(super) fn data(
+    desired: &Desired,
+    credentials: &Credentials,
+) -> BTreeMap<&'static str, SecretString> {
+    let keys = match &credentials.values {
+        Values::AccessKey(keys) => keys,
+        Values::Token(token) => {
+            let expiration = credentials.expiration.to_string().into();
+            return BTreeMap::from([(TOKEN, token.clone()), (EXPIRATION, expiration)]);
+        }
+    };
+    let expiration = credentials.expiration.to_string();
+    let mut data = BTreeMap::new();
+    for format in &desired.secret.formats {
+        match format {
+            Format::Env => data.extend(variables(desired, keys, &expiration)),
+            Format::CredentialsFile => {
+                data.insert(CREDENTIALS_FILE, credentials_file(desired, keys));
+            }
+            Format::CredentialProcess => {
+                data.insert(CREDENTIAL_PROCESS, credential_process(keys, expiration.clone()));
+            }
+        }
+    }
+    data
+}
+
+fn variables(
+    desired: &Desired,
+    keys: &AccessKey,
+    expiration: &str,
+) -> Vec<(&'static str, SecretString)> {
+    let mut variables = vec![
+        (env::ACCESS_KEY_ID, keys.access_key_id.clone().into()),
+        (env::SECRET_ACCESS_KEY, keys.secret_access_key.clone()),
+        (env::SESSION_TOKEN, keys.session_token.clone()),
+        (env::EXPIRATION, expiration.to_owned().into()),
+    ];
+    if let Some(region) = &desired.region {
+        variables.push((env::REGION, in_line(region).into()));
+    }
+    variables
+}
+
+/// Only the characters that a line of a file may contain. The CRD rejects others, but an older CRD might not.
+fn in_line(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || "_.@/+-".contains(*c)).collect()
+}
+
+/// The name of the profile. A profile without a name would make the file invalid.
+fn profile(desired: &Desired) -> String {
+    let name = in_line(&desired.secret.profile);
+    if name.is_empty() { "default".to_owned() } else { name }
+}
+
+fn credentials_file(desired: &Desired, keys: &AccessKey) -> SecretString {
+    let region = desired.region.as_deref().map(in_line);
+    let region = region.map(|region| format!("region = {region}\n")).unwrap_or_default();
+    format!(
+        "[{}]\naws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {}\n{region}",
+        profile(desired),
+        keys.access_key_id,
+        keys.secret_access_key.expose_secret(),
+        keys.session_token.expose_secret(),
+    )
+    .into()
+}
+
+fn credential_process(keys: &AccessKey, expiration: String) -> SecretString {
+    let credentials = ProcessCredentials {
+        version: 1,
+        access_key_id: &keys.access_key_id,
+        secret_access_key: keys.secret_access_key.expose_secret(),
+        session_token: keys.session_token.expose_secret(),
+        expiration,
+    };
+    // A structure of strings always serialises.
+    serde_json::to_string(&credentials).unwrap_or_default().into()
+}

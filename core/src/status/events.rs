@@ -1,0 +1,108 @@
+//! The events that a change of status is worth: a first issue, a failure, a recovery, an expiry. A successful
+//! rotation is not an event.
+
+use crate::api::CredentialStatus;
+use crate::problem::Reason;
+
+/// An event to publish.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusEvent {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// Its reason.
+    pub reason: Reason,
+    /// Its note.
+    pub note: String,
+}
+
+/// Longest note that the Kubernetes events API accepts, in bytes.
+const LONGEST_NOTE: usize = 1024;
+
+/// The events to publish after the status changed from `before` to `after`.
+pub fn events(before: &CredentialStatus, after: &CredentialStatus) -> Vec<StatusEvent> {
+    let mut events = vec![];
+    let Some(ready) = after.readiness() else { return events };
+    let was_ready = before.readiness().is_some_and(|before| before.ready);
+    if before.issued_at.is_none() && after.issued_at.is_some() && ready.ready {
+        events.push(StatusEvent::new(false, Reason::Issued, ready.message));
+    } else if before.failure.is_some() && after.failure.is_none() && ready.ready {
+        events.push(StatusEvent::new(false, Reason::Recovered, ready.message));
+    }
+    if was_ready && ready.reason == Some(Reason::Expired) {
+        events.push(StatusEvent::new(true, Reason::Expired, ready.message));
+    }
+    if let Some(failure) = &after.failure
+        && let Some(reason) = failure.reason()
+    {
+        let new_spec = after.observed_generation != before.observed_generation;
+        let same = before.failure.as_ref().is_some_and(|f| f.reason() == Some(reason));
+        if new_spec || !same {
+            events.push(StatusEvent::new(true, reason, &failure.message));
+        }
+    }
+    events
+}
+
+impl StatusEvent {
+    fn new(warning: bool, reason: Reason, note: &str) -> Self {
+        let mut end = note.len().min(LONGEST_NOTE);
+        while !note.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self { warning, reason, note: note[..end].to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn status(
+        ready: Option<(&str, &str)>,
+        issued: bool,
+        failure: Option<&str>,
+    ) -> CredentialStatus {
+        let conditions: Vec<Value> = ready
+            .map(|(status, reason)| json!({"type": "Ready", "status": status, "reason": reason, "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"}))
+            .into_iter()
+            .collect();
+        let failure = failure.map(|reason| {
+            json!({"class": "Refused", "reason": reason, "message": "f", "count": 1,
+                   "since": "2026-01-01T00:00:00Z", "nextAttempt": "2026-01-01T00:00:00Z"})
+        });
+        let issued = issued.then_some("2026-01-01T00:00:00Z");
+        let mut status = json!({"observedGeneration": 1, "conditions": conditions});
+        if let Some(failure) = failure {
+            status["failure"] = failure;
+        }
+        if let Some(issued) = issued {
+            status["issuedAt"] = issued.into();
+        }
+        serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn reports_issues_failures_recoveries_and_expiries_and_nothing_else() {
+        let fresh = status(None, false, None);
+        let ready = status(Some(("True", "Issued")), true, None);
+        let refused = status(Some(("False", "AccessDenied")), false, Some("AccessDenied"));
+        let failing = status(Some(("True", "Issued")), true, Some("Throttled"));
+        let expired = status(Some(("False", "Expired")), true, Some("Throttled"));
+        let rows: [(&str, &CredentialStatus, &CredentialStatus, &[&str]); 8] = [
+            ("first issue", &fresh, &ready, &["Issued"]),
+            ("a rotation", &ready, &ready, &[]),
+            ("refused at first", &fresh, &refused, &["AccessDenied"]),
+            ("refused again", &refused, &refused, &[]),
+            ("issued at last", &refused, &ready, &["Issued"]),
+            ("a renewal fails", &ready, &failing, &["Throttled"]),
+            ("it recovers", &failing, &ready, &["Recovered"]),
+            ("it does not", &failing, &expired, &["Expired"]),
+        ];
+        for (row, before, after, expected) in rows {
+            let got: Vec<_> =
+                events(before, after).into_iter().map(|n| n.reason.as_str()).collect();
+            assert_eq!(got, expected, "{row}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The next status, from what is known: pure, and written only when it differs from the last one.
+
+mod conditions;
+mod events;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::{CredentialStatus, SecretStatus};
+use crate::backoff::{after, after_denial, current_failure};
+use crate::desired::Desired;
+use crate::observed::KnownSecret;
+use crate::problem::Problem;
+use crate::secret::IssueRecord;
+pub use conditions::ConditionType;
+use conditions::{Holding, conditions};
+pub use events::{StatusEvent, events};
+
+/// How a reconciliation ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Everything is as desired.
+    Succeeded,
+    /// Something is to be done, and waits for its next attempt.
+    BackingOff,
+    /// An attempt failed.
+    Failed(Problem),
+    /// No grant allows the request.
+    Denied(Problem),
+}
+
+/// Computes the next status from the last one.
+pub fn next(
+    desired: &Desired,
+    before: &CredentialStatus,
+    known: &KnownSecret,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> CredentialStatus {
+    let mut status = before.clone();
+    let holding = describe(&mut status, desired, before, known);
+    let expires_here = |h: &Holding| desired.expires_here(h.issued_at, h.expiration);
+    let unexpired = holding.filter(|h| h.matches_spec && expires_here(h) > now);
+    let current = current_failure(before, desired);
+    status.failure = match outcome {
+        Outcome::Succeeded => None,
+        Outcome::BackingOff => current.cloned(),
+        Outcome::Failed(problem) => {
+            let expiration = unexpired.as_ref().map(expires_here);
+            Some(after(problem, current, expiration, &desired.uid, now))
+        }
+        Outcome::Denied(problem) => Some(after_denial(problem, current, &desired.uid, now)),
+    };
+    let schedule = holding
+        .filter(|h| h.matches_spec && !desired.suspended)
+        .map(|h| desired.schedule(h.issued_at, h.expiration));
+    status.renewal_time = schedule.map(|schedule| Time(schedule.renew_at));
+    status.observed_generation = Some(desired.generation);
+    let clamped = schedule.is_some_and(|schedule| schedule.clamped);
+    let holding = holding.map(|h| Holding { unexpired: unexpired.is_some(), clamped, ..h });
+    status.conditions = conditions(desired, &status, holding, &before.conditions, now);
+    status
+}
+
+/// Writes into `status` what the Secret holds.
+fn describe(
+    status: &mut CredentialStatus,
+    desired: &Desired,
+    before: &CredentialStatus,
+    known: &KnownSecret,
+) -> Option<Holding> {
+    match known {
+        KnownSecret::Unread(record) => {
+            let was_ready = before.readiness().is_some_and(|ready| ready.ready);
+            let matched = was_ready && before.observed_generation == Some(desired.generation);
+            let matches = |record: &IssueRecord| record.request_hash == desired.request_hash;
+            Some(Holding {
+                issued_at: before.issued_at.as_ref()?.0,
+                expiration: before.expiration.as_ref()?.0,
+                matches_spec: desired.denied.is_none() && record.as_ref().map_or(matched, matches),
+                ..Holding::default()
+            })
+        }
+        KnownSecret::Absent => {
+            status.expiration = None;
+            status.issued_at = None;
+            status.principal_arn = None;
+            status.access_key_id = None;
+            status.packed_policy_size = None;
+            status.secret = None;
+            None
+        }
+        KnownSecret::Holds { record, resource_version } => {
+            status.issued_at = Some(Time(record.issued_at));
+            status.expiration = Some(Time(record.expiration));
+            status.principal_arn.clone_from(&record.principal_arn);
+            status.access_key_id.clone_from(&record.access_key_id);
+            status.packed_policy_size = record.packed_policy_size;
+            if record.renew_request.is_some() {
+                status.last_renew_request.clone_from(&record.renew_request);
+            }
+            if let Some(resource_version) = resource_version {
+                status.secret = Some(SecretStatus {
+                    name: desired.secret_name.clone(),
+                    resource_version: resource_version.clone(),
+                });
+            }
+            Some(Holding {
+                issued_at: record.issued_at,
+                expiration: record.expiration,
+                matches_spec: desired.denied.is_none()
+                    && record.request_hash == desired.request_hash,
+                ..Holding::default()
+            })
+        }
+    }
+}
+
+/// When a resource with this status must be reconciled again: at its next attempt, renewal or expiry.
+pub fn next_reconciliation(
+    status: &CredentialStatus,
+    desired: &Desired,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let failure = status.failure.as_ref().map(|failure| failure.next_attempt.0);
+    let renewal = status
+        .renewal_time
+        .as_ref()
+        .map(|at| at.0)
+        .filter(|_| failure.is_none() && !desired.suspended);
+    let times = status.issued_at.as_ref().zip(status.expiration.as_ref());
+    let expiry = times.map(|(issued, expires)| desired.expires_here(issued.0, expires.0));
+    let expiry = expiry.filter(|at| *at > now);
+    [failure, renewal, expiry].into_iter().flatten().min()
+}
+
+/// Whether two statuses are equal once written: times are written in whole seconds.
+pub fn is_same(a: &CredentialStatus, b: &CredentialStatus) -> bool {
+    serde_json::to_value(a).ok() == serde_json::to_value(b).ok()
+}

@@ -1,0 +1,53 @@
+//! AssumeRole, directly or through other roles.
+
+use aws_sdk_sts::operation::assume_role::builders::AssumeRoleInputBuilder;
+use jiff::Timestamp;
+use tempcred_core::credentials::Credentials;
+use tempcred_core::problem::{Problem, Reason};
+use tempcred_core::request::StsRequest;
+use tempcred_core::request::assume_role::{Call, Request};
+use tempcred_core::request::inputs::Inputs;
+
+use crate::aws::params::{policy_arns, tags};
+use crate::aws::reply::checked;
+use crate::aws::session::Session;
+
+pub(super) async fn call(
+    request: &Request,
+    session: &Session,
+    _: &Inputs,
+    _: Timestamp,
+) -> Result<Credentials, Problem> {
+    let mut issued = None;
+    let mut session = session.clone();
+    for call in request.chain() {
+        if let Some(credentials) = &issued {
+            session = session.signed_by(credentials)?;
+        }
+        issued = Some(assume(&session, &call).await?);
+    }
+    issued.ok_or_else(|| Problem::new(Reason::InvalidSpec, "The request names no role"))
+}
+
+async fn assume(session: &Session, call: &Call<'_>) -> Result<Credentials, Problem> {
+    let requested_at = Timestamp::now();
+    let role = call.role.as_str();
+    let policies: Vec<String> = call.policy_arns.iter().map(|arn| (*arn).to_owned()).collect();
+    let keys = call.transitive_tag_keys;
+    let input = AssumeRoleInputBuilder::default()
+        .role_arn(role)
+        .role_session_name(call.session_name)
+        .set_duration_seconds(call.duration.map(|duration| duration.as_i32()))
+        .set_external_id(call.external_id.map(str::to_owned))
+        .set_source_identity(call.source_identity.map(str::to_owned))
+        .set_policy(call.policy.map(str::to_owned))
+        .set_policy_arns(policy_arns(&policies))
+        .set_tags(tags(call.tags.iter().map(|(key, value)| (*key, *value))))
+        .set_transitive_tag_keys(Some(keys.to_vec()).filter(|keys| !keys.is_empty()));
+    let send = |client| async move { input.send_with(&client).await };
+    let output = session.call(Request::ACTION, role, send).await?;
+    #[expect(deprecated, reason = "STS in older partitions still answers with this field alone")]
+    let packed = output.session_token_utilization.or(output.packed_policy_size);
+    let principal = output.assumed_role_user.map(|user| user.arn);
+    checked(Request::ACTION, role, requested_at, output.credentials, principal, packed)
+}

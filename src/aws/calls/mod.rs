@@ -1,0 +1,35 @@
+//! The calls to STS: one file for each operation, made from its validated request.
+
+use jiff::Timestamp;
+use tempcred_core::credentials::Credentials;
+use tempcred_core::problem::Problem;
+use tempcred_core::request::Operation;
+use tempcred_core::request::inputs::Inputs;
+
+use super::session::Session;
+
+macro_rules! define_calls {
+    ($($(#[doc = $doc:literal])* $module:ident $name:ident $field:literal $signer:ident;)*) => {
+        $(pub(super) mod $module;)*
+
+        /// Makes the calls of a request, signed by `session`.
+        ///
+        /// # Errors
+        /// A [`Problem`] that contains no value of the request or the reply.
+        pub async fn call(
+            operation: &Operation,
+            session: &Session,
+            inputs: &Inputs,
+        ) -> Result<Credentials, Problem> {
+            // Credentials are dated when they were requested: a slow reply does not make them newer.
+            let requested_at = Timestamp::now();
+            match operation {
+                $(Operation::$name(request) => {
+                    $module::call(request, session, inputs, requested_at).await
+                })*
+            }
+        }
+    };
+}
+
+tempcred_core::for_each_operation!(define_calls);

@@ -1,0 +1,56 @@
+//! Replies of STS, checked before anything uses them.
+
+use jiff::Timestamp;
+use tempcred_core::credentials::{AccessKey, Credentials, Reply, Values};
+use tempcred_core::problem::{Problem, Reason};
+
+/// The credentials in the reply to a call, checked. No others are written or used to sign.
+///
+/// # Errors
+/// `InvalidReply` if there are none, or they are incomplete or expired.
+pub fn checked(
+    action: &str,
+    target: &str,
+    requested_at: Timestamp,
+    credentials: Option<aws_sdk_sts::types::Credentials>,
+    principal_arn: Option<String>,
+    packed_policy_size: Option<i32>,
+) -> Result<Credentials, Problem> {
+    let lacks = |what: &str| {
+        Problem::of_call(
+            Reason::InvalidReply,
+            action,
+            target,
+            &format!("the reply of STS has no {what}; it was not used"),
+        )
+    };
+    let credentials = credentials.ok_or_else(|| lacks("credentials"))?;
+    let expiration = Timestamp::from_second(credentials.expiration.secs());
+    let values = Values::AccessKey(AccessKey {
+        access_key_id: credentials.access_key_id,
+        secret_access_key: credentials.secret_access_key.into(),
+        session_token: credentials.session_token.into(),
+    });
+    let reply = Reply {
+        values,
+        expiration: expiration.map_err(|_| lacks("valid expiration"))?,
+        principal_arn: principal_arn.filter(|arn| !arn.is_empty()),
+        packed_policy_size,
+    };
+    usable(action, target, requested_at, reply)
+}
+
+/// A reply, checked.
+///
+/// # Errors
+/// `InvalidReply` if it is incomplete or expired.
+pub fn usable(
+    action: &str,
+    target: &str,
+    requested_at: Timestamp,
+    reply: Reply,
+) -> Result<Credentials, Problem> {
+    Credentials::check(reply, requested_at, Timestamp::now()).map_err(|unusable| {
+        Problem::of_call(Reason::InvalidReply, action, target, &unusable.to_string())
+    })
+}

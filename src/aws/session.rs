@@ -1,0 +1,90 @@
+//! One signed session: where calls go and who signs them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aws_config::identity::IdentityCache;
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::Credentials as SdkCredentials;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use secrecy::{ExposeSecret, SecretString};
+use tempcred_core::credentials::Credentials;
+use tempcred_core::problem::{Problem, Reason};
+use tracing::Instrument;
+
+use super::errors;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces;
+
+/// Where the next call goes and who signs it. Cheap to clone.
+#[derive(Clone)]
+pub struct Session {
+    client: Client,
+    metrics: Arc<Metrics>,
+}
+
+impl Session {
+    pub(super) fn new(client: Client, metrics: Arc<Metrics>) -> Self {
+        Self { client, metrics }
+    }
+
+    /// The same region, signed with an access key that STS just issued.
+    ///
+    /// # Errors
+    /// `InvalidReply` if it issued something else.
+    pub fn signed_by(&self, credentials: &Credentials) -> Result<Self, Problem> {
+        let other = || {
+            Problem::new(
+                Reason::InvalidReply,
+                "STS issued no access key to sign the next call with",
+            )
+        };
+        let key = credentials.access_key().ok_or_else(other)?;
+        let token = Some(&key.session_token);
+        Ok(self.signed_with(&key.access_key_id, &key.secret_access_key, token))
+    }
+
+    /// The same region, signed with these credentials, which are dropped with the session.
+    pub fn signed_with(
+        &self,
+        id: &str,
+        secret: &SecretString,
+        token: Option<&SecretString>,
+    ) -> Self {
+        let exposed = |value: &SecretString| value.expose_secret().trim().to_owned();
+        let credentials =
+            SdkCredentials::new(id, exposed(secret), token.map(exposed), None, "tempcred");
+        let config = self.client.config().to_builder();
+        // The identity cache of the operator would keep these forever.
+        let config =
+            config.identity_cache(IdentityCache::no_cache()).credentials_provider(credentials);
+        Self { client: Client::from_conf(config.build()), metrics: Arc::clone(&self.metrics) }
+    }
+
+    /// Makes one call. `target` names what is requested, for messages.
+    ///
+    /// # Errors
+    /// A [`Problem`] that contains no value of the request or the reply.
+    pub async fn call<O, E, F>(
+        &self,
+        action: &'static str,
+        target: &str,
+        call: impl FnOnce(Client) -> F,
+    ) -> Result<O, Problem>
+    where
+        F: Future<Output = Result<O, SdkError<E>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let (span, begin) = (traces::sts(action, target), Instant::now());
+        let result = call(self.client.clone())
+            .instrument(span.clone())
+            .await
+            .map_err(|error| errors::problem(action, target, &error));
+        if let Err(problem) = &result {
+            traces::failed(&span, problem.reason.as_str());
+        }
+        let failure = result.as_ref().err().map(Problem::class);
+        self.metrics.sts_call(action, begin.elapsed(), failure);
+        result
+    }
+}

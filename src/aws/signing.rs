@@ -1,0 +1,31 @@
+//! Who signs a request: the operator, an access key, or a role that is assumed first.
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use tempcred_core::problem::Problem;
+use tempcred_core::request::identity::Caller;
+use tempcred_core::request::inputs::Inputs;
+
+use super::calls::assume_role_with_web_identity;
+use super::session::Session;
+
+/// A session that this caller signs; `session` is the operator's own.
+///
+/// # Errors
+/// A [`Problem`] if an input is missing, or the first role cannot be assumed.
+pub async fn sign(caller: &Caller, session: Session, inputs: &Inputs) -> Result<Session, Problem> {
+    match caller {
+        Caller::Operator => Ok(session),
+        Caller::AccessKey { id, secret, token } => {
+            let id = inputs.get(id)?.expose_secret().trim();
+            let token = token.as_ref().map(|token| inputs.get(token)).transpose()?;
+            Ok(session.signed_with(id, inputs.get(secret)?, token))
+        }
+        Caller::WebIdentity(exchange) => {
+            let now = Timestamp::now();
+            let credentials =
+                assume_role_with_web_identity::call(exchange, &session, inputs, now).await?;
+            session.signed_by(&credentials)
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The clients of the Kubernetes API.
+
+use std::sync::Arc;
+
+use axum::http::Request;
+use axum::http::header::{CONNECTION, HeaderValue};
+use kube::client::{Body, ClientBuilder};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::{Client, Config};
+use tower::util::MapRequestLayer;
+
+use crate::telemetry::metrics::Metrics;
+
+/// Field manager of tempcred, and reporting controller of its events.
+pub(super) const MANAGER: &str = "tempcred";
+
+/// The Kubernetes API.
+pub struct Cluster {
+    pub(super) client: Client,
+    /// For requests whose replies contain values.
+    pub(super) values: Client,
+    pub(super) recorder: Recorder,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Cluster {
+    /// Uses `client`, and `values` for requests whose replies contain values. `instance` names this replica in events.
+    pub fn new(
+        client: Client,
+        values: Client,
+        instance: Option<String>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let reporter = Reporter { controller: MANAGER.to_owned(), instance };
+        Self { recorder: Recorder::new(client.clone(), reporter), client, values, metrics }
+    }
+}
+
+/// A client for requests whose replies contain values: it closes each connection after the reply. An idle connection
+/// would keep the last reply in its buffers, decrypted.
+///
+/// # Errors
+/// If the configuration cannot be used.
+pub fn client_for_values(config: Config) -> kube::Result<Client> {
+    let close = MapRequestLayer::new(|mut request: Request<Body>| {
+        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        request
+    });
+    Ok(ClientBuilder::try_from(config)?.with_layer(&close).build())
+}

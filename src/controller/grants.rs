@@ -1,0 +1,230 @@
+//! The grants as the watches show them: says which namespaces a change affects, and which grants need a new status.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use tempcred_core::api::{GrantStatus, RoleGrant};
+use tempcred_core::desired::Desired;
+use tempcred_core::grant::{GrantName, GrantUsage, Grants, status};
+use tokio::sync::{Notify, watch};
+
+use crate::cluster::watch::{Change, Key, NamespaceMeta, Synced};
+
+/// Namespaces whose resources a change of grants or labels may affect.
+pub(super) type Affected = BTreeSet<String>;
+
+/// All grants, who uses them, and their statuses.
+pub(super) struct GrantCache {
+    grants: RwLock<Grants>,
+    usage: Mutex<GrantUsage>,
+    statuses: Mutex<HashMap<String, GrantStatus>>,
+    /// Grants whose status may be outdated, and whether because other resources use them than before.
+    outdated: Mutex<BTreeMap<GrantName, bool>>,
+    /// Notified when a status becomes outdated.
+    pub(super) status_outdated: Notify,
+    /// Set once all grants have been seen.
+    pub(super) synced: Synced,
+    /// Set once all caches are synced: earlier, the counts would be too low.
+    pub(super) all_synced: Synced,
+    /// Counts the changes that affected a namespace.
+    changes: watch::Sender<u64>,
+}
+
+impl GrantCache {
+    /// No grants yet, in a cluster of this name.
+    pub(super) fn new(cluster: String) -> Self {
+        Self {
+            grants: RwLock::new(Grants::new(cluster)),
+            usage: Mutex::default(),
+            statuses: Mutex::default(),
+            outdated: Mutex::default(),
+            status_outdated: Notify::new(),
+            synced: Synced::default(),
+            all_synced: Synced::default(),
+            changes: watch::channel(0).0,
+        }
+    }
+
+    /// Reads the grants.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Grants) -> T) -> T {
+        read(&self.grants.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Grants) -> Affected) -> Affected {
+        let affected = change(&mut self.grants.write().unwrap_or_else(PoisonError::into_inner));
+        if !affected.is_empty() {
+            self.changes.send_modify(|count| *count += 1);
+        }
+        affected
+    }
+
+    /// Sees every change from now on.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Records which grants a resource uses.
+    pub(super) fn set_usage(&self, desired: &Desired) {
+        self.usage(&desired.namespace, &desired.name, &desired.grants);
+    }
+
+    /// Forgets a resource.
+    pub(super) fn remove_usage(&self, resource: &Key) {
+        self.usage(&resource.namespace, &resource.name, &[]);
+    }
+
+    fn usage(&self, namespace: &str, name: &str, grants: &[GrantName]) {
+        let changed = lock(&self.usage).set(namespace, name, grants);
+        self.outdate(changed.into_iter().map(|name| (name, true)));
+    }
+
+    fn outdate(&self, names: impl Iterator<Item = (GrantName, bool)>) {
+        let mut outdated = lock(&self.outdated);
+        for (name, usage_changed) in names {
+            *outdated.entry(name).or_default() |= usage_changed;
+            self.status_outdated.notify_one();
+        }
+    }
+
+    /// All caches are synced.
+    pub(super) fn set_all_synced(&self) {
+        let _ = self.all_synced.set(());
+        self.outdate_all();
+    }
+
+    /// Every status may be outdated: another leader, or an operator with other settings, may have written it.
+    pub(super) fn outdate_all(&self) {
+        let names = self.read(|grants| grants.names().cloned().collect::<Vec<_>>());
+        self.outdate(names.into_iter().map(|name| (name, false)));
+    }
+
+    /// The statuses to write. An operator that serves only some namespaces leaves the grants for others alone.
+    pub(super) fn take_outdated(&self, serves_all: bool) -> Vec<(GrantName, GrantStatus)> {
+        let outdated = std::mem::take(&mut *lock(&self.outdated));
+        let (usage, statuses) = (lock(&self.usage), lock(&self.statuses));
+        self.read(|grants| {
+            let ours = |(name, usage_changed): &(GrantName, bool)| {
+                serves_all || *usage_changed || grants.is_for_any(name)
+            };
+            let next = |name: GrantName| {
+                let before = statuses.get(&*name)?;
+                let next =
+                    status(grants.state(&name)?, usage.count(&name), before, Timestamp::now());
+                (next != *before).then_some((name, next))
+            };
+            outdated.into_iter().filter(ours).filter_map(|(name, _)| next(name)).collect()
+        })
+    }
+
+    /// The status of a grant could not be written.
+    pub(super) fn not_written(&self, name: GrantName) {
+        lock(&self.outdated).insert(name, true);
+    }
+
+    /// A grant changed.
+    pub(super) fn on_grant(&self, change: Change<RoleGrant>) -> Affected {
+        match change {
+            Change::Applied(grant) => self.set_grant(&grant),
+            Change::Undecodable(key, error) => {
+                let name = &key.name;
+                tracing::warn!(name, error, "this RoleGrant cannot be decoded and allows nothing");
+                self.remove_grant(name)
+            }
+            Change::Removed(key, _) => self.remove_grant(&key.name),
+            Change::Synced => {
+                let _ = self.synced.set(());
+                Affected::new()
+            }
+        }
+    }
+
+    fn set_grant(&self, grant: &RoleGrant) -> Affected {
+        let name = grant.name_any();
+        lock(&self.statuses).insert(name.clone(), grant.status.clone().unwrap_or_default());
+        let observed = grant.status.as_ref().and_then(|status| status.observed_generation);
+        if observed != grant.metadata.generation {
+            self.outdate([(GrantName::from(name), false)].into_iter());
+        }
+        self.change(|grants| grants.set(grant))
+    }
+
+    fn remove_grant(&self, name: &str) -> Affected {
+        lock(&self.statuses).remove(name);
+        self.change(|grants| grants.remove(name))
+    }
+
+    /// A namespace changed; `synced` is set once all have been seen.
+    pub(super) fn on_namespace(&self, change: Change<NamespaceMeta>, synced: &Synced) -> Affected {
+        match change {
+            Change::Applied(namespace) => {
+                let (name, labels) = (namespace.name_any(), namespace.labels());
+                self.change(|grants| {
+                    let changed = grants.set_namespace(&name, labels);
+                    changed.then(|| name.clone()).into_iter().collect()
+                })
+            }
+            Change::Removed(key, _) => self.change(|grants| {
+                grants.remove_namespace(&key.name);
+                Affected::new()
+            }),
+            // The metadata of a namespace can always be decoded.
+            Change::Undecodable(..) => Affected::new(),
+            Change::Synced => {
+                let _ = synced.set(());
+                Affected::new()
+            }
+        }
+    }
+
+    /// How many resources use this grant.
+    #[cfg(test)]
+    pub(super) fn usage_count(&self, grant: &str) -> u32 {
+        lock(&self.usage).count(grant)
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn grant(spec: Value) -> RoleGrant {
+        serde_json::from_value(json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
+            "metadata": {"name": "any", "generation": 1}, "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_grant_that_can_no_longer_be_decoded_allows_nothing() {
+        let cache = GrantCache::new(String::new());
+        let synced = Synced::default();
+        let namespace = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
+        cache.on_namespace(Change::Applied(namespace), &synced);
+        let resource = serde_json::from_value(json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+            "metadata": {"name": "a", "namespace": "n"},
+            "spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}},
+        }))
+        .unwrap();
+        let is_denied = || {
+            let compile = |grants: &Grants| Desired::compile(&resource, grants);
+            cache.read(compile).unwrap().denied.is_some()
+        };
+        let good = grant(json!({
+            "namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"],
+        }));
+        assert_eq!(cache.on_grant(Change::Applied(good)).len(), 1);
+        assert!(!is_denied());
+        let key = Key { namespace: String::new(), name: "any".to_owned() };
+        assert_eq!(cache.on_grant(Change::Undecodable(key, "unknown field".to_owned())).len(), 1);
+        assert!(is_denied());
+    }
+}

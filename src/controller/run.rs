@@ -1,0 +1,144 @@
+//! Starts the watches and the reconciliations of each scope, and ends them.
+
+use std::collections::BTreeSet;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc;
+use futures::future::join_all;
+use futures::{StreamExt, stream};
+use kube::Client;
+use kube::runtime::Controller;
+use kube::runtime::controller::{Action, Error};
+use tokio_util::sync::CancellationToken;
+
+use super::follow::{self, Waker};
+use super::grant_statuses;
+use super::queue::StsQueue;
+use super::reconcile::reconcile;
+use super::shared::{Indexes, Parts, Scope, Shared};
+use crate::cluster::watch::{self, Synced};
+use crate::telemetry::http::Readiness;
+
+/// How the controller works.
+pub struct Settings {
+    /// Namespaces to serve; none for all.
+    pub namespaces: BTreeSet<String>,
+    /// Label selector of the resources to serve.
+    pub selector: Option<String>,
+    /// Name of the cluster, for grants that use it; empty if it has none.
+    pub cluster: String,
+    /// How many credentials are issued at the same time.
+    pub concurrency: NonZeroU16,
+    /// How many calls to STS are made per second.
+    pub sts_rate: NonZeroU32,
+}
+
+/// Runs until `stop`, and then until everything in flight is finished.
+pub async fn run(
+    client: Client,
+    parts: Parts,
+    settings: Settings,
+    readiness: Arc<Readiness>,
+    stop: CancellationToken,
+) {
+    let concurrency = settings.concurrency.get().into();
+    let metrics = Arc::clone(&parts.metrics);
+    let queue = StsQueue::new(concurrency, settings.sts_rate, stop.clone(), metrics);
+    let indexes = Indexes::new(settings.cluster);
+    let shared = Arc::new(Shared { parts, queue, indexes });
+    let serves_all = settings.namespaces.is_empty();
+    let mut scopes: Vec<Option<&str>> =
+        settings.namespaces.iter().map(|name| Some(name.as_str())).collect();
+    if serves_all {
+        scopes.push(None);
+    }
+    readiness.expect(scopes.len());
+    let scopes = scopes.into_iter().map(|namespace| {
+        serve(
+            client.clone(),
+            Arc::clone(&shared),
+            namespace,
+            settings.selector.as_deref(),
+            &readiness,
+            stop.clone(),
+        )
+    });
+    let grants = follow::grants(&shared.indexes, watch::grants(client.clone()));
+    let statuses = grant_statuses::write(&shared, serves_all);
+    // The watch of the grants does not end: it is dropped when the scopes have ended.
+    tokio::select! {
+        _ = join_all(scopes) => {}
+        () = async { tokio::join!(grants, statuses); } => {}
+    }
+}
+
+/// Serves one namespace, or all of them.
+async fn serve(
+    client: Client,
+    shared: Arc<Shared>,
+    namespace: Option<&str>,
+    selector: Option<&str>,
+    readiness: &Readiness,
+    stop: CancellationToken,
+) {
+    let resources = watch::credentials(client.clone(), namespace, selector);
+    let secrets = watch::owned_secrets(client.clone(), namespace);
+    let other_secrets = watch::other_secrets(client.clone(), namespace);
+    let namespaces = watch::namespaces(client, namespace);
+    let (resources_synced, other_secrets_synced) = (Synced::default(), Synced::default());
+    let (wake, woken) = mpsc::unbounded();
+    let waker = Waker { resources: resources.store.clone(), wake };
+    shared.parts.metrics.count(resources.store.clone());
+    shared.indexes.add_waker(waker.clone());
+    let scope = Arc::new(Scope {
+        shared: Arc::clone(&shared),
+        resources: resources.store.clone(),
+        secrets: secrets.store,
+        secrets_synced: Synced::default(),
+        namespaces_synced: Synced::default(),
+        stop: stop.clone(),
+    });
+    let indexes = &shared.indexes;
+    let follow_all = async {
+        tokio::join!(
+            follow::credentials(indexes, &waker, &resources_synced, resources.changes),
+            follow::secrets(indexes, &waker, &scope.secrets_synced, secrets.changes),
+            follow::secrets(indexes, &waker, &other_secrets_synced, other_secrets),
+            follow::namespaces(indexes, &scope.namespaces_synced, namespaces),
+            shared.parts.leadership.begins().for_each(|()| async {
+                waker.wake_all(|_| true);
+            }),
+            async {
+                tokio::join!(
+                    resources_synced.wait(),
+                    scope.secrets_synced.wait(),
+                    scope.namespaces_synced.wait(),
+                    indexes.grants.synced.wait(),
+                );
+                readiness.synced();
+                if readiness.is_ready() {
+                    indexes.grants.set_all_synced();
+                }
+                tracing::info!(credentials = scope.resources.len(), "caches are synced");
+            }
+        );
+    };
+    let reconciliations = Controller::for_stream(stream::empty(), resources.store)
+        .reconcile_on(woken)
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), Arc::clone(&scope))
+        .for_each(|ended| async move {
+            match ended {
+                // A resource that was deleted between its event and its reconciliation is not an error.
+                Ok(_) | Err(Error::ObjectNotFound(_)) => {}
+                Err(error) => tracing::warn!(%error, "a reconciliation could not be started"),
+            }
+        });
+    // The watches do not end by themselves.
+    tokio::select! {
+        () = reconciliations => {}
+        () = follow_all => {}
+    }
+}

@@ -1,0 +1,101 @@
+//! What all reconciliations share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kube::runtime::reflector::{ObjectRef, Store};
+use tempcred_core::api::TemporaryCredential;
+use tokio_util::sync::CancellationToken;
+
+use super::follow::Waker;
+use super::grants::GrantCache;
+use super::memories::Memories;
+use super::queue::StsQueue;
+use super::references::References;
+use crate::aws::Sts;
+use crate::cluster::Cluster;
+use crate::cluster::lease::Leadership;
+use crate::cluster::watch::{SecretMeta, Synced};
+use crate::telemetry::metrics::Metrics;
+
+/// What the controller works with.
+pub struct Parts {
+    /// The Kubernetes API.
+    pub cluster: Cluster,
+    /// AWS STS.
+    pub sts: Sts,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// Whether this process leads. While it does not, it watches and does nothing else.
+    pub leadership: Leadership,
+}
+
+/// What all reconciliations share.
+pub(super) struct Shared {
+    pub(super) parts: Parts,
+    pub(super) queue: Arc<StsQueue>,
+    pub(super) indexes: Indexes,
+}
+
+/// What is derived from the watches and remembered.
+pub(super) struct Indexes {
+    pub(super) memories: Memories,
+    pub(super) references: References,
+    pub(super) grants: GrantCache,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Indexes {
+    /// Nothing is known yet; `cluster` is the name of the cluster, for grants.
+    pub(super) fn new(cluster: String) -> Self {
+        Self {
+            memories: Memories::default(),
+            references: References::default(),
+            grants: GrantCache::new(cluster),
+            wakers: Mutex::default(),
+        }
+    }
+
+    /// Adds the waker of a scope.
+    pub(super) fn add_waker(&self, waker: Waker) {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(waker);
+    }
+
+    /// The wakers of all scopes.
+    pub(super) fn wakers(&self) -> Vec<Waker> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What the reconciliations in one scope share: one namespace, or all of them.
+pub(super) struct Scope {
+    pub(super) shared: Arc<Shared>,
+    pub(super) resources: Store<TemporaryCredential>,
+    pub(super) secrets: Store<SecretMeta>,
+    pub(super) secrets_synced: Synced,
+    pub(super) namespaces_synced: Synced,
+    pub(super) stop: CancellationToken,
+}
+
+impl Scope {
+    /// Waits until the caches are synced that a resource depends on: before, every Secret would seem to be missing and
+    /// every grant revoked. Returns false if the operator shuts down first.
+    pub(super) async fn synced(&self, resource: &TemporaryCredential) -> bool {
+        let synced = async {
+            self.secrets_synced.wait().await;
+            if resource.is_signed_by_operator() {
+                self.namespaces_synced.wait().await;
+                self.shared.indexes.grants.synced.wait().await;
+            }
+        };
+        self.stop.run_until_cancelled(synced).await.is_some()
+    }
+
+    /// The resource as the watch sees it now, if it is still the same one.
+    pub(super) fn current(
+        &self,
+        resource: &TemporaryCredential,
+    ) -> Option<Arc<TemporaryCredential>> {
+        let now = self.resources.get(&ObjectRef::from_obj(resource))?;
+        (now.metadata.uid == resource.metadata.uid).then_some(now)
+    }
+}

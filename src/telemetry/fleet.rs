@@ -1,0 +1,152 @@
+//! All resources together, counted from their statuses for each scrape.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use tempcred_core::api::CredentialStatus;
+use tempcred_core::problem::Reason;
+use tempcred_core::status::ConditionType;
+
+/// Counts over all resources. Labels come from closed sets, whatever a user wrote into a status.
+#[derive(Debug, PartialEq)]
+pub struct Fleet {
+    /// How many have a condition of this type and status.
+    pub conditions: BTreeMap<(&'static str, &'static str), u64>,
+    /// How many are not Ready, by reason.
+    pub not_ready: BTreeMap<&'static str, u64>,
+    /// How many fail, by class and reason.
+    pub failing: BTreeMap<(&'static str, &'static str), u64>,
+    /// Since when the first of them fails, by class.
+    pub failing_since: BTreeMap<&'static str, Timestamp>,
+    /// How many hold valid credentials whose renewal time has passed.
+    pub overdue: u64,
+    /// When the first of them expires.
+    pub next_expiration: Option<Timestamp>,
+}
+
+/// The statuses of a condition.
+const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
+
+impl Default for Fleet {
+    /// No resources. Every condition is present, so that the first one shows as an increase.
+    fn default() -> Self {
+        let types = ConditionType::ALL.iter();
+        let conditions = types.flat_map(|type_| STATUSES.map(|status| (type_.as_str(), status)));
+        Self {
+            conditions: conditions.map(|labels| (labels, 0)).collect(),
+            not_ready: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            failing_since: BTreeMap::new(),
+            overdue: 0,
+            next_expiration: None,
+        }
+    }
+}
+
+impl Fleet {
+    /// Counts resources, of which `None` has no status yet.
+    pub fn of<'a>(
+        statuses: impl IntoIterator<Item = Option<&'a CredentialStatus>>,
+        now: Timestamp,
+    ) -> Self {
+        let mut fleet = Self::default();
+        let fresh = CredentialStatus::default();
+        for status in statuses {
+            fleet.add(status.unwrap_or(&fresh), now);
+        }
+        fleet
+    }
+
+    fn add(&mut self, status: &CredentialStatus, now: Timestamp) {
+        for type_ in ConditionType::ALL {
+            let name = type_.as_str();
+            let found = status.conditions.iter().find(|condition| condition.type_ == name);
+            // Only Ready is always present: without it, it is unknown. The others are not true.
+            let status = match (found, type_) {
+                (Some(condition), _) => among(STATUSES, &condition.status),
+                (None, ConditionType::Ready) => "Unknown",
+                (None, _) => "False",
+            };
+            *self.conditions.entry((name, status)).or_default() += 1;
+        }
+        let ready = status.readiness();
+        if !ready.is_some_and(|ready| ready.ready) {
+            let reason = ready.map_or(Some(Reason::Pending), |ready| ready.reason);
+            *self.not_ready.entry(label(reason)).or_default() += 1;
+        }
+        if let Some(failure) = &status.failure {
+            let class = failure.class.as_str();
+            *self.failing.entry((class, label(failure.reason()))).or_default() += 1;
+            let since = self.failing_since.entry(class).or_insert(failure.since.0);
+            *since = failure.since.0.min(*since);
+        }
+        let valid_until = status.expiration.as_ref().map(|at| at.0).filter(|at| *at > now);
+        let renews_at = status.renewal_time.as_ref().map(|at| at.0);
+        if valid_until.is_some() && renews_at.is_some_and(|at| at < now) {
+            self.overdue += 1;
+        }
+        self.next_expiration = self.next_expiration.into_iter().chain(valid_until).min();
+    }
+}
+
+/// The label of a reason.
+pub(super) fn label(reason: Option<Reason>) -> &'static str {
+    reason.map_or("Unknown", Reason::as_str)
+}
+
+fn among(known: impl IntoIterator<Item = &'static str>, word: &str) -> &'static str {
+    known.into_iter().find(|known| *known == word).unwrap_or("Unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn status(value: Value) -> CredentialStatus {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn ready(status: &str, reason: &str) -> Value {
+        json!([{"type": "Ready", "status": status, "reason": reason, "message": "m",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}])
+    }
+
+    #[test]
+    fn counts_conditions_reasons_failures_and_expiries() {
+        let well = status(json!({"conditions": ready("True", "Issued"),
+            "expiration": at(900).to_string(), "renewalTime": at(600).to_string()}));
+        let failure = |since| {
+            json!({"class": "Refused", "reason": "AccessDenied", "message": "m", "count": 1,
+                   "since": at(since).to_string(), "nextAttempt": at(800).to_string()})
+        };
+        let overdue = status(json!({"conditions": ready("True", "Issued"), "failure": failure(80),
+            "expiration": at(500).to_string(), "renewalTime": at(50).to_string()}));
+        let expired =
+            status(json!({"conditions": ready("False", "Expired"), "failure": failure(40),
+            "expiration": at(90).to_string(), "renewalTime": at(50).to_string()}));
+        let fleet = Fleet::of([Some(&well), Some(&overdue), Some(&expired), None], at(100));
+        assert_eq!(fleet.conditions[&("Ready", "True")], 2);
+        assert_eq!(fleet.conditions[&("Ready", "False")], 1);
+        assert_eq!(fleet.conditions[&("Ready", "Unknown")], 1);
+        assert_eq!(fleet.conditions[&("Stalled", "True")], 0);
+        assert_eq!(fleet.not_ready, BTreeMap::from([("Expired", 1), ("Pending", 1)]));
+        assert_eq!(fleet.failing, BTreeMap::from([(("Refused", "AccessDenied"), 2)]));
+        assert_eq!(fleet.failing_since, BTreeMap::from([("Refused", at(40))]));
+        assert_eq!(fleet.overdue, 1);
+        assert_eq!(fleet.next_expiration, Some(at(500)), "what has expired is not the next to");
+    }
+
+    #[test]
+    fn text_of_a_user_in_a_status_never_becomes_a_label() {
+        let forged = status(json!({"conditions": ready("Maybe", "x\"} 1\nforged")}));
+        let fleet = Fleet::of([Some(&forged)], at(0));
+        assert_eq!(fleet.conditions[&("Ready", "Unknown")], 1);
+        assert_eq!(fleet.not_ready, BTreeMap::from([("Unknown", 1)]));
+    }
+}

@@ -1,0 +1,150 @@
+//! Gauges that are computed for each scrape, from the cache of resources.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::reflector::Store;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::fleet::{Fleet, label};
+use super::table::{self, Metric};
+use tempcred_core::api::{CredentialStatus, TemporaryCredential};
+
+/// What the gauges are computed from.
+pub(super) struct Gauges {
+    pub(super) resources: Arc<Mutex<Vec<Store<TemporaryCredential>>>>,
+    pub(super) leader: Gauge,
+    pub(super) each_resource: bool,
+}
+
+impl fmt::Debug for Gauges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gauges").field("each_resource", &self.each_resource).finish_non_exhaustive()
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        // Every replica sees the same resources. Only the leader exports them, or sums would count them twice.
+        if self.leader.get() == 0 {
+            return Ok(());
+        }
+        let stores = self.resources.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let resources: Vec<_> = stores.iter().flat_map(Store::state).collect();
+        let now = Timestamp::now();
+        let statuses = resources.iter().map(|resource| resource.status.as_ref());
+        let mut page = Page { encoder };
+        page.fleet(&Fleet::of(statuses, now))?;
+        if self.each_resource {
+            page.each(&resources, now)?;
+        }
+        Ok(())
+    }
+}
+
+struct Page<'a> {
+    encoder: DescriptorEncoder<'a>,
+}
+
+impl Page<'_> {
+    fn fleet(&mut self, fleet: &Fleet) -> fmt::Result {
+        let count = |n: u64| n as f64;
+        let conditions = fleet.conditions.iter();
+        let conditions = conditions
+            .map(|((type_, status), n)| ([("condition", *type_), ("status", *status)], count(*n)));
+        self.gauge(&table::CREDENTIALS, conditions)?;
+        let not_ready = fleet.not_ready.iter();
+        self.gauge(
+            &table::NOT_READY,
+            not_ready.map(|(reason, n)| ([("reason", *reason)], count(*n))),
+        )?;
+        let failing = fleet.failing.iter();
+        let failing = failing
+            .map(|((class, reason), n)| ([("class", *class), ("reason", *reason)], count(*n)));
+        self.gauge(&table::FAILING, failing)?;
+        self.sole(&table::OVERDUE, Some(count(fleet.overdue)))?;
+        self.sole(&table::NEXT_EXPIRATION, fleet.next_expiration.map(seconds))?;
+        let since = fleet.failing_since.iter();
+        self.gauge(
+            &table::FAILING_SINCE,
+            since.map(|(class, at)| ([("class", *class)], seconds(*at))),
+        )
+    }
+
+    fn each(&mut self, resources: &[Arc<TemporaryCredential>], now: Timestamp) -> fmt::Result {
+        let now = seconds(now);
+        let time = |time: &Option<Time>| time.as_ref().map(|at| seconds(at.0));
+        let expiration = |status: &CredentialStatus| time(&status.expiration);
+        let renewal = |status: &CredentialStatus| time(&status.renewal_time);
+        let is_ready =
+            |status: &CredentialStatus| status.readiness().is_some_and(|ready| ready.ready);
+        self.gauge(&table::EXPIRATION, of_each(resources, expiration))?;
+        self.gauge(&table::RENEWAL, of_each(resources, renewal))?;
+        let until = |status: &CredentialStatus| Some(expiration(status)? - now);
+        self.gauge(&table::UNTIL_EXPIRATION, of_each(resources, until))?;
+        let until = |status: &CredentialStatus| Some(renewal(status)? - now);
+        self.gauge(&table::UNTIL_RENEWAL, of_each(resources, until))?;
+        // Includes new resources, which have no status yet.
+        let ready = resources.iter().map(|resource| {
+            (labels(resource), f64::from(resource.status.as_ref().is_some_and(is_ready)))
+        });
+        self.gauge(&table::READY, ready)?;
+        let failing = resources.iter().filter_map(|resource| {
+            let failure = resource.status.as_ref()?.failure.as_ref()?;
+            let [namespace, name] = labels(resource);
+            let class = ("class", failure.class.as_str());
+            let reason = ("reason", label(failure.reason()));
+            Some(([namespace, name, class, reason], seconds(failure.since.0)))
+        });
+        self.gauge(&table::CREDENTIAL_FAILING_SINCE, failing)
+    }
+
+    /// A gauge without labels.
+    fn sole(&mut self, metric: &Metric, value: Option<f64>) -> fmt::Result {
+        match value {
+            Some(value) => self.describe(metric)?.encode_gauge(&value),
+            None => Ok(()),
+        }
+    }
+
+    fn gauge<L: EncodeLabelSet>(
+        &mut self,
+        metric: &Metric,
+        samples: impl IntoIterator<Item = (L, f64)>,
+    ) -> fmt::Result {
+        let mut family = self.describe(metric)?;
+        for (labels, value) in samples {
+            family.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn describe<'m>(&'m mut self, metric: &'m Metric) -> Result<MetricEncoder<'m>, fmt::Error> {
+        let help = format!("{}.", metric.help);
+        self.encoder.encode_descriptor(metric.name, &help, None, MetricType::Gauge)
+    }
+}
+
+/// The value of each resource that has one.
+fn of_each<'a>(
+    resources: &'a [Arc<TemporaryCredential>],
+    value: impl Fn(&CredentialStatus) -> Option<f64> + 'a,
+) -> impl Iterator<Item = ([(&'static str, &'a str); 2], f64)> {
+    let status = |resource: &'a TemporaryCredential| resource.status.as_ref();
+    resources.iter().filter_map(move |resource| Some((labels(resource), value(status(resource)?)?)))
+}
+
+fn labels(resource: &TemporaryCredential) -> [(&'static str, &str); 2] {
+    let meta = &resource.metadata;
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    [("namespace", namespace), ("name", meta.name.as_deref().unwrap_or_default())]
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1000.0
+}

@@ -1,0 +1,160 @@
+//! The metrics of this process, for Prometheus. Labels come from closed sets, except the names of resources, which
+//! can be switched off.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::runtime::reflector::Store;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric as Encoded, Registry};
+
+use tempcred_core::api::TemporaryCredential;
+use tempcred_core::plan::IssueCause;
+use tempcred_core::problem::{Class, Problem};
+
+use super::gauges::Gauges;
+use super::table::{self, Metric};
+use super::version::{COMMIT, VERSION};
+
+/// Labels, in the order of the table.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+type Counters<const N: usize> = Family<Labels<N>, Counter>;
+
+/// Buckets from 1 ms to 33 s, each twice the previous one: from a reconciliation that does nothing to a chain of
+/// slow calls.
+#[derive(Clone)]
+struct Durations;
+
+impl MetricConstructor<Histogram> for Durations {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(exponential_buckets(0.001, 2.0, 16))
+    }
+}
+
+fn register(registry: &mut Registry, metric: &Metric, counts: impl Encoded) {
+    registry.register(metric.name, metric.help, counts);
+}
+
+/// The metrics of this process.
+pub struct Metrics {
+    registry: Registry,
+    leader: Gauge,
+    issued: Counters<1>,
+    renewed: Counters<1>,
+    failed: Counters<3>,
+    sts_calls: Counters<2>,
+    sts_call_duration: Family<Labels<1>, Histogram, Durations>,
+    sts_queue: Gauge,
+    reconcile_duration: Histogram,
+    api_writes: Counters<1>,
+    resources: Arc<Mutex<Vec<Store<TemporaryCredential>>>>,
+}
+
+impl Metrics {
+    /// Metrics that count nothing yet. `each_resource` says whether there are gauges for each resource.
+    pub fn new(each_resource: bool) -> Self {
+        let mut registry = Registry::with_prefix(table::PREFIX);
+        let resources = Arc::default();
+        let leader = Gauge::default();
+        let this = Self {
+            issued: Family::default(),
+            renewed: Family::default(),
+            failed: Family::default(),
+            sts_calls: Family::default(),
+            sts_call_duration: Family::new_with_constructor(Durations),
+            sts_queue: Gauge::default(),
+            reconcile_duration: Durations.new_metric(),
+            api_writes: Family::default(),
+            leader: leader.clone(),
+            resources: Arc::clone(&resources),
+            registry: Registry::default(),
+        };
+        register(
+            &mut registry,
+            &table::BUILD,
+            Info::new([("version", VERSION), ("commit", COMMIT)]),
+        );
+        register(&mut registry, &table::LEADER, leader.clone());
+        register(&mut registry, &table::ISSUED, this.issued.clone());
+        register(&mut registry, &table::RENEWED, this.renewed.clone());
+        register(&mut registry, &table::FAILED, this.failed.clone());
+        register(&mut registry, &table::STS_CALLS, this.sts_calls.clone());
+        register(&mut registry, &table::STS_CALL_DURATION, this.sts_call_duration.clone());
+        register(&mut registry, &table::STS_QUEUE, this.sts_queue.clone());
+        register(&mut registry, &table::RECONCILE_DURATION, this.reconcile_duration.clone());
+        register(&mut registry, &table::API_WRITES, this.api_writes.clone());
+        registry.register_collector(Box::new(Gauges { resources, leader, each_resource }));
+        Self { registry, ..this }
+    }
+
+    /// Includes the resources of this store.
+    pub fn count(&self, store: Store<TemporaryCredential>) {
+        self.resources.lock().unwrap_or_else(PoisonError::into_inner).push(store);
+    }
+
+    /// Whether this process leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
+    /// STS issued credentials.
+    pub fn issued(&self, operation: &'static str, cause: IssueCause) {
+        let family = match cause {
+            IssueCause::Missing | IssueCause::Damaged | IssueCause::RequestChanged => &self.issued,
+            IssueCause::Expired | IssueCause::Requested | IssueCause::Due => &self.renewed,
+        };
+        family.get_or_create(&[("operation", operation)]).inc();
+    }
+
+    /// An attempt failed. `operation` is `none` if the spec makes no request.
+    pub fn failed(&self, operation: &'static str, problem: &Problem) {
+        let labels = [
+            ("operation", operation),
+            ("class", problem.class().as_str()),
+            ("reason", problem.reason.as_str()),
+        ];
+        self.failed.get_or_create(&labels).inc();
+    }
+
+    /// One call to STS: how long it took, and the class of its failure, if it failed.
+    pub fn sts_call(&self, action: &'static str, took: Duration, failure: Option<Class>) {
+        let outcome = match failure {
+            None => "answered",
+            Some(Class::Blocked) => "blocked",
+            Some(Class::Refused) => "refused",
+            Some(Class::Throttled) => "throttled",
+            Some(Class::Transient) => "transient",
+        };
+        self.sts_calls.get_or_create(&[("action", action), ("outcome", outcome)]).inc();
+        self.sts_call_duration.get_or_create(&[("action", action)]).observe(took.as_secs_f64());
+    }
+
+    /// Number of resources that wait in the queue to STS.
+    pub fn sts_queue(&self, depth: usize) {
+        self.sts_queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// One reconciliation.
+    pub fn reconciled(&self, took: Duration) {
+        self.reconcile_duration.observe(took.as_secs_f64());
+    }
+
+    /// One successful write to the Kubernetes API.
+    pub fn write(&self, object: &'static str) {
+        self.api_writes.get_or_create(&[("object", object)]).inc();
+    }
+
+    /// All metrics, in the OpenMetrics text format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
