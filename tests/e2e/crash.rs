@@ -118,15 +118,7 @@ async fn five_kills_with_nothing_due_cost_no_call_and_no_write() {
     for _ in 0..5 {
         world.kill_operator();
         world.start_operator(&[]).await;
-        wait_until("all were looked at", SOON, || async {
-            let log = world.log();
-            let looked_at = |name: &str| {
-                let name = format!("name=\"{name}\"");
-                log.lines().any(|l| l.contains(&name) && l.contains("planned"))
-            };
-            names.iter().all(|name| looked_at(name)).then_some(())
-        })
-        .await;
+        world.wait_for_looks(names.len()).await;
     }
     // What comes later has come, so whatever came before would show.
     world.issue("later", plain()).await;

@@ -84,7 +84,6 @@ async fn what_sts_says_stays_in_its_line_of_the_log() {
         let status = world.wait("reports", "refused", failing).await.status.unwrap();
         let message = status.failure.unwrap().message;
         assert!(message.contains("no way") && message.len() < 2000, "{message}");
-        world.signal_operator();
         let log = world.whole_log();
         assert!(log.contains("no way"), "{log}");
         for line in log.lines() {

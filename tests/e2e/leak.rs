@@ -138,7 +138,6 @@ async fn nothing_leaks(args: &[&str]) {
 
     let places = [while_failing, outside(&world).await].concat();
     let secrets = world.kubectl(&["get", "secrets", "-o", "json"]);
-    world.signal_operator();
     let log = world.whole_log();
     let traces = collector.text();
     let minted = world.sts.minted();

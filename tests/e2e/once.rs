@@ -17,10 +17,7 @@ async fn five_restarts_cost_nothing() {
     for _ in 0..5 {
         assert!(world.stop_operator().success());
         world.start_operator(&[]).await;
-        wait_until("it has looked at the resource", SOON, || async {
-            world.log().contains("planned").then_some(())
-        })
-        .await;
+        world.wait_for_looks(1).await;
     }
     assert_eq!(world.sts.calls_total(), 1);
     assert_eq!(world.writes(), writes);
@@ -220,10 +217,7 @@ async fn a_renew_request_costs_one_call_and_is_repeated_in_status() {
     assert_eq!(world.sts.calls_total(), 2);
     world.stop_operator();
     world.start_operator(&[]).await;
-    wait_until("it has looked at the resource", SOON, || async {
-        world.log().contains("planned").then_some(())
-    })
-    .await;
+    world.wait_for_looks(1).await;
     assert_eq!(world.sts.calls_total(), 2);
 }
 

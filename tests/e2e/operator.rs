@@ -15,7 +15,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// What it has logged so far.
+    /// What it has logged so far. Not to wait for: what a line tells shows elsewhere too.
     pub fn log(&self) -> String {
         self.process.output().unwrap()
     }
@@ -35,6 +35,17 @@ impl Operator {
         reply.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
     }
 
+    /// The value of a metric, of all its labels together; nothing before it is exported.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.http("/metrics").await;
+        let value = |line: &str| {
+            let rest = line.strip_prefix(name)?;
+            let (_, value) = rest.starts_with([' ', '{']).then_some(rest)?.rsplit_once(' ')?;
+            value.parse::<f64>().ok()
+        };
+        text.lines().filter_map(value).reduce(|sum, value| sum + value)
+    }
+
     /// Waits until its watches have seen everything.
     pub async fn wait_until_ready(&self) {
         wait_until("the operator is ready", SOON, || async {
@@ -49,15 +60,9 @@ impl Operator {
         self.process.wait(SOON).unwrap();
     }
 
-    /// Stops it in good order, and gives its log.
-    pub fn stop(self) -> (ExitStatus, String) {
+    /// Stops it in good order.
+    pub fn stop(self) -> ExitStatus {
         self.process.terminate().unwrap();
-        (self.process.wait(SOON).unwrap(), self.log())
+        self.process.wait(SOON).unwrap()
     }
-}
-
-/// The address in the line that says where the operator listens, in either log format.
-pub fn listener(line: &str) -> Option<SocketAddr> {
-    let at = line.find("127.0.0.1:")?;
-    line[at..].split(|c: char| !(c.is_ascii_digit() || ".:".contains(c))).next()?.parse().ok()
 }

@@ -130,9 +130,12 @@ pub async fn arrived(hold: &rig::sts::Hold, count: usize) {
 /// Waits until the operator has credentials that it cannot write.
 pub async fn wait_for_failed_write(world: &World) {
     wait_until("a write fails", SOON, || async {
-        let log = world.log();
-        let failed = log.lines().any(|l| l.contains("Writing Secret") && l.contains(" failed"));
-        failed.then_some(())
+        let metrics = world.http("/metrics").await;
+        let failed = |line: &str| {
+            line.starts_with("tempcred_credentials_failed_total{")
+                && line.contains("reason=\"ApiServerUnavailable\"")
+        };
+        metrics.lines().any(failed).then_some(())
     })
     .await;
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use rig::Request;
 use serde_json::{Value, json};
 
 use crate::denial::{Denial, Denied};
@@ -17,8 +19,9 @@ async fn a_lost_status_write_is_made_up_for_without_a_second_mint() {
     let mut world = World::new().await;
     world.create("reports", plain()).await;
     let denial = Denial::start(&world, Denied::Statuses("reports")).await;
+    let begin = Timestamp::now();
     world.start_operator(&[]).await;
-    wait_for_lost_status(&world).await;
+    wait_for_lost_status(&world, begin).await;
     let key = assert_whole(&world.secrets().get("reports").await.unwrap());
     denial.end().await;
 
@@ -35,8 +38,9 @@ async fn a_killed_operator_that_lost_its_status_write_does_not_mint_again() {
     world.create("reports", plain()).await;
     let denial = Denial::start(&world, Denied::Statuses("reports")).await;
     for _ in 0..3 {
+        let begin = Timestamp::now();
         world.start_operator(&[]).await;
-        wait_for_lost_status(&world).await;
+        wait_for_lost_status(&world, begin).await;
         world.kill_operator();
     }
     let key = assert_whole(&world.secrets().get("reports").await.unwrap());
@@ -57,12 +61,14 @@ async fn a_renewal_on_request_whose_status_was_lost_is_not_made_twice() {
     let mut world = World::start().await;
     let first = world.issue("reports", plain()).await.status.unwrap();
     let denial = Denial::start(&world, Denied::Statuses("reports")).await;
+    let begin = Timestamp::now();
     world.patch("reports", renew("now")).await;
-    wait_for_lost_status(&world).await;
+    wait_for_lost_status(&world, begin).await;
     world.kill_operator();
     assert_ne!(world.data("reports").await["AWS_ACCESS_KEY_ID"], first.access_key_id.unwrap());
+    let begin = Timestamp::now();
     world.start_operator(&[]).await;
-    wait_for_lost_status(&world).await;
+    wait_for_lost_status(&world, begin).await;
     world.kill_operator();
     denial.end().await;
     world.start_operator(&[]).await;
@@ -177,13 +183,13 @@ fn renew(value: &str) -> Value {
     json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": value}}})
 }
 
-/// Waits until this run of the operator could not write a status.
-async fn wait_for_lost_status(world: &World) {
+/// Waits until a status that the operator wrote since then was refused.
+async fn wait_for_lost_status(world: &World, since: Timestamp) {
+    let audit = world.rig.audit().expect("needs the rig's own API server");
     wait_until("a status write fails", SOON, || async {
-        let log = world.log();
-        let lost =
-            log.lines().any(|l| l.contains("Writing the status of") && l.contains(" failed"));
-        lost.then_some(())
+        let requests = audit.requests(world.rig.operator().name(), Some(&world.namespace)).unwrap();
+        let is_lost = |r: &Request| r.subresource == "status" && r.code >= 400 && r.at >= since;
+        requests.iter().any(is_lost).then_some(())
     })
     .await;
 }

@@ -57,9 +57,10 @@ async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing
     })
     .await;
     assert_eq!(issued(), RESOURCES);
-    assert!(first.log().contains("issued"));
-    assert!(!second.log().contains("issued"), "the second only watches");
-    assert_eq!(gauge(&second, "tempcred_leader").await, Some(0.0));
+    let issues = "tempcred_credentials_issued_total";
+    assert_eq!(first.metric(issues).await, Some(RESOURCES as f64 + 1.0));
+    assert_eq!(second.metric(issues).await, None, "the second only watches");
+    assert_eq!(second.metric("tempcred_leader").await, Some(0.0));
     let is_silent = !second.http("/metrics").await.contains("tempcred_credentials{");
     assert!(is_silent, "only the leader tells of resources");
     let versions = versions(&world).await;
@@ -81,7 +82,7 @@ async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing
     let rotated = rotations();
     // It has looked at everything, and it works.
     wait_until("it has looked at everything", SOON, || async {
-        let looks = gauge(&second, "tempcred_reconcile_duration_seconds_count").await?;
+        let looks = second.metric("tempcred_reconcile_duration_seconds_count").await?;
         (looks > RESOURCES as f64).then_some(())
     })
     .await;
@@ -95,10 +96,8 @@ async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing
         (rotations() > rotated).then_some(())
     })
     .await;
-    let (status, log) = second.stop();
-    assert!(status.success());
-    assert!(log.contains("gave the Lease back"), "{log}");
-    assert_eq!(lease(&world).await.holder_identity, None);
+    assert!(second.stop().success());
+    assert_eq!(lease(&world).await.holder_identity, None, "it gave the Lease back");
 }
 
 #[tokio::test]
@@ -107,14 +106,14 @@ async fn a_leader_that_cannot_renew_its_lease_steps_down_and_forgets_nothing() {
     let proxy = Proxy::to(world.rig.server()).unwrap();
     let kubeconfig = world.rig.kubeconfig_for(&user, Some(&proxy.url())).unwrap();
     world.start_operator_with(kubeconfig, &["--leader-elect"]).await;
-    logged(&world, "leading").await;
+    becomes_leader(&world, true).await;
     let hold = world.sts.hold(Matching::any());
     world.create("reports", plain()).await;
     arrived(&hold, 1).await;
     proxy.cut();
     hold.release();
     wait_for_failed_write(&world).await;
-    logged(&world, "no longer leading").await;
+    becomes_leader(&world, false).await;
     proxy.restore();
     let written = world.wait_at_most(SOON * 2, "reports", "ready", is_ready).await;
     assert_eq!(world.sts.calls_total(), 1, "what it held in memory is what it wrote");
@@ -129,13 +128,13 @@ async fn a_leader_that_ends_in_good_order_leaves_the_lease_to_the_next() {
     let first = replica(&mut world, &user).await;
     leads(&first).await;
     world.issue("reports", plain()).await;
-    let (status, log) = first.stop();
-    assert!(status.success() && log.contains("gave the Lease back"), "{log}");
+    assert!(first.stop().success());
+    assert_eq!(lease(&world).await.holder_identity, None, "it gave the Lease back");
     let second = replica(&mut world, &user).await;
     leads(&second).await;
     world.issue("later", plain()).await;
     assert_eq!(world.sts.calls_total(), 2);
-    assert!(second.stop().0.success());
+    assert!(second.stop().success());
 }
 
 /// A world with a release of its own, so that it has its own Lease.
@@ -154,20 +153,18 @@ async fn replica(world: &mut World, user: &User) -> Operator {
 
 async fn leads(replica: &Operator) {
     wait_until("it leads", LEASE * 3, || async {
-        (gauge(replica, "tempcred_leader").await == Some(1.0)).then_some(())
+        (replica.metric("tempcred_leader").await == Some(1.0)).then_some(())
     })
     .await;
 }
 
-async fn logged(world: &World, line: &str) {
-    wait_until(line, LEASE * 3, || async { world.log().contains(line).then_some(()) }).await;
-}
-
-/// The value of a metric without labels.
-async fn gauge(replica: &Operator, name: &str) -> Option<f64> {
-    let text = replica.http("/metrics").await;
-    let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    values.next()?.parse().ok()
+/// Waits until the operator of a world leads, or no longer does.
+async fn becomes_leader(world: &World, leads: bool) {
+    let wanted = Some(f64::from(u8::from(leads)));
+    wait_until(&format!("leads: {leads}"), LEASE * 3, || async {
+        (world.metric("tempcred_leader").await == wanted).then_some(())
+    })
+    .await;
 }
 
 fn is_ready_resource(resource: &tempcred::api::TemporaryCredential) -> bool {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rig::Request;
 use rig::sts::Matching;
 
 use crate::outage::{arrived, behind_proxy};
@@ -18,10 +19,7 @@ async fn what_is_in_flight_at_a_sigterm_is_finished() {
     world.create("reports", plain()).await;
     arrived(&hold, 1).await;
     world.signal_operator();
-    wait_until("it says that it is not ready", SOON, || async {
-        (world.http("/readyz").await == "shutting down\n").then_some(())
-    })
-    .await;
+    ends(&world).await;
     assert_eq!(world.http("/livez").await, "ok\n");
     assert!(world.operator_runs());
     hold.release();
@@ -55,14 +53,11 @@ async fn what_waits_for_its_turn_at_a_sigterm_is_left_to_the_next_operator() {
     arrived(&hold, 1).await;
     world.create("second", plain()).await;
     wait_until("the second waits", SOON, || async {
-        let log = world.log();
-        let waits = log.lines().any(|l| l.contains("second") && l.contains("plan=Mint"));
-        waits.then_some(())
+        (world.metric("tempcred_sts_queue_depth").await == Some(1.0)).then_some(())
     })
     .await;
     world.signal_operator();
-    wait_until("it is told", SOON, || async { world.log().contains("SIGTERM").then_some(()) })
-        .await;
+    ends(&world).await;
     hold.release();
     assert!(world.wait_for_operator_end(GRACE).success());
     assert_eq!(world.sts.calls_total(), 1);
@@ -110,10 +105,21 @@ async fn an_operator_that_never_got_ready_ends_at_once_too() {
     end_unready(&mut world, two).await;
 }
 
+/// Waits until the operator knows that it is to end.
+async fn ends(world: &World) {
+    wait_until("it says that it is not ready", SOON, || async {
+        (world.http("/readyz").await == "shutting down\n").then_some(())
+    })
+    .await;
+}
+
 async fn end_unready(world: &mut World, kubeconfig: PathBuf) {
+    let audit = world.rig.audit().expect("needs the rig's own API server").from_now().unwrap();
     world.launch(kubeconfig, &[]).await;
     wait_until("it may not list Secrets", SOON, || async {
-        world.log().contains("secrets is forbidden").then_some(())
+        let requests = audit.requests(world.rig.tenant().name(), Some(&world.namespace)).unwrap();
+        let is_refused = |r: &Request| r.resource == "secrets" && r.verb == "list" && r.code == 403;
+        requests.iter().any(is_refused).then_some(())
     })
     .await;
     assert!(world.http("/readyz").await.starts_with("waiting"));

@@ -1,6 +1,7 @@
 //! What a test lives in: a namespace, an STS responder, and an operator that serves just these.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
@@ -16,6 +17,7 @@ use rig::sts::Responder;
 use rig::{Rig, Tool};
 use serde_json::{Value, json};
 use tempcred::api::{CredentialStatus, RoleGrant, TemporaryCredential};
+use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use crate::check::{
@@ -23,7 +25,6 @@ pub use crate::check::{
     wait_until,
 };
 pub use crate::operator::Operator;
-use crate::operator::listener;
 
 /// How long anything may take that should take no time.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -170,6 +171,7 @@ impl World {
     /// Starts an operator beside that of this world, and waits until it listens.
     pub async fn replica(&mut self, kubeconfig: PathBuf, args: &[&str]) -> Operator {
         self.runs += 1;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rig::free_port().unwrap()));
         let mut command = Command::new(env!("CARGO_BIN_EXE_tempcred"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_")
@@ -184,7 +186,7 @@ impl World {
             .env("AWS_SECRET_ACCESS_KEY", OPERATOR_SECRET)
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
-            .args(["run", "--http-addr", "127.0.0.1:0", "--namespaces", &self.namespace])
+            .args(["run", "--http-addr", &address.to_string(), "--namespaces", &self.namespace])
             .args(["--sts-endpoint", &self.sts.url()])
             .args(args);
         if !args.contains(&"--log") {
@@ -200,17 +202,15 @@ impl World {
             .rig
             .spawn(&format!("operator-{}-{}", self.namespace, self.runs), &mut command)
             .unwrap();
-        let address = wait_until("the operator listens", SOON, || async {
+        wait_until("the operator listens", SOON, || async {
             assert!(process.is_running(), "the operator ended: {}", process.output().unwrap());
-            let output = process.output().ok()?;
-            let line = output.lines().find(|line| line.contains("serving /livez"))?;
-            listener(line)
+            TcpStream::connect(address).await.ok()
         })
         .await;
         Operator { process, address }
     }
 
-    /// What the operator has logged so far.
+    /// What the operator has logged so far. Not to wait for: what a line tells shows elsewhere too.
     pub fn log(&self) -> String {
         self.operator.as_ref().unwrap().log()
     }
@@ -252,6 +252,20 @@ impl World {
             Some(operator) => operator.http(path).await,
             None => String::new(),
         }
+    }
+
+    /// The value of one of the operator's metrics, of all its labels together.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        self.operator.as_ref()?.metric(name).await
+    }
+
+    /// Waits until this run of the operator has looked at resources so often.
+    pub async fn wait_for_looks(&self, at_least: usize) {
+        wait_until("it has looked at the resources", SOON, || async {
+            let looks = self.metric("tempcred_reconcile_duration_seconds_count").await?;
+            (looks >= at_least as f64).then_some(())
+        })
+        .await;
     }
 
     pub fn credentials(&self) -> Api<TemporaryCredential> {
@@ -397,11 +411,12 @@ impl Drop for World {
 }
 
 impl World {
-    /// Waits until the operator has ended after [`World::signal_operator`], and gives its whole log.
+    /// Stops the operator in good order, and gives its whole log.
     pub fn whole_log(&mut self) -> String {
+        self.signal_operator();
         let operator = self.operator.take().unwrap();
-        operator.process.wait(SOON).unwrap();
-        operator.process.output().unwrap()
+        assert!(operator.process.wait(SOON).unwrap().success());
+        operator.log()
     }
 
     /// When STS was asked for a role, by a part of its ARN.

@@ -39,7 +39,9 @@ fn it_lists_what_is_linked_and_nothing_else() {
 fn every_component_has_a_licence_and_a_checksum() {
     for part in components(&read()) {
         assert!(part["licenses"][0].is_object(), "{part}");
-        assert!(part["hashes"][0].is_object(), "{part}");
+        // Our own come with no archive: the checksums of the release are theirs.
+        let is_ours = part["bom-ref"].as_str().unwrap().starts_with("path+");
+        assert!(is_ours || part["hashes"][0].is_object(), "{part}");
     }
 }
 

@@ -43,6 +43,7 @@ mod users;
 mod workspace;
 
 pub use audit::{Audit, Request};
+pub use ports::free_port;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use rig::Rig;

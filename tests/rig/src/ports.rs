@@ -1,6 +1,8 @@
 //! Free ports.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 
@@ -10,6 +12,23 @@ use crate::random;
 /// up on Linux) and below NodePorts. A port given out by `bind(0)` can be taken
 /// by any outgoing connection while the API server is stopped.
 const RANGE: std::ops::Range<u16> = 12_000..30_000;
+
+/// What [`free_port`] has given out.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A port of the loopback interface that nobody listens on now, and that this process gets once.
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> Result<u16> {
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let [port] = free()?;
+        if given.insert(port) {
+            return Ok(port);
+        }
+    }
+}
 
 /// `N` different ports of the loopback interface that nobody listens on now.
 pub(crate) fn free<const N: usize>() -> Result<[u16; N]> {

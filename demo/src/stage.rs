@@ -29,7 +29,8 @@ pub struct Stage {
 
 /// The folder of the workspace.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR"));
+    demo.parent().unwrap_or(demo)
 }
 
 impl Stage {
@@ -82,19 +83,19 @@ pub fn apply(rig: &Rig, name: &str, object: &serde_json::Value) -> Result<()> {
     Ok(())
 }
 
-/// Builds the operator, next to this program.
+/// Builds the operator, next to this program: cargo builds no binary for a package that depends on its
+/// library.
 fn build() -> Result<()> {
     println!("Building tempcred …");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     // Together with this program, so that cargo takes the dependencies that it has built for it.
-    command
-        .args(["build", "--quiet", "--bin", "tempcred", "--example", "demo"])
-        .current_dir(root());
+    command.args(["build", "--package", "tempcred", "--package", "demo", "--bins"]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    ensure!(command.status().context("cannot run cargo")?.success(), "tempcred does not build");
+    let status = command.current_dir(root()).status().context("cannot run cargo")?;
+    ensure!(status.success(), "tempcred does not build");
     Ok(())
 }
 
@@ -104,11 +105,9 @@ pub struct Operator(Process);
 impl Operator {
     /// Starts `tempcred run`.
     pub fn start(stage: &Stage) -> Result<Self> {
-        // This program is target/debug/examples/demo.
-        let demo = std::env::current_exe()?;
-        let binary = demo.ancestors().nth(2).context("where is target/debug?")?;
+        let binary = std::env::current_exe()?.with_file_name("tempcred");
         let kubeconfig = stage.rig.kubeconfig_for(stage.rig.operator(), None)?;
-        let mut command = Command::new(binary.join("tempcred"));
+        let mut command = Command::new(binary);
         for (name, _) in std::env::vars_os() {
             let known = name.to_string_lossy();
             if known.starts_with("AWS_") || known.starts_with("TEMPCRED_") {
