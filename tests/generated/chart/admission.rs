@@ -54,8 +54,8 @@ enum Action {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct SignedByOperator {
     /// Groups whose members may create such resources and change their spec. Default: every user
-    /// who may write resources. A GitOps tool needs a group of its own identity, such as
-    /// `system:serviceaccounts:flux-system`.
+    /// who may write resources. A GitOps tool writes with its own identity, so add its group, such
+    /// as `system:serviceaccounts:flux-system`.
     #[schemars(inner(regex(pattern = "^[^\r\n]+$")))]
     groups: Vec<String>,
 }
