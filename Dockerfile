@@ -1,4 +1,4 @@
-# The image of .ci/release, built with an engine:
+# Builds the same image as .ci/release, with a container engine:
 #
 #   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" \
 #     --build-arg CREATED="$(git log -1 --format=%cI)" --tag tempcred .

@@ -1,9 +1,9 @@
-"""Takes out of a CycloneDX list what is not linked, and the paths of this machine.
+"""Removes components that are not linked, and paths of the build machine, from a CycloneDX SBOM.
 
-    sbom.py LIST LINKED
+    sbom.py SBOM LINKED
 
-LINKED is what `cargo tree` prints, without its tree. cargo-cyclonedx goes by `cargo metadata`, which also
-names crates that no feature in use asks for; scanners would warn of them for nothing.
+LINKED is the output of `cargo tree --prefix none`. cargo-cyclonedx uses `cargo metadata`, which also lists crates
+that no enabled feature needs. Vulnerability scanners would report these crates although they are not linked.
 """
 
 import json

@@ -1,7 +1,7 @@
-//! Prints the root certificates that Mozilla trusts, as PEM, for the container image.
+//! Prints the root certificates of Mozilla's trust store as PEM, for the container image.
 //!
-//! They come from a crate and not from the machine that builds, so that everyone who builds a commit
-//! gets the same image, and `Cargo.lock` says which roots are in it.
+//! The certificates come from a crate and not from the build machine. Every build of a commit therefore
+//! contains the same certificates, and `Cargo.lock` pins their version.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
-/// How long a line of PEM may be.
+/// Maximum length of a line of PEM.
 const COLUMNS: usize = 64;
 
 fn main() -> std::io::Result<()> {

@@ -11,7 +11,7 @@ fn commands() -> Vec<&'static str> {
     let page = include_str!("../../docs/runbooks.md");
     let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```"));
     let lines = blocks.flat_map(|(block, _)| block.lines()).map(str::trim);
-    lines.filter(|line| line.starts_with("kubectl") && line.contains(" tc ")).collect()
+    lines.filter(|line| line.starts_with("kubectl") && line.contains(" tempcred ")).collect()
 }
 
 #[tokio::test]

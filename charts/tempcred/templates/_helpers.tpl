@@ -1,9 +1,9 @@
-{{- /* The chart's name, unless overridden. */}}
+{{- /* The name of the chart, or nameOverride. */}}
 {{- define "tempcred.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* The name of all objects. Short enough for what Kubernetes appends to it. */}}
+{{- /* The name of all objects. It leaves room for the suffixes that Kubernetes appends. */}}
 {{- define "tempcred.fullname" -}}
 {{- $name := include "tempcred.name" . }}
 {{- if .Values.fullnameOverride }}
@@ -29,7 +29,7 @@
 {{- printf "%s:%s" $image.repository $tag }}{{ with $image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
-{{- /* By these the Pods are found; they never change. */}}
+{{- /* The labels that select the Pods. They must never change, because a Deployment's selector is immutable. */}}
 {{- define "tempcred.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "tempcred.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -43,7 +43,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- merge $labels .Values.commonLabels | toYaml }}
 {{- end }}
 
-{{- /* Labels and annotations of an object: (list $ labels annotations), both its own further ones. */}}
+{{- /* Labels and annotations of an object: (list $ labels annotations). Both arguments are additions for this object. */}}
 {{- define "tempcred.metadata" -}}
 {{- $root := index . 0 -}}
 labels:
@@ -54,8 +54,8 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- /* What the operator may do in the namespaces that it serves. Each verb is needed: a test takes
-       away one after the other. */}}
+{{- /* The permissions of the operator in the namespaces that it serves. Each verb is required: a test
+       removes one after the other. */}}
 {{- define "tempcred.rules" -}}
 - apiGroups: [tempcred.dev]
   resources: [temporarycredentials]
@@ -70,15 +70,15 @@ annotations:
   resources: [events]
   verbs: [create, patch]
 {{- if .Values.features.serviceAccountTokens }}
-# For assumeRoleWithWebIdentity with a serviceAccountName; tokens are for STS alone, and not stored.
+# For serviceAccountName. The operator requests tokens only for STS, and does not store them.
 - apiGroups: [""]
   resources: [serviceaccounts/token]
   verbs: [create]
 {{- end }}
 {{- end }}
 
-{{- /* What the operator may do beyond namespaces: know the grants, and the labels of the namespaces that it
-       serves. */}}
+{{- /* The cluster-wide permissions of the operator: read the grants, write their status, and read the labels of
+       the namespaces that it serves. */}}
 {{- define "tempcred.clusterRules" -}}
 - apiGroups: [tempcred.dev]
   resources: [rolegrants]
@@ -101,7 +101,7 @@ annotations:
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
-{{- /* A port that a URL names, as a number; nothing if it names none. */}}
+{{- /* The port in a URL; empty if the URL has none. */}}
 {{- define "tempcred.portOf" -}}
 {{- with . }}{{ regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" }}{{ end }}
 {{- end }}

@@ -1,16 +1,17 @@
-{{- /* The name of a policy and of its binding: (list $ "what"). They are of the whole cluster, in
-       which another namespace may have a release of the same name. */}}
+{{- /* The name of a policy and of its binding: (list $ "policy"). Both are cluster-scoped. The name contains the
+       namespace, because another namespace may have a release of the same name. */}}
 {{- define "tempcred.policyName" -}}
 {{- $root := index . 0 -}}
 {{- printf "%s-%s.%s" (include "tempcred.fullname" $root) (index . 1) $root.Release.Namespace }}
 {{- end }}
 
-{{- /* What the API server calls the operator. */}}
+{{- /* The user name of the operator in the API server. */}}
 {{- define "tempcred.serviceAccountUser" -}}
 {{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "tempcred.serviceAccountName" .) }}
 {{- end }}
 
-{{- /* Puts a policy into force: (list $ "what" whether-only-in-the-namespaces-that-are-served). */}}
+{{- /* The binding of a policy: (list $ "policy" only-served-namespaces). The last argument is a boolean: whether the
+       policy applies only in the namespaces that the operator serves. */}}
 {{- define "tempcred.policyBinding" }}
 {{- $root := index . 0 }}
 ---
@@ -26,7 +27,7 @@ spec:
   matchResources:
     namespaceSelector:
       matchExpressions:
-        # The API server sets this label itself.
+        # The API server sets this label on every namespace.
         - key: kubernetes.io/metadata.name
           operator: In
           values: {{ toJson ($root.Values.settings.namespaces | uniq) }}

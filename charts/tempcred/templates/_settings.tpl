@@ -1,7 +1,7 @@
-{{- /* One environment variable: (list name value). None for a value that is empty. */}}
+{{- /* One environment variable: (list name value). Renders nothing if the value is empty. */}}
 {{- define "tempcred.variable" -}}
 {{- $value := index . 1 }}
-{{- /* Helm reads numbers as floats, and would write a million as 1e+06. */}}
+{{- /* Helm parses numbers as floats and would render one million as 1e+06. */}}
 {{- if kindIs "float64" $value }}{{ $value = int64 $value }}{{ end }}
 {{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
 - name: {{ index . 0 }}
@@ -9,7 +9,7 @@
 {{- end }}
 {{- end }}
 
-{{- /* Every setting of `tempcred run`. */}}
+{{- /* The settings of `tempcred run`, as environment variables. */}}
 {{- define "tempcred.settings" -}}
 {{- $s := .Values.settings }}
 {{- $listen := ternary (printf "[%s]" $s.listen) $s.listen (contains ":" $s.listen) }}

@@ -1,30 +1,31 @@
-//! The part of the chart's values that is about what the API server refuses.
+//! The values of the chart for admission policies.
 
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// ValidatingAdmissionPolicies, and how they are put into force.
+/// ValidatingAdmissionPolicies and their bindings.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct AdmissionPolicies {
-    /// Make them. It takes the right to make objects of the whole cluster.
+    /// Create the policies. This needs permission to create cluster-scoped objects.
     enabled: bool,
-    /// What happens to a request that they find wrong. `Warn` and `Audit` let it pass, and tell the
-    /// client or the audit log; `Deny` and `Warn` exclude each other.
+    /// Actions for a request that violates a policy. `Warn` and `Audit` allow the request, and
+    /// inform the client or the audit log. `Deny` and `Warn` exclude each other.
     #[schemars(length(min = 1))]
     actions: BTreeSet<Action>,
-    /// What the operator may request tokens of ServiceAccounts for. Never an audience of the API
-    /// server: with such a token, the operator would be that ServiceAccount.
+    /// Audiences of the ServiceAccount tokens that the operator may request. Never add an audience
+    /// of the API server: with such a token, the operator could impersonate the ServiceAccount.
     #[schemars(length(min = 1), inner(regex(pattern = "^[^\r\n]+$")))]
     token_audiences: Vec<String>,
-    /// Users that may write labels and annotations below `tempcred.dev/` on Secrets besides the
-    /// operator: another release that serves the same namespaces, a tool that restores backups. Such
-    /// as `system:serviceaccount:NAMESPACE:NAME`.
+    /// Additional users that may write labels and annotations with the prefix `tempcred.dev/` on
+    /// Secrets, such as `system:serviceaccount:NAMESPACE:NAME`. Examples are another release that
+    /// serves the same namespaces, and a tool that restores backups.
     #[schemars(inner(regex(pattern = "^[^\r\n]+$")))]
     secret_writers: Vec<String>,
-    /// Who may have the operator sign with its own AWS identity: `assumeRole` without `identity`.
+    /// Users who may create resources that the operator signs with its own AWS identity:
+    /// `assumeRole` without `identity`.
     signed_by_operator: SignedByOperator,
 }
 
@@ -48,13 +49,13 @@ enum Action {
     Audit,
 }
 
-/// Who may have the operator sign.
+/// Users who may create resources that the operator signs.
 #[derive(Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct SignedByOperator {
-    /// Groups whose members may create such resources, and change the spec of them. Default:
-    /// everybody who may write them at all. A GitOps tool counts as whoever it is itself, such as
-    /// `system:serviceaccounts:flux-system`.
+    /// Groups whose members may create such resources and change their spec. Default: every user
+    /// who may write resources. A GitOps tool writes with its own identity, so add its group, such
+    /// as `system:serviceaccounts:flux-system`.
     #[schemars(inner(regex(pattern = "^[^\r\n]+$")))]
     groups: Vec<String>,
 }

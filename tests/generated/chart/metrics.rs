@@ -1,23 +1,24 @@
-//! The part of the chart's values that is about watching the operator.
+//! The values of the chart for monitoring.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::values::{Open, Texts};
 
-/// How the operator is watched.
+/// Monitoring.
 #[derive(Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Metrics {
-    /// A Service for the port of the metrics.
+    /// Service for the metrics port.
     service: Service,
-    /// For the Prometheus operator: scrape through the Service, which must be there.
+    /// ServiceMonitor for the Prometheus operator: scrapes through the Service, which must be
+    /// enabled.
     service_monitor: Monitor,
-    /// For the Prometheus operator: scrape the Pods themselves.
+    /// PodMonitor for the Prometheus operator: scrapes the Pods directly.
     pod_monitor: Monitor,
-    /// For the Prometheus operator: the alerts of `files/alerts.yaml`.
+    /// PrometheusRule for the Prometheus operator, with the alerts of `files/alerts.yaml`.
     prometheus_rule: PrometheusRule,
-    /// For Grafana: a dashboard in a ConfigMap, which its sidecar finds.
+    /// Dashboard for Grafana, in a ConfigMap that the Grafana sidecar finds.
     dashboard: Dashboard,
 }
 
@@ -25,13 +26,13 @@ pub struct Metrics {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Service {
-    /// Make one.
+    /// Create the Service.
     enabled: bool,
-    /// Its port.
+    /// Port of the Service.
     port: u16,
-    /// Further labels of it.
+    /// Additional labels of the Service.
     labels: Texts,
-    /// Further annotations of it.
+    /// Additional annotations of the Service.
     annotations: Texts,
 }
 
@@ -45,14 +46,14 @@ impl Default for Service {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Monitor {
-    /// Make one.
+    /// Create the monitor.
     enabled: bool,
-    /// Labels by which your Prometheus selects it, such as `release: prometheus`.
+    /// Labels that your Prometheus selects, such as `release: prometheus`.
     labels: Texts,
-    /// How often it scrapes.
+    /// Scrape interval.
     #[schemars(regex(pattern = "^([0-9]+(ms|[smhdwy]))*$"))]
     interval: String,
-    /// Rules that rewrite labels of what is scraped.
+    /// Rules that rewrite the labels of the scrape target.
     relabelings: Vec<Open>,
     /// Rules that rewrite or drop metrics.
     metric_relabelings: Vec<Open>,
@@ -74,9 +75,9 @@ impl Default for Monitor {
 #[derive(Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct PrometheusRule {
-    /// Make one.
+    /// Create the PrometheusRule.
     enabled: bool,
-    /// Labels by which your Prometheus selects it, such as `release: prometheus`.
+    /// Labels that your Prometheus selects, such as `release: prometheus`.
     labels: Texts,
 }
 
@@ -84,11 +85,11 @@ struct PrometheusRule {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Dashboard {
-    /// Make the ConfigMap.
+    /// Create the ConfigMap.
     enabled: bool,
-    /// Labels by which the sidecar finds it.
+    /// Labels that the sidecar selects.
     labels: Texts,
-    /// Its annotations, such as the one that names the folder.
+    /// Annotations of the ConfigMap, for example the name of the folder.
     annotations: Texts,
 }
 

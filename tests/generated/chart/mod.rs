@@ -1,5 +1,5 @@
-//! What of `charts/tempcred` is made from types: its values, their schema and their documentation,
-//! and what has the version in it.
+//! The generated parts of `charts/tempcred`: the values, their schema and their documentation, and
+//! the files that contain the version.
 
 mod admission;
 mod metrics;
@@ -14,13 +14,13 @@ use values::Values;
 
 /// The schema of the values.
 pub fn schema() -> Value {
-    // What every version of Helm reads, and with each object in its place, so that an error names
-    // the path that a person wrote.
+    // Every version of Helm reads draft 7. Subschemas are inline, so that an error names the path that
+    // the user wrote.
     let mut settings = SchemaSettings::draft07();
     settings.inline_subschemas = true;
     let mut schema = settings.into_generator().into_root_schema_for::<Values>();
     let mut tidy = RecursiveTransform(|schema: &mut schemars::Schema| {
-        // Go knows no such formats, and an editor shows a default twice.
+        // Helm does not know these formats, and editors show a default twice.
         schema.remove("format");
         if schema.get("properties").is_some() {
             schema.remove("default");
@@ -54,10 +54,10 @@ pub fn readme() -> String {
 pub fn chart_file() -> String {
     let (version, about) = (env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_DESCRIPTION"));
     let repository = env!("CARGO_PKG_REPOSITORY");
-    // As far back as k8s-openapi reaches, which is where the formats are known that the rules in the
-    // CRDs use.
+    // The oldest version that k8s-openapi supports. It also knows the formats that the rules in the CRDs
+    // use.
     format!(
-        "# Made from Cargo.toml; do not edit.\napiVersion: v2\nname: tempcred\ndescription: {about}\ntype: application\n\
+        "# Generated from Cargo.toml; do not edit.\napiVersion: v2\nname: tempcred\ndescription: {about}\ntype: application\n\
          version: {version}\nappVersion: {version}\nkubeVersion: \">=1.33.0-0\"\nhome: {repository}\n\
          sources:\n  - {repository}\nkeywords:\n  - aws\n  - credentials\n  - operator\n  - secrets\n  - sts\n\
          maintainers:\n  - name: The tempcred authors\n    url: {repository}\nannotations:\n  artifacthub.io/license: Apache-2.0\n  \

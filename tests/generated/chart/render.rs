@@ -5,13 +5,13 @@ use std::fmt::Write;
 use serde_json::Value as Schema;
 use serde_yaml::{Mapping, Value};
 
-/// How wide a comment may be.
+/// Maximum width of a comment.
 const WIDTH: usize = 100;
 
 /// A commented YAML file.
 pub fn values(defaults: &Mapping, schema: &Schema) -> String {
     let mut text = String::from(
-        "# Values of the chart tempcred, with their defaults. Made from tests/generated/chart; do not edit.\n",
+        "# Values of the chart tempcred, with their defaults. Generated from tests/generated/chart; do not edit.\n",
     );
     object(&mut text, 0, defaults, schema);
     text
@@ -50,7 +50,7 @@ fn leaf(text: &mut String, pad: &str, name: &str, value: &Value) {
     }
 }
 
-/// Whether a value fits on the line of its name.
+/// Whether a value fits on the same line as its name.
 fn is_flat(value: &Value) -> bool {
     match value {
         Value::Mapping(map) => map.is_empty(),
@@ -59,19 +59,19 @@ fn is_flat(value: &Value) -> bool {
     }
 }
 
-/// The fields of an object whose type is ours.
+/// The fields of an object whose type this chart defines.
 fn ours<'a>(value: &'a Value, schema: &Schema) -> Option<&'a Mapping> {
     schema.get("properties").and(value.as_mapping())
 }
 
-/// The page of the chart: a table for each object.
+/// The README of the chart: a table for each object.
 pub fn readme(defaults: &Mapping, schema: &Schema) -> String {
     let mut page = format!(
         "# tempcred\n\n{}.\n\n```sh\nhelm install tempcred charts/tempcred --namespace tempcred-system --create-namespace\n```\n\n\
-         How to give it an AWS identity, serve only some namespaces, upgrade and uninstall: \
-         [docs/install.md](../../docs/install.md).\n\n## Values\n\nA name that is not listed here is refused. Where the type is \
-         *manifest*, the value is a piece of a\nmanifest and goes to Kubernetes as it is. This page is made from \
-         `tests/generated/chart`; do not edit.\n",
+         [docs/install.md](../../docs/install.md) explains how to give the operator an AWS identity, serve only some \
+         namespaces, upgrade and uninstall.\n\n## Values\n\nThe chart refuses values that are not listed here. \
+         A value of the type *manifest* is a part of a manifest,\nand the chart passes it to Kubernetes unchanged. \
+         This page is generated from `tests/generated/chart`; do not edit.\n",
         env!("CARGO_PKG_DESCRIPTION")
     );
     table(&mut page, "", defaults, schema);
@@ -130,7 +130,7 @@ fn kind(schema: &Schema) -> String {
     }
 }
 
-/// The words of a text in lines of at most so many characters.
+/// A text, wrapped into lines of at most `width` characters.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {

@@ -1,7 +1,7 @@
-//! The values of the chart: what can be set, what it is by default, what it means.
+//! The values of the chart, with their defaults and their documentation.
 //!
-//! What is our own is strict: a name that nobody knows is an error. What is handed on to Kubernetes
-//! is open, as Kubernetes checks it.
+//! The chart's own objects are strict: an unknown name is an error. Objects that the chart passes to
+//! Kubernetes are open, because Kubernetes validates them.
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -13,95 +13,102 @@ use serde_json::{Value, json};
 use super::admission::AdmissionPolicies;
 use super::metrics::Metrics;
 
-/// A piece of a manifest, as Kubernetes has it.
+/// A part of a manifest, in the format of Kubernetes.
 pub type Open = BTreeMap<String, Value>;
 
 /// Labels, annotations and the like.
 pub type Texts = BTreeMap<String, String>;
 
-/// Everything that can be set.
+/// All values of the chart.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Values {
-    /// How many Pods run. One of them works, the others wait to take over.
+    /// Number of Pods. One of them is the leader and does the work. The others are on standby.
     replicas: u16,
-    /// The program.
+    /// The container image.
     image: Image,
-    /// Secrets to pull the image with: a list of `{name: ...}`.
+    /// Secrets with registry credentials to pull the image: a list of `{name: ...}`.
     image_pull_secrets: Vec<Open>,
-    /// Takes the place of the chart's name in the names of objects.
+    /// Replaces the name of the chart in the names of objects.
     name_override: String,
-    /// The name of all objects. Default: the name of the release, followed by that of the chart
-    /// unless it is part of it.
+    /// Name of all objects. Default: the name of the release, followed by the name of the chart
+    /// unless the release name already contains it.
     fullname_override: String,
-    /// What `tempcred run` is told, each by an environment variable. A setting that is left empty
-    /// (or `null`) gets none, and the program's own default holds.
+    /// Settings of `tempcred run`. The chart passes each one as an environment variable. If a
+    /// setting is empty (or `null`), the chart does not set its variable, and the default of the
+    /// program applies.
     settings: Settings,
-    /// What the operator may be asked for. Switching something off takes away the rights it needs.
+    /// Optional features of the operator. If a feature is disabled, the chart does not grant the
+    /// permissions that it needs.
     features: Features,
-    /// Who the operator is, to Kubernetes and, by its annotations, to AWS.
+    /// The operator's ServiceAccount: its identity in Kubernetes and, through annotations, in AWS.
     service_account: ServiceAccount,
-    /// Whether the Pods get a token for the API server. Without, mount one by `extraVolumes`.
+    /// Mount a token for the API server into the Pods. If disabled, mount a token with
+    /// `extraVolumes`.
     automount_service_account_token: bool,
-    /// Rights.
+    /// Permissions in Kubernetes.
     rbac: Rbac,
-    /// What the API server itself refuses, whatever rights somebody has: ValidatingAdmissionPolicies.
+    /// ValidatingAdmissionPolicies. The API server enforces them regardless of the permissions of a
+    /// user.
     admission_policies: AdmissionPolicies,
-    /// The kinds that tempcred adds to Kubernetes.
+    /// CustomResourceDefinitions.
     crds: Crds,
     /// Labels of every object.
     common_labels: Texts,
     /// Annotations of every object.
     common_annotations: Texts,
-    /// Further labels of the Pods.
+    /// Additional labels of the Pods.
     pod_labels: Texts,
-    /// Further annotations of the Pods.
+    /// Additional annotations of the Pods.
     pod_annotations: Texts,
-    /// What a Pod asks for and may use at most.
+    /// Resource requests and limits of a Pod.
     resources: Open,
-    /// Security context of the Pods. A field is taken out by `null`, as OpenShift wants it for
+    /// Security context of the Pods. To remove a field, set it to `null`. OpenShift needs this for
     /// `runAsUser` and `runAsGroup`.
     pod_security_context: Open,
     /// Security context of the container.
     security_context: Open,
-    /// How often, and how patiently, `/livez` is asked.
+    /// Timing of the liveness probe, which requests `/livez`.
     liveness_probe: Open,
-    /// How often, and how patiently, `/readyz` is asked.
+    /// Timing of the readiness probe, which requests `/readyz`.
     readiness_probe: Open,
-    /// How a new version replaces the old one. Without `settings.leaderElect` it is always
-    /// `Recreate`, as two may not run side by side then.
+    /// Update strategy of the Deployment. Without `settings.leaderElect`, it is always `Recreate`,
+    /// because two replicas must not run at the same time.
     strategy: Open,
-    /// How long what is in flight may take to end. The operator itself waits 25 s.
+    /// Time for the Pod to finish operations in flight before it is killed. The operator itself
+    /// waits 25 s.
     termination_grace_period_seconds: u32,
-    /// Priority of the Pods, such as `system-cluster-critical`.
+    /// Priority class of the Pods, such as `system-cluster-critical`.
     priority_class_name: String,
     /// Labels of the nodes that the Pods may run on.
     node_selector: Texts,
     /// Taints that the Pods tolerate.
     tolerations: Vec<Open>,
-    /// Further wishes where the Pods run.
+    /// Affinity rules of the Pods.
     affinity: Open,
-    /// How the Pods are spread. One without `labelSelector` is about the Pods of this release.
+    /// Topology spread constraints. A constraint without `labelSelector` selects the Pods of this
+    /// release.
     topology_spread_constraints: Vec<Open>,
-    /// Further environment variables, which win over those made from `settings`.
+    /// Additional environment variables. They take precedence over the variables from `settings`.
     extra_env: Vec<Open>,
-    /// ConfigMaps and Secrets to take further environment variables from.
+    /// ConfigMaps and Secrets with additional environment variables.
     extra_env_from: Vec<Open>,
-    /// Further volumes.
+    /// Additional volumes.
     extra_volumes: Vec<Open>,
-    /// Where they are mounted.
+    /// Mounts of additional volumes.
     extra_volume_mounts: Vec<Open>,
-    /// Keeps one Pod up while nodes are drained. Made only for more than one replica.
+    /// PodDisruptionBudget: keeps one Pod running while nodes are drained. Created only for more
+    /// than one replica.
     pod_disruption_budget: PodDisruptionBudget,
-    /// Who may talk to the Pods, and with whom they may talk.
+    /// NetworkPolicy for the traffic of the Pods.
     network_policy: NetworkPolicy,
-    /// How the operator is watched. It serves `/metrics` at `settings.port` in any case.
+    /// Monitoring. The operator always serves `/metrics` at `settings.port`.
     metrics: Metrics,
-    /// Not used here: for the `condition` of a chart that has this one as a dependency.
+    /// Not used by this chart: for the `condition` of a chart that depends on this one.
     #[serde(skip_serializing)]
     #[expect(dead_code, reason = "only for the schema")]
     enabled: bool,
-    /// Not used here: values that a chart shares with its dependencies.
+    /// Not used by this chart: values that a chart shares with its dependencies.
     #[serde(skip_serializing)]
     #[expect(dead_code, reason = "only for the schema")]
     global: Open,
@@ -169,18 +176,18 @@ impl Default for Values {
     }
 }
 
-/// Which image.
+/// The container image.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Image {
-    /// Where it is.
+    /// Repository of the image.
     repository: String,
-    /// Which version. Default: the chart's `appVersion`.
+    /// Tag of the image. Default: the chart's `appVersion`.
     tag: String,
-    /// Which content, whatever the tag says: `sha256:...`.
+    /// Digest of the image, `sha256:...`. It takes precedence over the tag.
     #[schemars(regex(pattern = r"^(sha256:[0-9a-f]{64})?$"))]
     digest: String,
-    /// When it is pulled.
+    /// Pull policy of the image.
     pull_policy: PullPolicy,
 }
 
@@ -207,42 +214,44 @@ enum PullPolicy {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Settings {
-    /// AWS region for resources that name none. Default: what the AWS SDK finds (`AWS_REGION`,
-    /// which EKS sets, ...).
+    /// AWS region for resources without `region`. Default: the region that the AWS SDK finds
+    /// (`AWS_REGION`, which EKS sets, ...).
     region: String,
-    /// URL of the STS endpoint, instead of the regional one: of a VPC endpoint, for example.
+    /// URL of the STS endpoint, for example of a VPC endpoint. Default: the regional endpoint.
     #[schemars(regex(pattern = "^(https?://.+)?$"))]
     sts_endpoint: String,
-    /// Namespaces to serve. Default: all. If set, the operator gets a Role in each of them, and its
-    /// ClusterRole only lets it know grants and the labels of these namespaces. They must exist.
+    /// Namespaces to serve. They must exist. If set, the operator gets a Role in each of them, and
+    /// its ClusterRole allows only access to grants and to the labels of these namespaces. Default:
+    /// all namespaces.
     #[schemars(inner(regex(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")))]
     namespaces: Vec<String>,
     /// Serve only resources whose labels match this selector, for example `team=data`.
     selector: String,
-    /// How many credentials are issued at the same time.
+    /// Maximum number of credentials that are issued at the same time.
     concurrency: Option<NonZeroU16>,
-    /// How many calls to STS are made a second, on average. AWS throttles at about 600 per account
-    /// and region, which others share.
+    /// Maximum number of calls to STS per second, on average. AWS throttles at about 600 calls per
+    /// second for each account and region, a limit that other clients share.
     sts_rate: Option<NonZeroU32>,
-    /// Address to listen on for `/metrics`, `/livez` and `/readyz`; `::` where there is only IPv6.
+    /// Address to listen on for `/metrics`, `/livez` and `/readyz`. Use `::` if the cluster has
+    /// only IPv6.
     listen: String,
-    /// Port for them.
+    /// Port to listen on for these paths.
     port: NonZeroU16,
-    /// How log lines look.
+    /// Format of log lines.
     log_format: Option<LogFormat>,
-    /// What is logged: a level, or levels by module (`info,tempcred=debug`).
+    /// Log filter: a level, or levels by module (`info,tempcred=debug`).
     log: String,
-    /// Let one Pod work at a time. Without, only one replica may run. Always told, as the rights
-    /// depend on it.
+    /// Elect one Pod as the leader. Without leader election, only one replica may run. The chart
+    /// always sets this variable, because the RBAC rules depend on it.
     leader_elect: bool,
-    /// Name of the Lease by which the Pods agree who works. Default: the name of the Deployment.
+    /// Name of the Lease for leader election. Default: the name of the Deployment.
     #[schemars(regex(pattern = "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"))]
     lease_name: String,
     /// Name of this cluster, for grants (`{{ cluster }}`) and traces (`k8s.cluster.name`).
     cluster_name: String,
-    /// Tell about each resource in the metrics, by namespace and name.
+    /// Export metrics for each resource, with its namespace and name as labels.
     resource_metrics: bool,
-    /// URL of an OpenTelemetry collector to send traces to. Default: none are sent.
+    /// URL of an OpenTelemetry collector that receives traces. Default: no traces are sent.
     #[schemars(regex(pattern = "^(https?://.+)?$"))]
     otlp_endpoint: String,
 }
@@ -277,12 +286,12 @@ enum LogFormat {
     Json,
 }
 
-/// What can be left out.
+/// Optional features.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Features {
-    /// Web identity by `serviceAccountName`: the operator may request tokens for ServiceAccounts.
-    /// Without, `tokenSecretRef` still works.
+    /// Web identity with `serviceAccountName`: the operator may request tokens for ServiceAccounts.
+    /// If disabled, `tokenSecretRef` still works.
     service_account_tokens: bool,
 }
 
@@ -296,11 +305,12 @@ impl Default for Features {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct ServiceAccount {
-    /// Make one.
+    /// Create the ServiceAccount.
     create: bool,
-    /// Its name. Default: the name of the Deployment, or `default` if none is made.
+    /// Name of the ServiceAccount. Default: the name of the Deployment, or `default` if `create` is
+    /// false.
     name: String,
-    /// Its annotations, such as `eks.amazonaws.com/role-arn` for IRSA.
+    /// Annotations of the ServiceAccount, such as `eks.amazonaws.com/role-arn` for IRSA.
     annotations: Texts,
 }
 
@@ -310,15 +320,15 @@ impl Default for ServiceAccount {
     }
 }
 
-/// Rights.
+/// Permissions in Kubernetes.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Rbac {
-    /// Make the roles that the operator needs, and bind them.
+    /// Create the roles that the operator needs, and bind them.
     create: bool,
-    /// Add the kinds of tempcred to the roles `view`, `edit` and `admin` that come with
-    /// Kubernetes. Mind who has these: whoever may create a resource can use what is granted to its
-    /// namespace, and the Secrets and ServiceAccounts of the namespace as sources.
+    /// Add the resource types of tempcred to the built-in ClusterRoles `view`, `edit` and `admin`.
+    /// Check which users have these roles: a user who may create a resource can use everything that
+    /// is granted to its namespace, and the Secrets and ServiceAccounts of the namespace as inputs.
     aggregate: bool,
 }
 
@@ -332,9 +342,10 @@ impl Default for Rbac {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Crds {
-    /// Install them, and upgrade them with the chart.
+    /// Install the CustomResourceDefinitions, and upgrade them with the chart.
     install: bool,
-    /// Leave them, and with them all resources, when the release is uninstalled.
+    /// Keep the CustomResourceDefinitions, and with them all resources, when the release is
+    /// uninstalled.
     keep: bool,
 }
 
@@ -348,9 +359,9 @@ impl Default for Crds {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct PodDisruptionBudget {
-    /// Make one.
+    /// Create the PodDisruptionBudget.
     enabled: bool,
-    /// How many Pods may be away: a number or a percentage.
+    /// Maximum number of unavailable Pods: a number or a percentage.
     max_unavailable: CountOrPercentage,
 }
 
@@ -372,14 +383,15 @@ impl Default for PodDisruptionBudget {
 #[derive(Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct NetworkPolicy {
-    /// Make one. It lets the Pods reach DNS, HTTPS (443), the API server (443 and 6443), the agent
-    /// of EKS Pod Identity, and ports that `settings.stsEndpoint` and `settings.otlpEndpoint` name.
+    /// Create the NetworkPolicy. It allows traffic from the Pods to DNS, HTTPS (443), the API
+    /// server (443 and 6443), the EKS Pod Identity agent, and the ports in `settings.stsEndpoint`
+    /// and `settings.otlpEndpoint`.
     enabled: bool,
-    /// Who may read `/metrics`: a list of peers. Default: everybody.
+    /// Peers that may connect to `/metrics`. Default: all.
     ingress_from: Vec<Open>,
-    /// Further rules for what comes in.
+    /// Additional ingress rules.
     extra_ingress: Vec<Open>,
-    /// Further rules for what goes out.
+    /// Additional egress rules.
     extra_egress: Vec<Open>,
 }
 
