@@ -157,6 +157,7 @@ pub const PLAIN: &[&str] = &[
     "Log lines look like this.",
     "A name is looked up in the index, and scanners look for it.",
     "It works the other way round, in a round trip, and picks a round number.",
+    "This looks right, and the function that rounds is tested.",
     "Settle on a name first.",
     // Synced.
     "A name that is not listed here is refused.",
