@@ -28,6 +28,8 @@ pub(crate) struct Program<'a> {
     pub(crate) stamp: &'a str,
     /// Build tags, separated by commas.
     pub(crate) tags: &'a str,
+    /// Whether it has parts in C, and so needs a C compiler.
+    pub(crate) cgo: bool,
     /// What a person reads meanwhile.
     pub(crate) progress: &'a str,
 }
@@ -37,6 +39,9 @@ impl Program<'_> {
     pub(crate) fn ready(&self) -> Result<PathBuf> {
         let folder = workspace::sources().join(self.folder);
         let mut inputs = vec![self.package.to_owned(), self.stamp.to_owned(), self.tags.to_owned()];
+        if self.cgo {
+            inputs.push("cgo".to_owned());
+        }
         inputs.extend(files(&folder)?);
         let inputs: Vec<_> = inputs.iter().map(String::as_str).collect();
         let dir = cache::made_once(self.name, &inputs, |dir, janitor| {
@@ -56,6 +61,9 @@ impl Program<'_> {
         go.args(["build", "-trimpath", "-buildvcs=false", "-tags", self.tags]);
         go.args(["-ldflags", &linker, "-o"]).arg(binary).arg(self.package).current_dir(folder);
         of_its_own(&mut go);
+        if self.cgo {
+            go.env("CGO_ENABLED", "1");
+        }
         go
     }
 }

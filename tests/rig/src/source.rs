@@ -121,6 +121,7 @@ fn build() -> Result<PathBuf> {
         package: ".",
         stamp: &stamp,
         tags: "",
+        cgo: false,
         progress: "building etcd and Kubernetes from Go modules (about 5 minutes, once)",
     };
     program.ready()

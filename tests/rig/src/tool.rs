@@ -21,11 +21,14 @@ pub enum Tool {
     Lua,
     /// Checks and tests Prometheus rules.
     Promtool,
+    /// Checks prose.
+    Vale,
 }
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 5] = [Self::Helm, Self::Image, Self::Kstatus, Self::Lua, Self::Promtool];
+    pub const ALL: [Self; 6] =
+        [Self::Helm, Self::Image, Self::Kstatus, Self::Lua, Self::Promtool, Self::Vale];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Tool {
                 package: "helm.sh/helm/v4/cmd/helm",
                 stamp: "",
                 tags: "",
+                cgo: false,
                 progress: "building helm from Go modules (about 2 minutes, once)",
             },
             Self::Kstatus => Program {
@@ -57,6 +61,7 @@ impl Tool {
                 package: ".",
                 stamp: "",
                 tags: "",
+                cgo: false,
                 progress: "building kstatus from Go modules (about 1 minute, once)",
             },
             Self::Lua => Program {
@@ -65,6 +70,7 @@ impl Tool {
                 package: ".",
                 stamp: "",
                 tags: "",
+                cgo: false,
                 progress: "building the Lua of Argo CD from Go modules (seconds, once)",
             },
             Self::Image => Program {
@@ -73,6 +79,7 @@ impl Tool {
                 package: ".",
                 stamp: "",
                 tags: "",
+                cgo: false,
                 progress: "building the maker of images from Go modules (some seconds, once)",
             },
             Self::Promtool => Program {
@@ -82,7 +89,18 @@ impl Tool {
                 stamp: "",
                 // Service discovery would add the SDKs of a dozen clouds.
                 tags: "remove_all_sd",
+                cgo: false,
                 progress: "building promtool from Go modules (about 3 minutes, once)",
+            },
+            Self::Vale => Program {
+                name: "vale",
+                folder: "tools/vale",
+                package: "github.com/vale-cli/vale/v3/cmd/vale",
+                stamp: "",
+                tags: "",
+                // The parsers that find comments in code are C.
+                cgo: true,
+                progress: "building vale from Go modules (about 1 minute, once)",
             },
         }
     }
