@@ -4,8 +4,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use serde_json::json;
-use tempcred::arn::RoleArn;
-use tempcred::grant::{Claim, Grants};
+use tempcred_core::grant::Grants;
+use tempcred_core::request::RequestedRole;
+use tempcred_core::request::arn::RoleArn;
 
 /// Resources that are decided about.
 const CREDENTIALS: usize = 10_000;
@@ -43,8 +44,8 @@ fn cost(teams: usize) -> f64 {
     let begin = Instant::now();
     for _ in 0..ROUNDS {
         for (namespace, role) in &resources {
-            let claim = Claim { role, external_id: None, wishes: None };
-            black_box(grants.decide(namespace, "reports", &[claim]));
+            let requested = RequestedRole { role, external_id: None, overrides: None };
+            black_box(grants.decide(namespace, "reports", &[requested]));
         }
     }
     begin.elapsed().as_nanos() as f64 / (ROUNDS * CREDENTIALS) as f64

@@ -74,7 +74,7 @@ pub fn spread(uid: &str, window: SignedDuration) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Duration;
+    use crate::fields::Duration;
     use proptest::prelude::*;
 
     fn at(second: i64) -> Timestamp {

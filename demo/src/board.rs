@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use tempcred::api::{CredentialStatus, TemporaryCredential};
-use tempcred::status::readiness;
+use tempcred_core::api::{CredentialStatus, TemporaryCredential};
+use tempcred_core::problem::Reason;
 
 /// All that there is to show.
 #[derive(Default)]
@@ -71,7 +71,9 @@ pub struct News {
 impl Row {
     /// Whether it is ready, and the reason.
     pub fn readiness(&self) -> (bool, &str) {
-        readiness(&self.status).map_or((false, "Pending"), |(is, reason, _)| (is, reason))
+        let ready = self.status.readiness();
+        let reason = ready.map_or(Some(Reason::Pending), |ready| ready.reason);
+        (ready.is_some_and(|ready| ready.ready), reason.map_or("Unknown", Reason::as_str))
     }
 
     /// The access key ID.

@@ -12,7 +12,7 @@ use kube::api::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, Event, Result, watcher};
 use kube::{Api, Resource, ResourceExt};
-use tempcred::api::TemporaryCredential;
+use tempcred_core::api::TemporaryCredential;
 use tokio::sync::watch::Sender;
 
 use crate::board::Board;

@@ -43,7 +43,7 @@ impl Stage {
         let moto = std::thread::scope(|scope| {
             let moto = scope.spawn(|| rig.moto());
             rig.install(root())?;
-            // So that `kubectl get tc` needs no `-n`.
+            // So that `kubectl get tempcred` needs no `-n`.
             let namespace = format!("--namespace={NAMESPACE}");
             rig.kubectl_output(&["config", "set-context", "--current", &namespace])?;
             let content =

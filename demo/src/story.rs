@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tempcred::api::{RENEW_REQUESTED_AT, RoleGrant, TemporaryCredential};
+use tempcred_core::api::{RENEW_REQUESTED_AT, RoleGrant, TemporaryCredential};
 use tokio::sync::watch::{Receiver, Sender};
 
 use crate::board::{Board, Presence, Row, Tone};
@@ -83,7 +83,7 @@ impl Story<'_> {
         self.deed("kubectl apply --server-side -f examples/");
         let names = tokio::task::block_in_place(|| {
             apply(examples)?;
-            kubectl(&["get", "tc", "--output=jsonpath={.items[*].metadata.name}"])
+            kubectl(&["get", "tempcred", "--output=jsonpath={.items[*].metadata.name}"])
         })?;
         let names: Vec<_> = names.split_whitespace().collect();
         self.until("every example is Ready", SOON, |board| {
@@ -138,7 +138,7 @@ impl Story<'_> {
         let before = self.row(RESHAPED)?;
         let (calls, keys) = (self.calls(&before), self.keys(client, &before).await?);
         let spec = json!({"spec": {"secret": {"formats": ["env"]}}});
-        self.deed(format!("kubectl patch tc {RESHAPED} --type merge -p '{spec}'"));
+        self.deed(format!("kubectl patch tempcred {RESHAPED} --type merge -p '{spec}'"));
         self.patch(client, RESHAPED, spec).await?;
         let after = self
             .until("the Secret has its new shape", SOON, |board| {
@@ -163,7 +163,7 @@ impl Story<'_> {
         self.chapter("The trust policy is corrected, and a renewal is asked for at once.");
         self.stage.sts.clear();
         let value = Timestamp::now().strftime("%FT%TZ").to_string();
-        self.deed(format!("kubectl annotate tc {LOCKED_OUT} {RENEW_REQUESTED_AT}={value}"));
+        self.deed(format!("kubectl annotate tempcred {LOCKED_OUT} {RENEW_REQUESTED_AT}={value}"));
         let annotation = json!({"metadata": {"annotations": {RENEW_REQUESTED_AT: value}}});
         self.patch(client, LOCKED_OUT, annotation).await?;
         self.until("the role that was closed is assumed", SOON, |board| {
@@ -312,8 +312,8 @@ To look around, in another terminal:
 
   export KUBECONFIG={}
   export PATH={}:$PATH
-  kubectl get tc --watch
-  kubectl describe tc {ROTATING}
+  kubectl get tempcred --watch
+  kubectl describe tempcred {ROTATING}
   kubectl explain tc.spec.assumeRole
   kubectl get events
 {metrics}  tail -f {}

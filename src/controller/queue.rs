@@ -166,7 +166,7 @@ mod tests {
                 })
             })
             .collect();
-        while waiters.waiting.lock().unwrap().waiting.len() < 3 {
+        while queue.waiters.lock().unwrap().waiting.len() < 3 {
             tokio::task::yield_now().await;
         }
         drop(first);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use tempcred::api::CredentialStatus;
+use tempcred_core::api::CredentialStatus;
 
 /// Pause between two looks at a condition.
 pub const POLL: Duration = Duration::from_millis(50);
@@ -79,7 +79,7 @@ pub fn failure_reason(status: &CredentialStatus) -> Option<&str> {
 }
 
 /// The failure in a status.
-pub fn failure(status: &CredentialStatus) -> &tempcred::api::FailureStatus {
+pub fn failure(status: &CredentialStatus) -> &tempcred_core::api::FailureStatus {
     status.failure.as_ref().unwrap()
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
-use tempcred::api::TemporaryCredential;
+use tempcred_core::api::TemporaryCredential;
 
 use crate::world::{SOON, World, wait_until};
 

@@ -12,7 +12,7 @@ use rig::flux_crd;
 use rig::sts::Responder;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tempcred::api::TemporaryCredential;
+use tempcred_core::api::TemporaryCredential;
 
 use crate::world::{SOON, World, is_ready, rig, wait_until};
 
@@ -291,7 +291,7 @@ async fn an_sdk_finds_a_working_identity_in_each_format() {
     world.issue("reports", spec).await;
     let data = world.data("reports").await;
     let expected = format!(
-        "arn:aws:sts::123456789012:assumed-role/reports/tempcred-{}-reports",
+        "arn:aws:sts::123456789012:assumed-role/reports/tempcred-{}.reports",
         world.namespace
     );
 

@@ -97,14 +97,14 @@ impl Argo {
         assert!(self.offered(&object).contains(&action.to_owned()), "{action} is not offered");
         let action = self.actions.definitions.iter().find(|a| a.name == action).unwrap();
         let patch = Self::run(&action.script, &object, &["patch"]);
-        world.kubectl(&["patch", "tc", name, "--type=merge", "--patch", &patch.to_string()]);
+        world.kubectl(&["patch", "tempcred", name, "--type=merge", "--patch", &patch.to_string()]);
         patch
     }
 }
 
 /// An object as the API server gives it to everybody.
 fn live(world: &World, name: &str) -> Value {
-    serde_json::from_str(&world.kubectl(&["get", "tc", name, "--output=json"])).unwrap()
+    serde_json::from_str(&world.kubectl(&["get", "tempcred", name, "--output=json"])).unwrap()
 }
 
 fn role(name: &str) -> Value {
@@ -248,7 +248,7 @@ async fn actions_of_argo_cd_renew_once_suspend_and_resume() {
     assert_eq!(patch, renew(value.as_str().unwrap()), "it changes nothing else");
     let done = |wanted: &Value| {
         let wanted = wanted.as_str().map(str::to_owned);
-        move |s: &tempcred::api::CredentialStatus| s.last_renew_request == wanted
+        move |s: &tempcred_core::api::CredentialStatus| s.last_renew_request == wanted
     };
     world.wait("reports", "renewed", done(&value)).await;
     assert_eq!(world.sts.calls_total(), 2);
@@ -258,7 +258,9 @@ async fn actions_of_argo_cd_renew_once_suspend_and_resume() {
 
     assert_eq!(argo.click(&world, "reports", "suspend"), json!({"spec": {"suspend": true}}));
     let reason = |wanted: &'static str| {
-        move |s: &tempcred::api::CredentialStatus| condition(s, "Ready") == Some((true, wanted))
+        move |s: &tempcred_core::api::CredentialStatus| {
+            condition(s, "Ready") == Some((true, wanted))
+        }
     };
     world.wait("reports", "suspended", reason("Suspended")).await;
     assert_eq!(argo.offered(&live(&world, "reports")), ["resume"]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rig::sts::Fault;
 use serde_json::{Value, json};
-use tempcred::api::{CredentialStatus, GrantStatus};
+use tempcred_core::api::{CredentialStatus, GrantStatus};
 
 use crate::world::{
     SOON, World, assert_whole, condition, failure, failure_reason, is_ready, plain, wait_until,

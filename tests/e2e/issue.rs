@@ -18,7 +18,7 @@ async fn a_credential_becomes_a_secret_with_one_call_and_one_write_of_each() {
     assert_eq!(
         principal,
         format!(
-            "arn:aws:sts::123456789012:assumed-role/reports/tempcred-{}-reports",
+            "arn:aws:sts::123456789012:assumed-role/reports/tempcred-{}.reports",
             world.namespace
         )
     );
@@ -27,7 +27,7 @@ async fn a_credential_becomes_a_secret_with_one_call_and_one_write_of_each() {
         secret.metadata.resource_version.clone().unwrap()
     );
     assert_eq!(condition(&status, "Ready"), Some((true, "Issued")));
-    assert_eq!(condition(&status, "Stalled"), Some((false, "AllWell")));
+    assert_eq!(condition(&status, "Stalled"), None);
 
     let owner = &secret.metadata.owner_references.unwrap()[0];
     assert_eq!((owner.kind.as_str(), owner.controller), ("TemporaryCredential", Some(true)));

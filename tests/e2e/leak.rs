@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use k8s_openapi::ByteString;
 use rig::sts::Fault;
 use serde_json::json;
-use tempcred::api::CredentialStatus;
+use tempcred_core::api::CredentialStatus;
 
 use crate::faults::cases::cases;
 use crate::faults::{renewed_soon, role, spec};
@@ -279,9 +279,12 @@ async fn outside(world: &World) -> Vec<(&'static str, String)> {
     vec![
         ("/metrics", metrics),
         ("the events", world.kubectl(&["get", "events", "-o", "json"])),
-        ("the resources", world.kubectl(&["get", "tc", "-o", "json", "--show-managed-fields"])),
-        ("the table", world.kubectl(&["get", "tc", "-o", "wide"])),
-        ("describing the resources", world.kubectl(&["describe", "tc"])),
+        (
+            "the resources",
+            world.kubectl(&["get", "tempcred", "-o", "json", "--show-managed-fields"]),
+        ),
+        ("the table", world.kubectl(&["get", "tempcred", "-o", "wide"])),
+        ("describing the resources", world.kubectl(&["describe", "tempcred"])),
         ("describing the Secrets", world.kubectl(&["describe", "secrets"])),
         (
             "the Secrets' metadata",

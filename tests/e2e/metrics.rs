@@ -8,8 +8,8 @@ use std::time::Duration;
 use rig::sts::{Fault, Matching};
 use serde::Deserialize;
 use serde_json::json;
-use tempcred::api::RENEW_REQUESTED_AT;
-use tempcred::metrics::table::{self, Kind, Metric, Scope};
+use tempcred::telemetry::table::{self, Kind, Metric, Scope};
+use tempcred_core::api::RENEW_REQUESTED_AT;
 
 use crate::outage::arrived;
 use crate::world::{SOON, World, is_ready, plain, wait_until};

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Api;
 use serde_json::{Value, json};
-use tempcred::api::CredentialStatus;
+use tempcred_core::api::CredentialStatus;
 
 use crate::world::{World, assert_whole, condition, failure_reason, is_ready};
 
@@ -72,7 +72,7 @@ async fn a_token_of_the_service_account_reaches_sts_and_is_stored_nowhere() {
 
     let mut sent = only_request(&world);
     let token = sent.remove("WebIdentityToken").unwrap();
-    let session = format!("tempcred-{}-reports", world.namespace);
+    let session = format!("tempcred-{}.reports", world.namespace);
     assert_eq!(
         sent,
         form(&[
@@ -327,9 +327,9 @@ async fn what_is_missing_is_named_and_found_once_it_is_there() {
     }
     for (name, _, says) in rows {
         let blocked =
-            world.wait(name, "blocked", |s| failure_reason(s) == Some("SourceMissing")).await;
+            world.wait(name, "blocked", |s| failure_reason(s) == Some("InputMissing")).await;
         let status = blocked.status.unwrap();
-        assert_eq!(condition(&status, "Stalled"), Some((true, "SourceMissing")));
+        assert_eq!(condition(&status, "Stalled"), Some((true, "InputMissing")));
         let message = status.failure.unwrap().message;
         assert!(message.starts_with(says), "{name}: {message}");
     }

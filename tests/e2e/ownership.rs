@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use serde_json::{Value, json};
-use tempcred::api::CredentialStatus;
+use tempcred_core::api::CredentialStatus;
 
 use crate::world::{SOON, World, assert_whole, condition, failure_reason, plain, wait_until};
 

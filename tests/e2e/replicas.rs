@@ -167,7 +167,7 @@ async fn becomes_leader(world: &World, leads: bool) {
     .await;
 }
 
-fn is_ready_resource(resource: &tempcred::api::TemporaryCredential) -> bool {
+fn is_ready_resource(resource: &tempcred_core::api::TemporaryCredential) -> bool {
     resource.status.as_ref().is_some_and(is_ready)
 }
 

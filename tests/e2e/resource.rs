@@ -36,7 +36,7 @@ async fn name_and_type_of_the_secret_cannot_change() {
 async fn a_resource_that_nobody_served_yet_says_so() {
     let world = World::new().await;
     world.create("reports", plain()).await;
-    let shown = world.kubectl(&["get", "tc", "reports"]);
+    let shown = world.kubectl(&["get", "tempcred", "reports"]);
     assert!(shown.contains("Unknown") && shown.contains("Pending"), "{shown}");
 }
 

@@ -16,7 +16,7 @@ use kube::{Api, Client, Config};
 use rig::sts::Responder;
 use rig::{Rig, Tool};
 use serde_json::{Value, json};
-use tempcred::api::{CredentialStatus, RoleGrant, TemporaryCredential};
+use tempcred_core::api::{CredentialStatus, RoleGrant, TemporaryCredential};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 

@@ -1,5 +1,4 @@
-//! What is read back from a Secret that anybody may have edited: nothing in it makes tempcred stumble, ask
-//! STS more than once, or rest on what has expired.
+//! Secrets that a user edited: no edit causes a panic, more than one STS call, or the use of expired credentials.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +9,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::json;
-use tempcred::api::CredentialStatus;
-use tempcred::notice::notices;
-use tempcred::observed::{Content, Held, Observed, Past, SecretState, look};
-use tempcred::plan::{Plan, Source, plan};
-use tempcred::secret::{Facts, Manifest, Ownership, ownership};
-use tempcred::status::{self, Attempt, Known, Round};
+use tempcred_core::api::CredentialStatus;
+use tempcred_core::observed::{KnownSecret, Observed, PendingWrite, Remembered, SecretView};
+use tempcred_core::plan::{Decision, Plan, plan};
+use tempcred_core::secret::{IssueRecord, Manifest, Ownership, ownership};
+use tempcred_core::status::{self, Outcome, events};
 
 use crate::budget;
 use crate::input::{Change, changed, changes, is_one_line, junk};
@@ -56,6 +54,8 @@ fn edit() -> impl Strategy<Value = Edit> {
         "tempcred.dev/render-hash",
         "tempcred.dev/fingerprint",
         "tempcred.dev/principal-arn",
+        "tempcred.dev/access-key-id",
+        "tempcred.dev/packed-policy-size",
         "tempcred.dev/last-renew-request",
         "tempcred.dev/credential-name",
     ]);
@@ -141,28 +141,29 @@ struct Case {
     recorded: bool,
     /// Whether the process that wrote the Secret still runs.
     remembered: bool,
-    held: bool,
+    pending: bool,
 }
 
 fn case() -> impl Strategy<Value = Case> {
     let edits = prop_oneof![1 => Just(vec![]), 6 => vec(edit(), 1..4)];
     (parts(), edits, -4000i64..140_000, any::<[bool; 2]>(), prop::bool::weighted(0.1)).prop_map(
-        |(parts, edits, age, [recorded, remembered], held)| Case {
+        |(parts, edits, age, [recorded, remembered], pending)| Case {
             parts,
             edits,
             age,
             recorded,
             remembered,
-            held,
+            pending,
         },
     )
 }
 
 fn check(case: Case) -> Result<(), TestCaseError> {
-    let Some(minted) = case.parts.minted() else { return Ok(()) };
+    let Some(issued) = case.parts.credentials() else { return Ok(()) };
     let desired = case.parts.desired();
     let now = Timestamp::from_second(case.parts.issued + case.age).unwrap_or(Timestamp::MIN);
-    let mut secret = stored(&Manifest::render(&desired, &desired.request_hash, &minted));
+    let written = case.parts.record(&desired, &issued);
+    let mut secret = stored(&Manifest::render(&desired, &written, &issued));
     secret.metadata.uid = Some("s".to_owned());
     secret.metadata.resource_version = Some("10".to_owned());
     for edit in &case.edits {
@@ -174,120 +175,109 @@ fn check(case: Case) -> Result<(), TestCaseError> {
         json!({})
     };
     let before: CredentialStatus = serde_json::from_value(status).unwrap();
-    let _ = look(&desired, &before, None, Some(&secret.metadata), now);
 
-    let facts = secret.metadata.annotations.as_ref().and_then(Facts::read);
-    if let Some(facts) = &facts {
-        prop_assert_eq!(
-            Facts::read(&facts.annotations()),
-            Some(facts.clone()),
-            "not the same again"
-        );
+    let record = secret.metadata.annotations.as_ref().and_then(IssueRecord::read);
+    if let Some(record) = record {
+        let again = IssueRecord::read(&record.annotations());
+        prop_assert_eq!(again, Some(record), "not the same again");
     }
     let ours = ownership(&secret.metadata, "uid-1") == Ownership::Ours;
-    let written = Facts::of(&desired, &desired.request_hash, &minted);
-    let facts = case.remembered.then_some(&written);
-    let past = Past { facts, certain: case.remembered, held: None, status: &before };
-    let mut states = vec![SecretState::read(&desired, Some(secret.clone()), &past, now)];
-    if ours {
-        states.push(SecretState::trusted(&secret.metadata, &past));
-    }
-    for state in states {
-        let facts = match &state {
-            SecretState::Ours(holding) => holding.facts.clone(),
-            SecretState::Foreign(_) | SecretState::Absent => None,
-        };
-        let (known, whole) = match &state {
-            SecretState::Ours(holding) => {
-                let whole = !matches!(holding.content, Content::Read { credentials: None, .. });
-                let known =
-                    holding.facts.clone().filter(|_| whole).map_or(Known::NoSecret, |facts| {
-                        Known::Secret {
-                            resource_version: Some("10".to_owned()),
-                            facts: Box::new(facts),
-                            details: None,
-                        }
-                    });
-                (known, whole && holding.facts.is_some())
-            }
-            SecretState::Foreign(_) | SecretState::Absent => (Known::NoSecret, false),
-        };
-        let held = case.held.then(|| Held {
+    let record = case.remembered.then_some(&written);
+    let remembered =
+        Remembered { record, verified: case.remembered, pending: None, status: &before };
+    let views = [
+        SecretView::Watched(remembered.watched(&desired, Some(&secret.metadata))),
+        SecretView::Read(remembered.read(&desired, Some(secret.clone()), now)),
+    ];
+    for view in views {
+        let was_read = matches!(view, SecretView::Read(_));
+        let pending = case.pending.then(|| PendingWrite {
             request_hash: desired.request_hash.clone(),
-            minted: case.parts.minted().unwrap(),
+            renew_request: None,
+            credentials: case.parts.credentials().unwrap(),
         });
-        let seen = Observed {
-            secret: state,
+        let observed = Observed {
+            secret: view,
+            verified: case.remembered,
+            record,
             status: &before,
-            held: held.as_ref(),
+            pending,
             attempted_request: None,
+            inputs_changed: false,
             repaired_at: None,
         };
-        let planned = plan(&desired, &seen, now);
-        let attempt = match &planned {
-            Plan::Rest => {
-                let facts =
-                    facts.as_ref().ok_or_else(|| TestCaseError::fail("rests on nothing"))?;
-                prop_assert!(ours && whole, "rests on what is not whole");
+        let Decision { plan, known, .. } = plan(&desired, observed, now);
+        let holds = matches!(known, KnownSecret::Holds { .. });
+        let outcome = match plan {
+            Plan::UpToDate => {
+                let KnownSecret::Holds { record, .. } = &known else {
+                    return Err(TestCaseError::fail("up to date without credentials"));
+                };
+                prop_assert!(ours, "up to date with a foreign Secret");
+                prop_assert!(record.request_hash == desired.request_hash, "another request");
+                let times = |record: &IssueRecord| (record.issued_at, record.expiration);
                 prop_assert!(
-                    facts.request_hash == desired.request_hash,
-                    "rests on another request"
+                    !case.remembered || times(record) == times(&written),
+                    "trusts times that it did not write"
                 );
-                let dates = |facts: &Facts| (facts.issued_at, facts.expiration);
+                let ends = desired.expires_here(record.issued_at, record.expiration);
+                prop_assert!(ends > now, "uses credentials that expired at {ends}, at {now}");
                 prop_assert!(
-                    !case.remembered || dates(facts) == dates(&written),
-                    "rests on dates that it did not write"
+                    ends.duration_since(record.issued_at) <= SignedDuration::from_hours(1),
+                    "uses credentials for longer than requested"
                 );
-                let ends = desired.expires_here(facts.issued_at, facts.expiration);
-                prop_assert!(ends > now, "rests on what expired at {ends}, at {now}");
-                prop_assert!(
-                    ends.duration_since(facts.issued_at) <= SignedDuration::from_hours(1),
-                    "rests for longer than was asked for"
-                );
-                Attempt::Well
+                Outcome::Succeeded
+            }
+            Plan::Read => {
+                prop_assert!(!was_read, "reads twice");
+                continue;
             }
             Plan::Report(problem) => {
                 prop_assert!(!ours, "{problem:?}");
-                Attempt::Failed(problem.clone())
+                Outcome::Failed(problem)
             }
-            // One call to STS at most is what a mint is.
-            Plan::Mint(_) | Plan::Write(Source::Held) => {
-                prop_assert!(ours, "mints for another's");
-                Attempt::Waiting
+            // Each of them makes at most one STS call.
+            Plan::Issue(_) | Plan::WritePending { .. } => {
+                prop_assert!(ours, "issues for a foreign Secret");
+                prop_assert!(was_read || case.remembered, "issues by an unverified watch");
+                Outcome::BackingOff
             }
-            Plan::Write(Source::Secret) => {
-                prop_assert!(ours && whole, "writes what is not whole");
-                Attempt::Waiting
+            Plan::Rewrite(_) => {
+                prop_assert!(ours && holds, "rewrites damaged credentials");
+                Outcome::BackingOff
             }
-            Plan::Wait => Attempt::Waiting,
-            Plan::Remove(_) => return Err(TestCaseError::fail("removed what is granted")),
-            Plan::Leave => return Err(TestCaseError::fail("left alone")),
+            Plan::BackOff => Outcome::BackingOff,
+            Plan::Remove { .. } | Plan::ReportDenied(_) => {
+                return Err(TestCaseError::fail("removed although granted"));
+            }
+            Plan::Ignore => return Err(TestCaseError::fail("ignored")),
         };
-        let next = status::next(Round { desired: &desired, before: &before, known, attempt }, now);
-        let _ = status::next_look(&next, &desired, now);
+        let next = status::next(&desired, &before, &known, &outcome, now);
+        let _ = status::next_reconciliation(&next, &desired, now);
         check_words(&before, &next)?;
     }
     Ok(())
 }
 
-/// What people are told is of bounded length and stays in its line.
+/// Every text in status and events is one line of bounded length.
 fn check_words(before: &CredentialStatus, next: &CredentialStatus) -> Result<(), TestCaseError> {
     for condition in &next.conditions {
         prop_assert!(condition.message.len() <= LONGEST_MESSAGE, "{} is too long", condition.type_);
         prop_assert!(is_one_line(&condition.message), "{:?}", condition.message);
     }
-    for notice in notices(before, next) {
-        prop_assert!(notice.note.len() <= 1024 && is_one_line(&notice.note));
+    for event in events(before, next) {
+        prop_assert!(event.note.len() <= 1024 && is_one_line(&event.note));
     }
     let text = serde_json::to_string(next).unwrap();
     prop_assert!(text.len() < 64 * 1024, "a status of {} bytes", text.len());
-    for told in [&next.principal_arn, &next.last_renew_request].into_iter().flatten() {
-        prop_assert!(told.len() <= 2048 && is_one_line(told), "{told:?}");
+    let texts = [&next.principal_arn, &next.access_key_id, &next.last_renew_request];
+    for text in texts.into_iter().flatten() {
+        prop_assert!(text.len() <= 2048 && is_one_line(text), "{text:?}");
     }
     Ok(())
 }
 
 #[test]
-fn annotations_that_anybody_edited_do_no_harm() {
+fn edited_secrets_do_no_harm() {
     budget::run("annotations", case(), check);
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use tempcred::arn::RoleArn;
+use tempcred_core::request::arn::RoleArn;
 
 use crate::budget;
 use crate::input::{Change, changed, changes, is_one_line, junk};

@@ -1,8 +1,8 @@
 //! A resource as the operator sees it that is granted everything.
 
 use serde_json::{Value, json};
-use tempcred::desired::Desired;
-use tempcred::grant::Grants;
+use tempcred_core::desired::Desired;
+use tempcred_core::grant::Grants;
 
 /// The namespace of all resources here.
 const NAMESPACE: &str = "analytics";

@@ -1,5 +1,5 @@
-//! Grants: whatever a pattern, a template, a name or a wish looks like, nothing is granted that the
-//! grant does not say, and what is added to a request is what STS takes.
+//! Grants: whatever a pattern, a template, a name or an override looks like, nothing is granted that the grant does
+//! not allow, and STS accepts every constraint.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,12 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
-use tempcred::api::{Duration, RoleGrantSpec};
-use tempcred::arn::RoleArn;
-use tempcred::grant::{Audience, Claim, Grant, Terms, Wishes};
-use tempcred::template::Values;
+use tempcred_core::api::RoleGrantSpec;
+use tempcred_core::fields::Duration;
+use tempcred_core::grant::{Grant, NamespaceMatcher};
+use tempcred_core::request::arn::RoleArn;
+use tempcred_core::request::{RequestedRole, SessionConstraints, SessionOverrides};
+use tempcred_core::template::Context;
 
 use crate::budget;
 use crate::input::{changed, changes, is_one_line, nasty};
@@ -94,10 +96,10 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 fn check(case: Case) -> Result<(), TestCaseError> {
-    let audience = Audience::compile(&case.spec.namespaces).unwrap();
+    let matcher = NamespaceMatcher::compile(&case.spec.namespaces).unwrap();
     let names = case.spec.namespaces.names.as_ref().unwrap();
     let named = names.iter().any(|name| matches(name.as_bytes(), case.namespace.as_bytes()));
-    prop_assert_eq!(audience.includes(&case.namespace, &BTreeMap::new()), named);
+    prop_assert_eq!(matcher.matches(&case.namespace, &BTreeMap::new()), named);
 
     let grant = match Grant::compile(&case.spec, "prod") {
         Ok(grant) => grant,
@@ -119,7 +121,7 @@ fn check(case: Case) -> Result<(), TestCaseError> {
     let covered = patterns.any(|p| matches(p.as_bytes(), case.role.as_bytes()));
     prop_assert_eq!(grant.covers(&role), covered);
 
-    let wishes = Wishes {
+    let overrides = SessionOverrides {
         duration: Duration::from_secs(3600),
         source_identity: None,
         tags: &case.tags,
@@ -127,10 +129,10 @@ fn check(case: Case) -> Result<(), TestCaseError> {
         policy_arns: &[],
     };
     let external_id = case.external_id.as_deref();
-    let claim = Claim { role: &role, external_id, wishes: Some(wishes) };
-    let values = Values { cluster: "prod", namespace: &case.namespace, name: &case.name };
-    match grant.admit(&claim, values) {
-        Ok(terms) => check_terms(&case, &terms),
+    let requested = RequestedRole { role: &role, external_id, overrides: Some(overrides) };
+    let context = Context { cluster: "prod", namespace: &case.namespace, name: &case.name };
+    match grant.constrain(&requested, context) {
+        Ok(constraints) => check_constraints(&case, &constraints),
         Err(conflicts) => {
             prop_assert!(conflicts.iter().all(|told| !told.is_empty() && is_one_line(told)));
             Ok(())
@@ -138,33 +140,33 @@ fn check(case: Case) -> Result<(), TestCaseError> {
     }
 }
 
-/// What is added is what STS takes, and what the grant says, whatever the resource wishes.
-fn check_terms(case: &Case, terms: &Terms) -> Result<(), TestCaseError> {
+/// The constraints are valid for STS, and those of the grant, whatever the resource sets.
+fn check_constraints(case: &Case, constraints: &SessionConstraints) -> Result<(), TestCaseError> {
     let fits = |value: &Option<String>, (least, most): (usize, usize), more: &str| {
         value.as_ref().is_none_or(|value| {
             (least..=most).contains(&value.len())
                 && value.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
         })
     };
-    prop_assert!(fits(&terms.external_id, (2, 1224), "_+=,.@:/-"), "{terms:?}");
-    prop_assert!(fits(&terms.source_identity, (2, 64), "_+=,.@-"), "{terms:?}");
-    prop_assert!(terms.tags.values().all(|value| value.chars().count() <= 256));
+    prop_assert!(fits(&constraints.external_id, (2, 1224), "_+=,.@:/-"), "{constraints:?}");
+    prop_assert!(fits(&constraints.source_identity, (2, 64), "_+=,.@-"), "{constraints:?}");
+    prop_assert!(constraints.tags.values().all(|value| value.chars().count() <= 256));
     let session = &case.spec.session;
-    prop_assert_eq!(terms.external_id.is_some(), session.external_id.is_some());
-    prop_assert_eq!(terms.source_identity.is_some(), session.source_identity.is_some());
+    prop_assert_eq!(constraints.external_id.is_some(), session.external_id.is_some());
+    prop_assert_eq!(constraints.source_identity.is_some(), session.source_identity.is_some());
     let tags = session.tags.len() + if session.attribution { 3 } else { 0 };
-    prop_assert_eq!(terms.tags.len(), tags);
-    if let (Some(set), Some(wished)) = (&terms.external_id, &case.external_id) {
+    prop_assert_eq!(constraints.tags.len(), tags);
+    if let (Some(set), Some(wished)) = (&constraints.external_id, &case.external_id) {
         prop_assert_eq!(set, wished);
     }
     for (key, value) in &case.tags {
-        for (ours, set) in &terms.tags {
+        for (ours, set) in &constraints.tags {
             let same = ours.eq_ignore_ascii_case(key);
             prop_assert!(!same || (ours, set) == (key, value), "{key} beside {ours}");
         }
     }
     if session.attribution {
-        prop_assert_eq!(&terms.tags["kubernetes-namespace"], &case.namespace);
+        prop_assert_eq!(&constraints.tags["kubernetes-namespace"], &case.namespace);
     }
     Ok(())
 }

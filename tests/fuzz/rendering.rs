@@ -8,9 +8,9 @@ use proptest::collection::btree_map;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::{Value, json};
-use tempcred::desired::Desired;
-use tempcred::minted::{Keys, Minted, Reply, Values};
-use tempcred::secret::{Facts, Manifest, credentials};
+use tempcred_core::credentials::{AccessKey, Credentials, Reply, Values};
+use tempcred_core::desired::Desired;
+use tempcred_core::secret::{IssueRecord, Manifest, read_credentials};
 
 use crate::input::{changed, changes, junk};
 use crate::{budget, granted};
@@ -114,13 +114,13 @@ impl Parts {
         granted::desired(metadata, spec)
     }
 
-    /// The credentials, if the check takes them.
-    pub fn minted(&self) -> Option<Minted> {
+    /// The credentials, if they pass the check.
+    pub fn credentials(&self) -> Option<Credentials> {
         let at = |second| Timestamp::from_second(second).unwrap();
         let values = if self.is_token {
             Values::Token(self.token.clone().into())
         } else {
-            Values::Keys(Keys {
+            Values::AccessKey(AccessKey {
                 access_key_id: self.id.clone(),
                 secret_access_key: self.secret.clone().into(),
                 session_token: self.token.clone().into(),
@@ -132,9 +132,13 @@ impl Parts {
             principal_arn: self.principal.clone(),
             packed_policy_size: None,
         };
-        let mut minted = Minted::check(reply, at(self.issued), at(self.issued)).ok()?;
-        minted.renew_request.clone_from(&self.desired().renew_request);
-        Some(minted)
+        Credentials::check(reply, at(self.issued), at(self.issued)).ok()
+    }
+
+    /// The record of their issue.
+    pub fn record(&self, desired: &Desired, credentials: &Credentials) -> IssueRecord {
+        let renew_request = desired.renew_request.as_deref();
+        IssueRecord::new(desired, &desired.request_hash, credentials, renew_request)
     }
 }
 
@@ -171,25 +175,26 @@ fn ini(text: &str) -> Result<Ini, TestCaseError> {
 }
 
 fn check(parts: Parts) -> Result<(), TestCaseError> {
-    let Some(minted) = parts.minted() else { return Ok(()) };
+    let Some(issued) = parts.credentials() else { return Ok(()) };
     let desired = parts.desired();
-    let secret = stored(&Manifest::render(&desired, "hash", &minted));
+    let record = parts.record(&desired, &issued);
+    let secret = stored(&Manifest::render(&desired, &record, &issued));
     let data = secret.data.as_ref().unwrap();
     let text = |key: &str| data.get(key).map(|bytes| String::from_utf8(bytes.0.clone()).unwrap());
-    let expiration = minted.expiration.to_string();
+    let expiration = issued.expiration.to_string();
 
     let annotations = secret.metadata.annotations.as_ref().unwrap();
     let labels = secret.metadata.labels.as_ref().unwrap();
-    let facts = Facts::read(annotations).ok_or_else(|| TestCaseError::fail("no facts"))?;
-    prop_assert_eq!(&facts, &Facts::of(&desired, "hash", &minted));
+    let read = IssueRecord::read(annotations).ok_or_else(|| TestCaseError::fail("no record"))?;
+    prop_assert_eq!(&read, &record);
     prop_assert_eq!(&labels["tempcred.dev/credential-uid"], "uid-1");
     prop_assert_eq!(&labels["app.kubernetes.io/managed-by"], "tempcred");
     prop_assert_eq!(&annotations["tempcred.dev/credential-name"], "reports");
 
-    let whole =
-        credentials(data, &facts).ok_or_else(|| TestCaseError::fail("cannot be read back"))?;
-    prop_assert_eq!(whole.fingerprint(), minted.fingerprint());
-    prop_assert!(Manifest::render(&desired, "hash", &whole).matches(&secret), "not as it was");
+    let whole = read_credentials(data, &record)
+        .ok_or_else(|| TestCaseError::fail("cannot be read back"))?;
+    prop_assert_eq!(whole.fingerprint(), issued.fingerprint());
+    prop_assert!(Manifest::render(&desired, &record, &whole).matches(&secret), "not as it was");
 
     if parts.is_token {
         prop_assert_eq!(data.len(), 2);
@@ -201,7 +206,7 @@ fn check(parts: Parts) -> Result<(), TestCaseError> {
     let alone = |keys: &[&str]| {
         let mut data = data.clone();
         data.retain(|key, _| keys.contains(&key.as_str()));
-        credentials(&data, &facts).is_some()
+        read_credentials(&data, &record).is_some()
     };
     let mut expected = 0;
     if parts.formats.contains(&"env") {

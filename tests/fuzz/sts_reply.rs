@@ -10,12 +10,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use secrecy::ExposeSecret;
 use serde_json::json;
-use tempcred::metrics::Metrics;
-use tempcred::minted::Values;
-use tempcred::operation::{Operation, Requests};
-use tempcred::source::Materials;
-use tempcred::sts::codes::CODES;
-use tempcred::sts::{Session, Sts};
+use tempcred::aws::codes::CODES;
+use tempcred::aws::{self, Session, Sts};
+use tempcred::telemetry::metrics::Metrics;
+use tempcred_core::credentials::Values;
+use tempcred_core::request::inputs::Inputs;
+use tempcred_core::request::{Operation, Requests};
 use tokio::runtime::Runtime;
 
 use crate::budget;
@@ -249,7 +249,7 @@ impl Wire {
         );
         *self.parrot.0.lock().unwrap() = reply.into_bytes();
         let asked = &self.requests[case.request];
-        match self.runtime.block_on(asked.call(&self.session, &Materials::default())) {
+        match self.runtime.block_on(aws::call(asked, &self.session, &Inputs::default())) {
             Ok(minted) => {
                 let now = Timestamp::now();
                 prop_assert!(
@@ -259,7 +259,7 @@ impl Wire {
                 );
                 prop_assert!(case.status.starts_with('2'), "taken from a refusal");
                 let values = match &minted.values {
-                    Values::Keys(keys) => vec![
+                    Values::AccessKey(keys) => vec![
                         keys.access_key_id.clone(),
                         keys.secret_access_key.expose_secret().to_owned(),
                         keys.session_token.expose_secret().to_owned(),

@@ -9,10 +9,10 @@ mod reference;
 use std::fmt::Write;
 use std::{env, fs, path::Path};
 
-use tempcred::failure::Class;
-use tempcred::metrics::table::{self, Kind, Scope};
-use tempcred::reason::Reason;
-use tempcred::sts::codes::CODES;
+use tempcred::aws::codes::CODES;
+use tempcred::telemetry::table::{self, Kind, Scope};
+use tempcred_core::problem::Class;
+use tempcred_core::problem::Reason;
 
 /// Fails if a file is not what it should be, or writes it.
 fn up_to_date(path: &str, wanted: &str) {
@@ -30,7 +30,7 @@ fn up_to_date(path: &str, wanted: &str) {
 
 #[test]
 fn crds() {
-    for crd in tempcred::api::crds() {
+    for crd in tempcred_core::api::crds() {
         let yaml = format!("---\n{}", serde_yaml::to_string(&crd).unwrap());
         let file = format!("crds/{}.yaml", crd.spec.names.plural);
         up_to_date(&file, &yaml);
@@ -53,7 +53,7 @@ fn chart() {
 
 #[test]
 fn api_reference() {
-    let pages: Vec<_> = tempcred::api::crds().iter().map(reference::page).collect();
+    let pages: Vec<_> = tempcred_core::api::crds().iter().map(reference::page).collect();
     up_to_date(
         "docs/api.md",
         &format!("# API reference\n\nMade from the types; do not edit.\n{}", pages.concat()),

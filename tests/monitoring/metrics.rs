@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tempcred::metrics::table::{self, Metric};
+use tempcred::telemetry::table::{self, Metric};
 
 /// What a histogram has instead of a series of its own name.
 const PARTS: [&str; 3] = ["_bucket", "_sum", "_count"];

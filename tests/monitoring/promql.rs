@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use promql_parser::label::MatchOp;
 use promql_parser::parser::{Expr, VectorSelector, parse};
 use promql_parser::util::{ExprVisitor, walk_expr};
-use tempcred::failure::Class;
-use tempcred::reason::Reason;
+use tempcred_core::problem::Class;
+use tempcred_core::problem::Reason;
 
 use crate::metrics;
 

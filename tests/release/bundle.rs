@@ -19,7 +19,7 @@ pub fn scratch() -> PathBuf {
 
 /// What the files of a snapshot are called after.
 pub fn version() -> String {
-    format!("{}-snapshot", tempcred::version::VERSION)
+    format!("{}-snapshot", tempcred::telemetry::version::VERSION)
 }
 
 /// The architecture, as images name it.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use parse_changelog::Parser;
-use tempcred::version::VERSION;
+use tempcred::telemetry::version::VERSION;
 
 use crate::bundle::workspace;
 

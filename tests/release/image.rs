@@ -47,7 +47,7 @@ fn it_says_what_it_is_and_runs_as_nobody_in_particular() {
 #[test]
 fn it_runs_in_an_empty_root_as_the_user_of_the_image() {
     let said = output(inside(&image().root).args(["/tempcred", "--version"]));
-    let (commit, number) = (git(&["rev-parse", "HEAD"]), tempcred::version::VERSION);
+    let (commit, number) = (git(&["rev-parse", "HEAD"]), tempcred::telemetry::version::VERSION);
     assert!(said.starts_with(&format!("tempcred {number} ({}", &commit[..12])), "{said}");
     let crds = output(inside(&image().root).args(["/tempcred", "crds"]));
     assert!(crds.contains("kind: CustomResourceDefinition"));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tempcred::version::VERSION;
+use tempcred::telemetry::version::VERSION;
 
 use crate::bundle::{output, scratch, script, workspace};
 

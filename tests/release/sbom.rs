@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
-use tempcred::version::VERSION;
+use tempcred::telemetry::version::VERSION;
 
 use crate::bundle::{file, output, workspace};
 

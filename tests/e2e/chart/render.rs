@@ -110,7 +110,7 @@ fn the_crds_are_those_of_the_program_and_stay_unless_told_otherwise() {
     let keep = |args: &[&str]| -> Value {
         let objects = template(args);
         let rendered = of_kind(&objects, "CustomResourceDefinition");
-        let mut wanted = tempcred::api::crds();
+        let mut wanted = tempcred_core::api::crds();
         wanted.sort_by_key(|crd| crd.metadata.name.clone());
         assert_eq!(rendered.len(), wanted.len());
         for (crd, wanted) in rendered.iter().zip(&wanted) {

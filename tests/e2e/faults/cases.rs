@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rig::sts::{Fault, Field};
-use tempcred::failure::Class::{self, Refused, Throttled, Transient};
+use tempcred_core::problem::Class::{self, Refused, Throttled, Transient};
 
 use super::role;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use rig::sts::Fault;
-use tempcred::reason::Reason;
-use tempcred::sts::codes::{CODES, Row};
+use tempcred::aws::codes::{CODES, Row};
+use tempcred_core::problem::Reason;
 
 use super::{role, spec};
 use crate::world::{SOON, World, condition, failure, wait_until};
@@ -57,7 +57,7 @@ async fn every_error_of_sts_is_told_with_what_to_change_all_the_way_to_kubectl()
 
     let failing = wait_until("all fail", SOON, || async {
         let resources = world.credentials().list(&ListParams::default()).await.unwrap().items;
-        let fails = |r: &tempcred::api::TemporaryCredential| {
+        let fails = |r: &tempcred_core::api::TemporaryCredential| {
             r.status.as_ref().is_some_and(|s| s.failure.is_some())
         };
         resources.iter().all(fails).then_some(resources)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rig::sts::{Fault, Field};
 use serde_json::json;
-use tempcred::failure::Class;
+use tempcred_core::problem::Class;
 
 use super::cases::{Case, cases};
 use super::history::History;
@@ -67,7 +67,7 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
     assert_eq!(world.writes().secrets, cases.len());
 }
 
-fn assert_said(case: &Case, status: &tempcred::api::CredentialStatus) {
+fn assert_said(case: &Case, status: &tempcred_core::api::CredentialStatus) {
     let (name, failure) = (case.name, failure(status));
     let told = (failure.class, failure.reason.as_str());
     assert_eq!(told, (case.class, case.reason), "{name}: {}", failure.message);

@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use tempcred::api::{CredentialStatus, FailureStatus};
+use tempcred_core::api::{CredentialStatus, FailureStatus};
 
 use crate::world::World;
 

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use jiff::SignedDuration;
 use rig::sts::Fault;
 use serde_json::json;
-use tempcred::failure::Class;
+use tempcred_core::problem::Class;
 
 use super::history::History;
 use super::{role, spec};
@@ -23,7 +23,7 @@ async fn a_backoff_survives_the_end_of_the_operator() {
         world.create(row, spec(row)).await;
     }
     for (row, _, count) in &rows {
-        let failed = |s: &tempcred::api::CredentialStatus| {
+        let failed = |s: &tempcred_core::api::CredentialStatus| {
             s.failure.as_ref().is_some_and(|f| f.count >= *count)
         };
         world.wait(row, "failing", failed).await;
@@ -34,7 +34,7 @@ async fn a_backoff_survives_the_end_of_the_operator() {
     world.start_operator(&[]).await;
     let before = rows.each_ref().map(|(row, ..)| history.failures(row).len());
     for ((row, ..), before) in rows.iter().zip(before) {
-        let again = |s: &tempcred::api::CredentialStatus| {
+        let again = |s: &tempcred_core::api::CredentialStatus| {
             s.failure.as_ref().is_some_and(|f| f.count as usize > before)
         };
         world.wait(row, "tried again", again).await;
@@ -52,14 +52,14 @@ async fn a_new_spec_is_tried_at_once_and_counts_from_one_but_a_new_label_is_not(
     world.sts.inject(Fault::access_denied().for_role(&role("refused")));
     world.create("reports", spec("refused")).await;
     let twice =
-        |s: &tempcred::api::CredentialStatus| s.failure.as_ref().is_some_and(|f| f.count == 2);
+        |s: &tempcred_core::api::CredentialStatus| s.failure.as_ref().is_some_and(|f| f.count == 2);
     let failed = world.wait("reports", "refused twice", twice).await.status.unwrap();
     let waits_until = failure(&failed).next_attempt.0;
     assert_eq!(world.asked_for(&role("refused")).len(), 2);
 
     world.patch("reports", json!({"metadata": {"labels": {"team": "data"}}})).await;
     world.patch("reports", json!({"spec": {"assumeRole": {"duration": "30m"}}})).await;
-    let first_again = |s: &tempcred::api::CredentialStatus| {
+    let first_again = |s: &tempcred_core::api::CredentialStatus| {
         s.observed_generation == Some(2) && s.failure.is_some()
     };
     let changed = world.wait("reports", "tried with the new spec", first_again).await;
@@ -96,7 +96,7 @@ async fn an_operator_without_an_aws_identity_says_so() {
     let status = failed.status.unwrap();
     let failure = failure(&status);
     assert_eq!((failure.class, failure.reason.as_str()), (Class::Blocked, "IdentityMissing"));
-    let advice = tempcred::reason::Reason::IdentityMissing.advice();
+    let advice = tempcred_core::problem::Reason::IdentityMissing.advice();
     assert_eq!(
         failure.message,
         format!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rig::sts::Fault;
 use serde_json::json;
-use tempcred::api::CredentialStatus;
+use tempcred_core::api::CredentialStatus;
 
 use super::history::History;
 use super::{renewed_soon, role, spec};
@@ -161,7 +161,7 @@ async fn a_lifetime_shorter_than_the_margin_is_said_and_makes_no_loop() {
         .await;
         let issued = world.wait(row, "clamped", is_ready).await.status.unwrap();
         let clamped = condition(&issued, "RenewalClamped");
-        assert_eq!(clamped, Some((true, "LifetimeShorterThanAsked")), "{row}");
+        assert_eq!(clamped, Some((true, "LifetimeShorterThanRequested")), "{row}");
         let told = issued.conditions.iter().find(|c| c.type_ == "RenewalClamped").unwrap();
         assert!(told.message.contains("Lower spec.renewal, or raise"));
         let asked = world.asked_for(&role(row));

@@ -2,7 +2,7 @@
 //! may not read.
 
 use serde_json::{Value, json};
-use tempcred::api::CredentialStatus;
+use tempcred_core::api::CredentialStatus;
 
 use super::scene::{COVETED, Scene};
 use crate::world::{SOON, World, condition, failure_reason, is_ready, wait_until};
@@ -45,7 +45,7 @@ async fn a_chain_cannot_be_renewed_once_the_grant_of_its_first_is_withdrawn() {
     .await;
     let calls = world.sts.calls_total();
     world.patch("second", renew("1")).await;
-    let failing = world.wait("second", "failing", fails_with("SourceMissing")).await;
+    let failing = world.wait("second", "failing", fails_with("InputMissing")).await;
     let message = failing.status.unwrap().failure.unwrap().message;
     assert!(message.contains("Secret first"), "{message}");
     assert_eq!(world.sts.calls_total(), calls);
@@ -95,8 +95,8 @@ async fn a_secret_that_is_used_as_a_source_shows_nowhere() {
     let by_key = |id: &str| json!({"identity": key(id), "assumeRole": {"roleArn": role("key")}});
     for (name, spec, reason) in [
         ("by-token", token("value"), "TokenRefused"),
-        ("by-binary", token("binary"), "SourceMissing"),
-        ("by-nothing", token("nothing"), "SourceMissing"),
+        ("by-binary", token("binary"), "InputMissing"),
+        ("by-nothing", token("nothing"), "InputMissing"),
         ("by-key", by_key("value"), "IdentityRefused"),
     ] {
         world.create(name, spec).await;
@@ -105,7 +105,7 @@ async fn a_secret_that_is_used_as_a_source_shows_nowhere() {
         assert_eq!(condition(&status, "Ready"), Some((false, reason)), "{name}");
     }
     let places = [
-        world.kubectl(&["get", "tc", "-o", "json", "--show-managed-fields"]),
+        world.kubectl(&["get", "tempcred", "-o", "json", "--show-managed-fields"]),
         world.kubectl(&["get", "events", "-o", "json"]),
         world.http("/metrics").await,
     ];

@@ -7,8 +7,8 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use rig::sts::{Fault, MintedRecord};
 use serde_json::{Value, json};
-use tempcred::minted::{Keys, Minted, Values};
-use tempcred::secret::annotation;
+use tempcred_core::credentials::{AccessKey, Credentials, Values};
+use tempcred_core::secret::annotation;
 
 use crate::world::{SOON, World, assert_whole, failure_reason, is_ready, wait_until};
 
@@ -43,8 +43,8 @@ fn foreign_keys() -> (Value, String) {
     let keys = ["AKIAFOREIGN000000001", "foreignSecret", "foreignToken"];
     let [id, secret, token] = keys;
     let time = jiff::Timestamp::UNIX_EPOCH;
-    let minted = Minted {
-        values: Values::Keys(Keys {
+    let credentials = Credentials {
+        values: Values::AccessKey(AccessKey {
             access_key_id: id.to_owned(),
             secret_access_key: secret.to_owned().into(),
             session_token: token.to_owned().into(),
@@ -53,13 +53,12 @@ fn foreign_keys() -> (Value, String) {
         expiration: time,
         principal_arn: None,
         packed_policy_size: None,
-        renew_request: None,
     };
     let data = json!({
         "AWS_ACCESS_KEY_ID": id, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token,
         "credentials": "", "credentials.json": "",
     });
-    (data, minted.fingerprint())
+    (data, credentials.fingerprint())
 }
 
 const FAR: &str = "2099-01-01T00:00:00Z";
@@ -216,7 +215,7 @@ async fn a_forged_request_to_renew_does_not_keep_the_true_one_from_being_served(
     })
     .await;
     // Nor does a forgery that says nothing was served have it served again.
-    let served = |s: &tempcred::api::CredentialStatus| {
+    let served = |s: &tempcred_core::api::CredentialStatus| {
         is_ready(s) && s.last_renew_request.as_deref() == Some("tomorrow")
     };
     world.wait("reports", "renewed", served).await;

@@ -5,8 +5,8 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use rig::sts::Fault;
 use serde_json::{Value, json};
-use tempcred::api::CredentialStatus;
-use tempcred::secret::annotation::{
+use tempcred_core::api::CredentialStatus;
+use tempcred_core::secret::annotation::{
     EXPIRATION, ISSUED_AT, PRINCIPAL_ARN, RENEW_REQUEST, REQUEST_HASH,
 };
 

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, PostParams};
 use serde_json::{Map, Value, json};
-use tempcred::api::RoleGrant;
+use tempcred_core::api::RoleGrant;
 
 use super::attack::{Attack, Refused, attack};
 use crate::world::{SOON, World, wait_until};

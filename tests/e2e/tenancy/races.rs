@@ -5,7 +5,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use rig::sts::{Hold, Matching};
 use serde_json::{Value, json};
-use tempcred::api::CredentialStatus;
+use tempcred_core::api::CredentialStatus;
 
 use crate::denial::{Denial, Denied};
 use crate::world::{SOON, World, assert_whole, condition, is_ready, wait_until};

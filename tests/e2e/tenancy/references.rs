@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::attack::{Attack, Refused, attack};
 use super::scene::{COVETED, Scene};
 
-const MISSING: Refused = Refused::With("SourceMissing", "does not exist");
+const MISSING: Refused = Refused::With("InputMissing", "does not exist");
 
 fn by_keys(reference: Value) -> Value {
     json!({"identity": {"accessKeySecretRef": reference}, "assumeRole": {"roleArn": COVETED}})

@@ -54,13 +54,13 @@ pub fn rows(victim: &str, attacker: &str) -> Vec<Row> {
         with(row("to ask in the victim's namespace", &["create", "--filename=-"]), credential),
         row(
             "to suspend the victim's credential",
-            &["patch", "tc", "payroll", "--namespace", victim, merge, &suspend],
+            &["patch", "tempcred", "payroll", "--namespace", victim, merge, &suspend],
         ),
         row(
             "to delete the victim's credential",
-            &["delete", "tc", "payroll", "--namespace", victim],
+            &["delete", "tempcred", "payroll", "--namespace", victim],
         ),
-        row("to see the victim's credentials", &["get", "tc", "--namespace", victim]),
+        row("to see the victim's credentials", &["get", "tempcred", "--namespace", victim]),
         row("to read the victim's Secret", &["get", "secret", "payroll", "--namespace", victim]),
         row(
             "to have a token of the victim",
@@ -71,7 +71,10 @@ pub fn rows(victim: &str, attacker: &str) -> Vec<Row> {
             &["create", "token", "tempcred", "--namespace=tempcred-system"],
         ),
         row("to read the operator's Secrets", &["get", "secrets", "--namespace=tempcred-system"]),
-        row("to write a status", &["patch", "tc", "mine", "--subresource=status", merge, &status]),
+        row(
+            "to write a status",
+            &["patch", "tempcred", "mine", "--subresource=status", merge, &status],
+        ),
         row(
             "to speak as the operator",
             &["get", "secrets", "--as=system:serviceaccount:tempcred-system:tempcred"],
@@ -113,7 +116,7 @@ async fn a_tenant_may_not_reach_for_grants_labels_statuses_or_other_namespaces()
         }
     }
     // What it may, it may: its own credentials are its own.
-    let own = kubectl().args(["annotate", "tc", "mine", "a=b"]).output().unwrap();
+    let own = kubectl().args(["annotate", "tempcred", "mine", "a=b"]).output().unwrap();
     assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
     scene.assert_untouched().await;
     assert_eq!(scene.attacker.sts.calls_total(), 2);

@@ -11,7 +11,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
 use rig::User;
 use serde_json::{Value, json};
-use tempcred::api::TemporaryCredential;
+use tempcred_core::api::TemporaryCredential;
 
 use super::attack::{Attack, Refused};
 use crate::world::{SOON, World, condition, is_ready, wait_until};

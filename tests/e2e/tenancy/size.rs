@@ -1,7 +1,7 @@
 //! Attacks by size: nothing grows without bounds, neither in the cluster nor towards STS.
 
 use serde_json::{Map, Value, json};
-use tempcred::api::CredentialStatus;
+use tempcred_core::api::CredentialStatus;
 
 use super::attack::{Attack, NOT_GRANTED, Refused, attack};
 use super::scene::{COVETED, OWN, Scene};

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use tempcred::secret::{CREDENTIAL_UID, annotation};
+use tempcred_core::secret::{CREDENTIAL_UID, annotation};
 
 use super::{Guard, WAYS, Way, change, client, secret};
 use crate::world::{SOON, assert_whole, data, plain, wait_until};
@@ -16,7 +16,7 @@ const FORGED: &str = "forged";
 
 /// The names of all labels and annotations that tempcred has, by its source.
 fn notes() -> BTreeSet<&'static str> {
-    let source = include_str!("../../../../src/secret/facts.rs");
+    let source = include_str!("../../../../core/src/secret/record.rs");
     let notes: BTreeSet<_> =
         source.split('"').filter(|text| text.starts_with("tempcred.dev/")).collect();
     assert!(notes.contains(CREDENTIAL_UID) && notes.contains(annotation::FINGERPRINT));

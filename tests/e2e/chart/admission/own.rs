@@ -2,7 +2,7 @@
 
 use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
-use tempcred::secret::CREDENTIAL_UID;
+use tempcred_core::secret::CREDENTIAL_UID;
 
 use super::{Guard, WAYS, Way, change, secret};
 use crate::world::{SOON, plain, wait_until};

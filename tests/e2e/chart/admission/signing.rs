@@ -3,7 +3,7 @@
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tempcred::api::TemporaryCredential;
+use tempcred_core::api::TemporaryCredential;
 
 use super::{Guard, apply, client};
 use crate::world::{World, plain};

@@ -54,7 +54,7 @@ async fn the_operator_does_all_its_work_under_the_policies() {
     world.issue("later", plain()).await;
     for (name, how) in [("renewed", "background"), ("later", "foreground")] {
         let cascade = format!("--cascade={how}");
-        world.kubectl(&["delete", "tc", name, &cascade, "--timeout=30s"]);
+        world.kubectl(&["delete", "tempcred", name, &cascade, "--timeout=30s"]);
         wait_until("the Secret is gone", SOON, || async {
             world.secrets().get_opt(name).await.unwrap().is_none().then_some(())
         })
@@ -62,7 +62,7 @@ async fn the_operator_does_all_its_work_under_the_policies() {
     }
     world.issue("orphan", plain()).await;
     assert!(world.stop_operator().success());
-    world.kubectl(&["delete", "tc", "orphan", "--cascade=orphan", "--timeout=30s"]);
+    world.kubectl(&["delete", "tempcred", "orphan", "--cascade=orphan", "--timeout=30s"]);
     assert_whole(&world.secrets().get("orphan").await.unwrap());
 
     let requests = log.requests(guard.operator.name(), None).unwrap();
