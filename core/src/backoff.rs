@@ -170,15 +170,13 @@ fn wait(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{at, denial, desired, failing, with_renew_request};
     use proptest::prelude::*;
+    use serde_json::json;
 
     fn problem(class: Class) -> Problem {
         let reason = Reason::ALL.iter().find(|r| r.class() == Some(class)).unwrap();
         Problem::new(*reason, "x")
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
     }
 
     #[test]
@@ -229,6 +227,64 @@ mod tests {
         let third = after(&problem(Class::Refused), Some(&second), None, "uid", at(20));
         assert_eq!((second.count, third.count), (2, 1));
         assert_eq!(third.since, Time(at(0)));
+    }
+
+    #[test]
+    fn a_new_renewal_request_and_a_changed_input_do_not_wait() {
+        let (plain, requested) = (desired(json!({})), desired(with_renew_request("now")));
+        let failing = failing("AccessDenied", 1, 200);
+        for (row, desired, attempted, inputs_changed, now, backs_off) in [
+            ("before the next attempt", &plain, None, false, 199, true),
+            ("at the next attempt", &plain, None, false, 200, false),
+            ("an input changed", &plain, None, true, 100, false),
+            ("a new renewal request", &requested, None, false, 100, false),
+            ("another request was tried", &requested, Some("earlier"), false, 100, false),
+            ("the request was tried", &requested, Some("now"), false, 100, true),
+        ] {
+            let got = backing_off(desired, &failing, attempted, inputs_changed, at(now));
+            assert_eq!(got.is_some(), backs_off, "{row}");
+        }
+    }
+
+    #[test]
+    fn only_a_failure_that_the_spec_and_the_grants_of_now_explain_is_current() {
+        let granted = desired(json!({}));
+        let denied = Desired { denied: Some(denial()), ..granted.clone() };
+        for (row, desired, reason, generation, current) in [
+            ("of this generation", &granted, "AccessDenied", 1, true),
+            ("of an earlier generation", &granted, "AccessDenied", 0, false),
+            ("a reason that this version does not know", &granted, "OfANewerVersion", 1, false),
+            ("denied, and granted by now", &granted, "NotGranted", 1, false),
+            ("denied before", &denied, "NotGranted", 1, true),
+            ("refused, and denied by now", &denied, "AccessDenied", 1, false),
+            ("the Secret could not be removed", &denied, "ApiServerUnavailable", 1, true),
+        ] {
+            let status = failing(reason, generation, 200);
+            assert_eq!(current_failure(&status, desired).is_some(), current, "{row}");
+        }
+    }
+
+    #[test]
+    fn the_same_denial_changes_nothing_but_the_message_until_it_is_due() {
+        let first = after_denial(&denial(), None, "uid", at(0));
+        let other = Problem::new(Reason::NotGranted, "for another reason");
+        let again = after_denial(&other, Some(&first), "uid", at(10));
+        let message = "for another reason".to_owned();
+        assert_eq!(again, FailureStatus { message, ..first.clone() });
+        let due = after_denial(&other, Some(&again), "uid", at(20));
+        assert_eq!((due.count, &due.since), (2, &first.since));
+        assert!(due.next_attempt > again.next_attempt);
+    }
+
+    #[test]
+    fn the_api_server_of_the_cluster_is_tried_again_soon() {
+        let problem = Problem::new(Reason::ApiServerUnavailable, "x");
+        let mut failure = None;
+        for _ in 0..20 {
+            failure = Some(after(&problem, failure.as_ref(), None, "uid", at(0)));
+        }
+        let wait = failure.unwrap().next_attempt.0.duration_since(at(0));
+        assert!(wait <= LONGEST_WAIT_FOR_API_SERVER, "{wait:?}");
     }
 
     proptest! {

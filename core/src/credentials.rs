@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_only_whole_and_living_credentials() {
+    fn accepts_only_complete_and_unexpired_credentials() {
         assert_eq!(check(|_| ()), None);
         assert_eq!(
             check(|r| keys(r).access_key_id.clear()),

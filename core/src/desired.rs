@@ -204,55 +204,12 @@ fn hash(value: &impl Serialize) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    /// The resource of the tests, changed by a JSON merge patch.
-    pub(crate) fn resource(patch: Value) -> TemporaryCredential {
-        let mut base = json!({
-            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
-            "metadata": {"name": "reports", "namespace": "analytics", "uid": "uid-1", "generation": 1},
-            "spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}},
-        });
-        merge(&mut base, patch);
-        serde_json::from_value(base).unwrap()
-    }
-
-    fn merge(base: &mut Value, patch: Value) {
-        match patch {
-            Value::Object(fields) => {
-                if !base.is_object() {
-                    *base = json!({});
-                }
-                for (key, value) in fields {
-                    merge(&mut base[key], value);
-                }
-            }
-            other => *base = other,
-        }
-    }
-
-    pub(crate) fn desired(patch: Value) -> Desired {
-        desired_under(json!({}), patch).unwrap()
-    }
-
-    /// What it is with this one grant, which is changed by a JSON merge patch.
-    fn desired_under(grant: Value, patch: Value) -> Option<Desired> {
-        let mut base = json!({
-            "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
-            "metadata": {"name": "any"},
-            "spec": {"namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"]},
-        });
-        merge(&mut base, grant);
-        let mut grants = Grants::default();
-        grants.set(&serde_json::from_value(base).unwrap());
-        grants.set_namespace("analytics", &Default::default());
-        Desired::compile(&resource(patch), &grants)
-    }
+mod tests {
+    use crate::testing::{desired, desired_with_grant};
+    use serde_json::json;
 
     #[test]
-    fn what_a_grant_demands_is_part_of_the_request_and_nothing_else_of_it_is() {
+    fn only_the_constraints_of_a_grant_are_part_of_the_request() {
         let base = desired(json!({}));
         for (row, grant, changes) in [
             ("another name", json!({"metadata": {"name": "x"}}), false),
@@ -260,13 +217,13 @@ pub(crate) mod tests {
             ("an external id", json!({"spec": {"session": {"externalId": "{{ name }}"}}}), true),
             ("a tag", json!({"spec": {"session": {"tags": {"a": "b"}}}}), true),
         ] {
-            let under = desired_under(grant, json!({})).unwrap();
-            assert_eq!(under.request_hash != base.request_hash, changes, "{row}");
+            let granted = desired_with_grant(grant, json!({})).unwrap();
+            assert_eq!(granted.request_hash != base.request_hash, changes, "{row}");
         }
     }
 
     #[test]
-    fn only_what_the_operator_signs_needs_a_grant() {
+    fn only_a_request_that_the_operator_signs_needs_a_grant() {
         let others = json!({"spec": {"roleArns": ["arn:aws:iam::123456789012:role/other"]}});
         let keys = json!({"accessKeySecretRef": {"name": "keys"}});
         let web = json!({
@@ -274,20 +231,20 @@ pub(crate) mod tests {
             "assumeRoleWithWebIdentity": {"roleArn": "arn:aws:iam::123456789012:role/reports", "serviceAccountName": "x"},
         });
         for (row, spec, denied) in [
-            ("by the operator", json!({}), true),
-            ("by a key of its own", json!({"identity": keys}), false),
-            ("by nobody", web, false),
+            ("signed by the operator", json!({}), true),
+            ("signed by an access key", json!({"identity": keys}), false),
+            ("unsigned", web, false),
         ] {
-            let desired = desired_under(others.clone(), json!({"spec": spec})).unwrap();
+            let desired = desired_with_grant(others.clone(), json!({"spec": spec})).unwrap();
             assert_eq!(desired.denied.is_some(), denied, "{row}");
             assert!(desired.request.is_ok(), "{row}");
         }
-        let elsewhere = json!({"metadata": {"namespace": "nobody-has-seen-it"}});
-        assert!(desired_under(json!({}), elsewhere).is_none());
+        let elsewhere = json!({"metadata": {"namespace": "not-in-the-cache"}});
+        assert!(desired_with_grant(json!({}), elsewhere).is_none());
     }
 
     #[test]
-    fn the_operator_signs_nothing_in_its_own_name() {
+    fn requests_that_would_speak_in_the_name_of_the_operator_need_an_identity() {
         for (field, request) in [
             ("getSessionToken", json!({})),
             ("getFederationToken", json!({"name": "ab"})),
@@ -304,7 +261,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn only_what_reaches_sts_changes_the_request() {
+    fn only_fields_that_reach_sts_change_the_request_hash() {
         let base = desired(json!({}));
         let rows = [
             ("labels", json!({"metadata": {"labels": {"a": "b"}}}), false),
@@ -314,7 +271,7 @@ pub(crate) mod tests {
             ("secret labels", json!({"spec": {"secret": {"labels": {"a": "b"}}}}), false),
             ("suspend", json!({"spec": {"suspend": true}}), false),
             (
-                "the default spelled out",
+                "the default, written out",
                 json!({"spec": {"assumeRole": {"duration": "60m"}}}),
                 false,
             ),
@@ -335,7 +292,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_shapes_the_secret_changes_the_rendering() {
+    fn fields_that_shape_the_secret_change_the_render_hash() {
         let base = desired(json!({}));
         for (row, patch) in [
             ("formats", json!({"spec": {"secret": {"formats": ["env"]}}})),
@@ -352,7 +309,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_request_hash_is_the_same_in_every_version() {
-        // It is kept on Secrets: if this test fails, an upgrade would mint every credential anew.
+        // It is kept on Secrets: if this test fails, an upgrade would renew every credential.
         insta::assert_snapshot!(desired(json!({})).request_hash);
     }
 }

@@ -17,4 +17,6 @@ pub mod schedule;
 pub mod secret;
 pub mod status;
 pub mod template;
+#[cfg(test)]
+mod testing;
 pub mod text;

@@ -55,6 +55,7 @@ pub enum SecretView {
 }
 
 /// What the watch knows of the Secret.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and moved only a few times")]
 pub enum WatchedSecret {
     /// The watch has no such Secret with tempcred's label.
     Unknown,
@@ -65,6 +66,7 @@ pub enum WatchedSecret {
 }
 
 /// The Secret, as the API server returned it.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and moved only a few times")]
 pub enum ReadSecret {
     /// There is none.
     Absent,

@@ -1,76 +1,53 @@
 //! Tests of the plan.
 
+mod denied;
+mod properties;
+mod reading;
+
 use super::*;
-use crate::api::CredentialStatus;
-use crate::credentials::{Credentials, Values};
-use crate::desired::tests::desired;
-use crate::observed::{Held, Holding};
-use crate::secret::IssueRecord;
-use proptest::prelude::*;
+use crate::testing::{at, credentials, desired, failing, with_renew_request};
 use serde_json::{Value, json};
 
-/// Issued at 0, expires at 3600, due between 2160 and 2400.
-fn holding(desired: &Desired) -> Holding {
-    Holding {
-        uid: "s".into(),
-        resource_version: "10".into(),
-        ending: false,
-        facts: Some(IssueRecord {
-            request_hash: desired.request_hash.clone(),
-            render_hash: desired.render_hash.clone(),
-            fingerprint: "f".into(),
-            issued_at: at(0),
-            expiration: at(3600),
-            principal_arn: None,
-            renew_request: None,
-        }),
-        content: Content::AsWritten,
+/// A plan in one word, so that a table can expect it.
+fn in_words(plan: &Plan<'_>) -> String {
+    match plan {
+        Plan::Ignore => "Ignore".to_owned(),
+        Plan::Read => "Read".to_owned(),
+        Plan::UpToDate => "UpToDate".to_owned(),
+        Plan::BackOff => "BackOff".to_owned(),
+        Plan::Issue { cause, .. } => format!("Issue({cause:?})"),
+        Plan::WritePending { .. } => "WritePending".to_owned(),
+        Plan::Rewrite { .. } => "Rewrite".to_owned(),
+        Plan::Remove { .. } => "Remove".to_owned(),
+        Plan::Report(problem) => format!("Report({})", problem.reason),
+        Plan::ReportDenied(problem) => format!("ReportDenied({})", problem.message),
     }
 }
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
-}
-
-fn minted(expires: i64) -> Credentials {
-    Credentials {
-        values: Values::Token("t".to_owned().into()),
-        issued_at: at(0),
-        expiration: at(expires),
-        principal_arn: None,
-        packed_policy_size: None,
-        renew_request: None,
-    }
-}
-
-fn failing(until: i64) -> CredentialStatus {
-    serde_json::from_value(json!({
-        "observedGeneration": 1,
-        "failure": {"class": "Refused", "reason": "AccessDenied", "message": "", "count": 1,
-                    "since": at(0).to_string(), "nextAttempt": at(until).to_string()},
-    }))
-    .unwrap()
-}
-
+/// What a decision is made from. The Secret holds credentials that were issued at 0, expire at 3600, and are due
+/// between 2160 and 2400; the watch shows the version that the status has.
 struct Case {
     desired: Desired,
-    secret: SecretState,
+    secret: SecretView,
+    verified: bool,
     status: CredentialStatus,
-    held: Option<Held>,
+    pending: Option<PendingWrite>,
     attempted: Option<String>,
+    inputs_changed: bool,
     repaired_at: Option<Timestamp>,
 }
 
 impl Case {
     fn new(patch: Value) -> Self {
         let desired = desired(patch);
-        let secret = SecretState::Ours(Box::new(holding(&desired)));
         Self {
+            secret: watched(owned(&desired, Content::Unread)),
             desired,
-            secret,
-            status: CredentialStatus::default(),
-            held: None,
+            verified: true,
+            status: with_secret(CredentialStatus::default()),
+            pending: None,
             attempted: None,
+            inputs_changed: false,
             repaired_at: None,
         }
     }
@@ -80,218 +57,214 @@ impl Case {
         self
     }
 
-    fn facts(&mut self) -> &mut Holding {
+    fn absent(self) -> Self {
+        self.with(|case| case.secret = SecretView::Read(ReadSecret::Absent))
+    }
+
+    fn foreign(self) -> Self {
+        let foreign = ReadSecret::Foreign("it was not written by tempcred".to_owned());
+        self.with(|case| case.secret = SecretView::Read(foreign))
+    }
+
+    fn read(self, content: Content) -> Self {
+        let owned = owned(&self.desired, content);
+        self.with(|case| case.secret = SecretView::Read(ReadSecret::Owned(owned)))
+    }
+
+    fn failing(self, reason: &str, until: i64) -> Self {
+        self.with(|case| case.status = with_secret(failing(reason, 1, until)))
+    }
+
+    /// Credentials for the current request, issued at 10, whose write failed.
+    fn pending(self, expires: i64) -> Self {
+        self.with(|case| {
+            case.pending = Some(PendingWrite {
+                request_hash: case.desired.request_hash.clone(),
+                renew_request: None,
+                credentials: credentials(2, 10, expires),
+            });
+        })
+    }
+
+    fn secret(&mut self) -> &mut OwnedSecret {
         match &mut self.secret {
-            SecretState::Ours(holding) => holding,
-            SecretState::Absent | SecretState::Foreign(_) => panic!("no holding"),
+            SecretView::Watched(WatchedSecret::Owned(owned))
+            | SecretView::Read(ReadSecret::Owned(owned)) => owned,
+            SecretView::Watched(_) | SecretView::Read(_) => panic!("no Secret of the resource"),
         }
     }
 
-    fn plan(&self, now: i64) -> Plan {
-        let seen = Observed {
-            secret: match &self.secret {
-                SecretState::Absent => SecretState::Absent,
-                SecretState::Foreign(who) => SecretState::Foreign(who.clone()),
-                SecretState::Ours(h) => SecretState::Ours(Box::new(Holding {
-                    uid: h.uid.clone(),
-                    resource_version: h.resource_version.clone(),
-                    ending: h.ending,
-                    facts: h.facts.clone(),
-                    content: match &h.content {
-                        Content::AsWritten => Content::AsWritten,
-                        Content::Read { credentials, tidy } => Content::Read {
-                            credentials: credentials.as_ref().map(|_| minted(3600)),
-                            tidy: *tidy,
-                        },
-                    },
-                })),
-            },
+    fn record(&mut self) -> &mut IssueRecord {
+        self.secret().record.as_mut().unwrap()
+    }
+
+    fn decide(&mut self, now: i64) -> Decision<'_> {
+        let unknown = SecretView::Watched(WatchedSecret::Unknown);
+        let observed = Observed {
+            secret: std::mem::replace(&mut self.secret, unknown),
+            verified: self.verified,
+            record: None,
             status: &self.status,
-            held: self.held.as_ref(),
+            pending: self.pending.take(),
             attempted_request: self.attempted.as_deref(),
+            inputs_changed: self.inputs_changed,
             repaired_at: self.repaired_at,
         };
-        plan(&self.desired, &seen, at(now))
+        plan(&self.desired, observed, at(now))
+    }
+
+    fn plan(mut self, now: i64) -> String {
+        in_words(&self.decide(now).plan)
     }
 }
 
-fn denial() -> Problem {
-    Problem::new(Reason::NotGranted, "not for you")
+fn watched(owned: OwnedSecret) -> SecretView {
+    SecretView::Watched(WatchedSecret::Owned(owned))
 }
 
-fn with_request() -> Value {
-    json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}})
+fn owned(desired: &Desired, content: Content) -> OwnedSecret {
+    let credentials = credentials(1, 0, 3600);
+    OwnedSecret {
+        version: SecretVersion { uid: "s".to_owned(), resource_version: "10".to_owned() },
+        terminating: false,
+        record: Some(IssueRecord::new(desired, &desired.request_hash, &credentials, None)),
+        content,
+    }
+}
+
+fn intact(in_shape: bool) -> Content {
+    Content::Intact { credentials: credentials(1, 0, 3600), in_shape }
+}
+
+fn with_secret(status: CredentialStatus) -> CredentialStatus {
+    let secret = json!({"name": "reports", "resourceVersion": "10"});
+    CredentialStatus { secret: serde_json::from_value(secret).unwrap(), ..status }
 }
 
 #[test]
-fn plans() {
+fn decides_by_what_the_secret_holds_and_what_is_desired() {
     let plain = || Case::new(json!({}));
-    let held = |case: &mut Case, expires| {
-        let minted = Credentials { issued_at: at(10), ..minted(expires) };
-        case.held = Some(Held { request_hash: case.desired.request_hash.clone(), minted });
-    };
-    let written_since = |case: &mut Case| {
-        held(case, 3600);
-        case.facts().facts.as_mut().unwrap().issued_at = at(20);
-    };
-    let read = |credentials, tidy| Content::Read { credentials, tidy };
+    let requested = || Case::new(with_renew_request("now"));
     let rows = [
-        ("all well", plain(), 100, Plan::Rest),
+        ("as desired", plain(), 100, "UpToDate"),
+        ("no Secret", plain().absent(), 100, "Issue(Missing)"),
         (
-            "no secret",
-            plain().with(|c| c.secret = SecretState::Absent),
+            "deleted again within seconds of its repair",
+            plain().absent().with(|c| c.repaired_at = Some(at(96))),
             100,
-            Plan::Mint(Why::Missing),
+            "BackOff",
         ),
         (
-            "gone again within seconds of its repair",
-            plain().with(|c| {
-                c.secret = SecretState::Absent;
-                c.repaired_at = Some(at(96));
-            }),
+            "deleted again some seconds after its repair",
+            plain().absent().with(|c| c.repaired_at = Some(at(90))),
             100,
-            Plan::Wait,
+            "Issue(Missing)",
         ),
         (
-            "gone again some seconds after its repair",
-            plain().with(|c| {
-                c.secret = SecretState::Absent;
-                c.repaired_at = Some(at(90));
-            }),
+            "damaged again within seconds of its repair",
+            plain().read(Content::Damaged).with(|c| c.repaired_at = Some(at(96))),
             100,
-            Plan::Mint(Why::Missing),
+            "BackOff",
         ),
-        ("due", plain(), 2400, Plan::Mint(Why::Due)),
-        ("expired", plain(), 3600, Plan::Mint(Why::Expired)),
-        ("not yet due", plain(), 2159, Plan::Rest),
+        (
+            "due within seconds of a repair",
+            plain().with(|c| c.repaired_at = Some(at(2399))),
+            2400,
+            "Issue(Due)",
+        ),
+        ("due", plain(), 2400, "Issue(Due)"),
+        ("expired", plain(), 3600, "Issue(Expired)"),
+        ("not yet due", plain(), 2159, "UpToDate"),
         (
             "the request changed",
-            plain().with(|c| c.facts().facts.as_mut().unwrap().request_hash = "old".into()),
+            plain().with(|c| c.record().request_hash = "old".into()),
             100,
-            Plan::Mint(Why::RequestChanged),
+            "Issue(RequestChanged)",
         ),
         (
             "annotations damaged",
-            plain().with(|c| c.facts().facts = None),
+            plain().read(Content::Damaged).with(|c| c.secret().record = None),
             100,
-            Plan::Mint(Why::Damaged),
+            "Issue(Damaged)",
+        ),
+        ("data damaged", plain().read(Content::Damaged), 100, "Issue(Damaged)"),
+        ("shape damaged", plain().read(intact(false)), 100, "Rewrite"),
+        ("read, and as desired", plain().read(intact(true)), 100, "UpToDate"),
+        (
+            "shape damaged, and the API server rejects Secrets",
+            plain().read(intact(false)).failing("SecretRejected", 200),
+            100,
+            "BackOff",
         ),
         (
-            "values damaged",
-            plain().with(|c| c.facts().content = read(None, false)),
+            "shape damaged, while STS refuses",
+            plain().read(intact(false)).failing("AccessDenied", 200),
             100,
-            Plan::Mint(Why::Damaged),
+            "Rewrite",
+        ),
+        ("a renewal is requested", requested(), 100, "Issue(Requested)"),
+        (
+            "the requested renewal is done",
+            requested().with(|c| c.status.last_renew_request = Some("now".into())),
+            100,
+            "UpToDate",
         ),
         (
-            "shape damaged",
-            plain().with(|c| c.facts().content = read(Some(minted(3600)), false)),
+            "the requested renewal is done, and the status write was lost",
+            requested().with(|c| c.record().renew_request = Some("now".into())),
             100,
-            Plan::Write(Source::Secret),
+            "UpToDate",
         ),
         (
-            "read, and fine",
-            plain().with(|c| c.facts().content = read(Some(minted(3600)), true)),
+            "a requested renewal does not wait for the backoff",
+            requested().failing("AccessDenied", 200),
             100,
-            Plan::Rest,
-        ),
-        ("asked", Case::new(with_request()), 100, Plan::Mint(Why::Requested)),
-        (
-            "asked, and done",
-            Case::new(with_request()).with(|c| c.status.last_renew_request = Some("now".into())),
-            100,
-            Plan::Rest,
+            "Issue(Requested)",
         ),
         (
-            "asked, and done, but the status that said so was lost",
-            Case::new(with_request()).with(|c| {
-                c.facts().facts.as_mut().unwrap().renew_request = Some("now".into());
-            }),
+            "a requested renewal that failed waits for the backoff",
+            requested().failing("AccessDenied", 200).with(|c| c.attempted = Some("now".into())),
             100,
-            Plan::Rest,
+            "BackOff",
         ),
         (
-            "asked: does not wait for a backoff",
-            Case::new(with_request()).with(|c| c.status = failing(200)),
-            100,
-            Plan::Mint(Why::Requested),
-        ),
-        (
-            "asked, tried, failed: waits like everyone",
-            Case::new(with_request()).with(|c| {
-                c.status = failing(200);
-                c.attempted = Some("now".into());
-            }),
-            100,
-            Plan::Wait,
-        ),
-        (
-            "asked, tried, failed: is tried again",
-            Case::new(with_request()).with(|c| {
-                c.status = failing(200);
-                c.attempted = Some("now".into());
-            }),
+            "a requested renewal that failed is tried again",
+            requested().failing("AccessDenied", 200).with(|c| c.attempted = Some("now".into())),
             200,
-            Plan::Mint(Why::Requested),
+            "Issue(Requested)",
         ),
-        ("failing, waiting", plain().with(|c| c.status = failing(2500)), 2450, Plan::Wait),
+        ("due, and backing off", plain().failing("AccessDenied", 2500), 2450, "BackOff"),
+        ("due at the next attempt", plain().failing("AccessDenied", 2500), 2500, "Issue(Due)"),
         (
-            "mints on the dot",
-            plain().with(|c| c.status = failing(2500)),
-            2500,
-            Plan::Mint(Why::Due),
-        ),
-        (
-            "a failure of an earlier spec does not count",
-            Case::new(json!({"metadata": {"generation": 2}})).with(|c| c.status = failing(2500)),
+            "due, backing off, and an input changed",
+            plain().failing("AccessDenied", 2500).with(|c| c.inputs_changed = true),
             2450,
-            Plan::Mint(Why::Due),
-        ),
-        ("held", plain().with(|c| held(c, 3600)), 100, Plan::Write(Source::Held)),
-        (
-            "held, and another leader has written since",
-            plain().with(written_since),
-            100,
-            Plan::Rest,
+            "Issue(Due)",
         ),
         (
-            "held, and what another leader has written since was damaged",
-            plain().with(written_since).with(|c| c.facts().content = read(None, false)),
-            100,
-            Plan::Write(Source::Held),
+            "a failure of an earlier generation does not count",
+            Case::new(json!({"metadata": {"generation": 2}})).failing("AccessDenied", 2500),
+            2450,
+            "Issue(Due)",
         ),
         (
-            "held, and issued in the same second as what it shall replace",
-            plain().with(|c| held(c, 3600)).with(|c| {
-                let facts = c.facts().facts.as_mut().unwrap();
-                (facts.issued_at, facts.fingerprint) = (at(10), "another".to_owned());
-            }),
-            100,
-            Plan::Write(Source::Held),
+            "a failure whose reason is unknown is tried again",
+            plain().failing("OfANewerVersion", 2500),
+            2450,
+            "Issue(Due)",
         ),
-        (
-            "held, and written after all",
-            plain().with(|c| held(c, 3600)).with(|c| {
-                let fingerprint = c.held.as_ref().unwrap().minted.fingerprint();
-                let facts = c.facts().facts.as_mut().unwrap();
-                (facts.issued_at, facts.fingerprint) = (at(10), fingerprint);
-            }),
-            100,
-            Plan::Rest,
-        ),
-        ("held, but expired", plain().with(|c| held(c, 50)), 100, Plan::Rest),
-        (
-            "held for another request",
-            plain()
-                .with(|c| c.held = Some(Held { request_hash: "x".into(), minted: minted(9000) })),
-            2400,
-            Plan::Mint(Why::Due),
-        ),
-        ("suspended", Case::new(json!({"spec": {"suspend": true}})), 3000, Plan::Rest),
+        ("suspended", Case::new(json!({"spec": {"suspend": true}})), 3000, "UpToDate"),
         (
             "deleted",
             Case::new(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})),
             3000,
-            Plan::Leave,
+            "Ignore",
+        ),
+        (
+            "a spec that makes no valid request",
+            Case::new(json!({"spec": {"assumeRole": {"roleArn": "role"}}})).absent(),
+            100,
+            "Report(InvalidSpec)",
         ),
     ];
     for (row, case, now, expected) in rows {
@@ -300,115 +273,83 @@ fn plans() {
 }
 
 #[test]
-fn what_is_no_longer_granted_is_removed_once_and_nobody_elses_is() {
-    let denied = |patch| Case::new(patch).with(|c| c.desired.denied = Some(denial()));
-    let waiting = |reason: &str, message: &str| {
-        let mut status = failing(200);
-        let failure = status.failure.as_mut().unwrap();
-        (failure.reason, failure.message) = (reason.to_owned(), message.to_owned());
-        status
-    };
-    let not_granted = || waiting("NotGranted", "not for you");
-    let plain = || denied(json!({}));
-    let absent = || plain().with(|c| c.secret = SecretState::Absent);
-    let foreign = || plain().with(|c| c.secret = SecretState::Foreign("a user's".into()));
-    let ending = || json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
-    let (remove, report) = (|| Plan::Remove(denial()), || Plan::Report(denial()));
-    for (row, case, expected) in [
-        ("ours", plain(), remove()),
-        ("suspended", denied(json!({"spec": {"suspend": true}})), remove()),
-        ("kept from ending by a finalizer", denied(ending()), remove()),
-        ("none", absent(), report()),
+fn pending_credentials_are_written_unless_the_secret_holds_them_or_newer_ones() {
+    let pending = || Case::new(json!({})).pending(3600);
+    let fingerprint = credentials(2, 10, 3600).fingerprint();
+    let rows = [
+        ("the Secret holds older ones", pending(), 100, "WritePending"),
         (
-            "none, and soon there is no resource",
-            denied(ending()).with(|c| c.secret = SecretState::Absent),
-            Plan::Leave,
-        ),
-        ("somebody else's", foreign(), report()),
-        ("while AWS refuses", plain().with(|c| c.status = failing(200)), remove()),
-        ("told already", absent().with(|c| c.status = not_granted()), Plan::Wait),
-        ("told already, and back since", plain().with(|c| c.status = not_granted()), remove()),
-        (
-            "told already, and kept by a finalizer",
-            plain().with(|c| {
-                c.status = not_granted();
-                c.facts().ending = true;
-            }),
-            Plan::Wait,
+            "the Secret holds newer ones, from another leader",
+            pending().with(|c| c.record().issued_at = at(20)),
+            100,
+            "UpToDate",
         ),
         (
-            "told otherwise",
-            absent().with(|c| c.status = waiting("NotGranted", "for you, but shorter")),
-            report(),
+            "the newer ones from another leader were damaged",
+            pending().read(Content::Damaged).with(|c| c.record().issued_at = at(20)),
+            100,
+            "WritePending",
         ),
         (
-            "could not be removed yet",
-            plain().with(|c| c.status = waiting("ApiServerUnavailable", "")),
-            Plan::Wait,
+            "issued in the same second as those in the Secret",
+            pending().with(|c| c.record().issued_at = at(10)),
+            100,
+            "WritePending",
         ),
         (
-            "given back",
-            Case::new(json!({})).with(|c| {
-                c.secret = SecretState::Absent;
-                c.status = not_granted();
-            }),
-            Plan::Mint(Why::Missing),
+            "the write succeeded although its reply was lost",
+            pending().with(|c| c.record().fingerprint = fingerprint),
+            100,
+            "UpToDate",
         ),
-    ] {
-        assert_eq!(case.plan(100), expected, "{row}");
+        ("the Secret is missing", pending().absent(), 100, "WritePending"),
+        ("expired", pending().with(|c| *c = Case::new(json!({})).pending(50)), 100, "UpToDate"),
+        (
+            "issued for another request",
+            pending().with(|c| c.pending.as_mut().unwrap().request_hash = "other".into()),
+            2400,
+            "Issue(Due)",
+        ),
+        (
+            "the API server was unavailable, and the next attempt is to come",
+            pending().read(intact(true)).failing("ApiServerUnavailable", 200),
+            100,
+            "BackOff",
+        ),
+    ];
+    for (row, case, now, expected) in rows {
+        assert_eq!(case.plan(now), expected, "{row}");
     }
 }
 
 #[test]
-fn a_failure_that_would_wait_longer_than_any_is_not_believed() {
-    for (until, expected) in [(3700, Plan::Wait), (4000, Plan::Mint(Why::Missing))] {
-        let case = Case::new(json!({})).with(|c| {
-            c.secret = SecretState::Absent;
-            c.status = failing(until);
-        });
+fn a_failure_with_an_implausible_next_attempt_is_ignored() {
+    for (until, expected) in [(3700, "BackOff"), (4000, "Issue(Missing)")] {
+        let case = Case::new(json!({})).failing("AccessDenied", until).absent();
         assert_eq!(case.plan(100), expected, "until {until}");
     }
 }
 
 #[test]
-fn somebody_elses_secret_is_reported_whatever_else_is_wanted() {
-    for patch in [json!({}), with_request()] {
-        let case =
-            Case::new(patch).with(|c| c.secret = SecretState::Foreign("it is a user's".into()));
-        assert!(matches!(case.plan(100), Plan::Report(p) if p.reason == Reason::SecretConflict));
+fn a_foreign_secret_is_reported_even_if_a_renewal_is_requested_or_pending() {
+    for case in [
+        Case::new(json!({})),
+        Case::new(with_renew_request("now")),
+        Case::new(json!({})).pending(3600),
+    ] {
+        assert_eq!(case.foreign().plan(100), "Report(SecretConflict)");
     }
 }
 
-proptest! {
-    #[test]
-    fn never_asks_sts_while_a_failure_waits(now in 0i64..5000, wait in 0i64..3600, absent in any::<bool>()) {
-        let until = now + wait;
-        let case = Case::new(json!({})).with(|c| {
-            c.status = failing(until);
-            if absent { c.secret = SecretState::Absent; }
-        });
-        prop_assert!(now >= until || !matches!(case.plan(now), Plan::Mint(_)));
-    }
-
-    #[test]
-    fn what_is_denied_is_never_asked_for_nor_written(
-        now in 0i64..5000, until in 0i64..5000, absent in any::<bool>(), suspend in any::<bool>(), renew in any::<bool>()
-    ) {
-        let mut patch = if renew { with_request() } else { json!({}) };
-        patch["spec"] = json!({"suspend": suspend});
-        let case = Case::new(patch).with(|c| {
-            c.status = failing(until);
-            c.desired.denied = Some(denial());
-            if absent { c.secret = SecretState::Absent; }
-            let hash = c.desired.request_hash.clone();
-            c.held = Some(Held { request_hash: hash, minted: minted(9000) });
-        });
-        prop_assert!(matches!(case.plan(now), Plan::Remove(_) | Plan::Report(_)));
-    }
-
-    #[test]
-    fn never_asks_sts_for_the_credentials_that_are_there(now in 0i64..2160, suspend in any::<bool>()) {
-        let case = Case::new(json!({"spec": {"suspend": suspend}}));
-        prop_assert_eq!(case.plan(now), Plan::Rest);
+#[test]
+fn an_issue_replaces_exactly_the_version_that_was_observed() {
+    let version = SecretVersion { uid: "s".to_owned(), resource_version: "10".to_owned() };
+    let rows = [
+        ("a new Secret", Case::new(json!({})).absent(), WriteTarget::New, None),
+        ("an owned one", Case::new(json!({})), WriteTarget::Existing(version), Some(at(3600))),
+    ];
+    for (row, mut case, expected, expires) in rows {
+        let Plan::Issue { target, deadline, .. } = case.decide(2400).plan else { panic!("{row}") };
+        assert_eq!((target, deadline), (expected, expires), "{row}");
     }
 }

@@ -139,7 +139,7 @@ mod tests {
     use super::super::read_credentials;
     use super::*;
     use crate::credentials::{AccessKey, Values};
-    use crate::desired::tests::desired;
+    use crate::testing::{desired, stored};
     use jiff::Timestamp;
     use proptest::prelude::*;
     use proptest::sample::subsequence;
@@ -165,16 +165,11 @@ mod tests {
         Manifest::render(desired, &record, credentials)
     }
 
-    fn as_stored(manifest: &Manifest) -> Secret {
-        serde_json::from_value(serde_json::to_value(manifest).unwrap()).unwrap()
-    }
-
     #[test]
     fn holds_every_format_by_default() {
         let desired =
             desired(json!({"spec": {"region": "eu-central-1", "secret": {"profile": "reports"}}}));
-        let secret =
-            as_stored(&render(&desired, &credentials("ASIAEXAMPLE", "secret/+=", "token==")));
+        let secret = stored(&render(&desired, &credentials("ASIAEXAMPLE", "secret/+=", "token==")));
         let text: String = secret
             .data
             .unwrap()
@@ -191,11 +186,11 @@ mod tests {
         let mut issued = credentials("", "", "");
         issued.values = Values::Token("a.b.c".to_owned().into());
         let desired = desired(json!({}));
-        let stored = as_stored(&render(&desired, &issued));
-        let data = stored.data.as_ref().unwrap();
+        let actual = stored(&render(&desired, &issued));
+        let data = actual.data.as_ref().unwrap();
         assert_eq!(data.keys().collect::<Vec<_>>(), ["expiration", "token"]);
         assert_eq!(data["token"].0, b"a.b.c");
-        let record = IssueRecord::read(stored.metadata.annotations.as_ref().unwrap()).unwrap();
+        let record = IssueRecord::read(actual.metadata.annotations.as_ref().unwrap()).unwrap();
         let read = read_credentials(data, &record).unwrap();
         assert_eq!((read.fingerprint(), read.access_key_id()), (issued.fingerprint(), None));
     }
@@ -208,11 +203,11 @@ mod tests {
             ("", "[default]"),
         ] {
             let spec = json!({"region": "eu\n[x]", "secret": {"profile": profile}});
-            let stored = as_stored(&render(
+            let actual = stored(&render(
                 &desired(json!({"spec": spec})),
                 &credentials("id", "secret", "token"),
             ));
-            let file = String::from_utf8(stored.data.unwrap()["credentials"].0.clone()).unwrap();
+            let file = String::from_utf8(actual.data.unwrap()["credentials"].0.clone()).unwrap();
             let lines: Vec<_> = file.lines().collect();
             assert_eq!((lines.len(), lines[0], lines[4]), (5, header, "region = eux"), "{file}");
         }
@@ -249,7 +244,7 @@ mod tests {
             ),
         ];
         for (row, edit, matches) in rows {
-            let mut secret = as_stored(&manifest);
+            let mut secret = stored(&manifest);
             edit(&mut secret);
             assert_eq!(manifest.matches(&secret), matches, "{row}");
         }
@@ -263,24 +258,24 @@ mod tests {
         ) {
             let desired = desired(json!({"spec": {"secret": {"formats": formats}}}));
             let issued = credentials(&id, &secret, &token);
-            let stored = as_stored(&render(&desired, &issued));
-            let record = IssueRecord::read(stored.metadata.annotations.as_ref().unwrap()).unwrap();
+            let actual = stored(&render(&desired, &issued));
+            let record = IssueRecord::read(actual.metadata.annotations.as_ref().unwrap()).unwrap();
             prop_assert_eq!(record.expiration, issued.expiration);
             prop_assert_eq!(record.renew_request.as_deref(), Some("request"));
             prop_assert_eq!(record.access_key_id.as_deref(), Some(id.as_str()));
-            let read = read_credentials(stored.data.as_ref().unwrap(), &record).unwrap();
+            let read = read_credentials(actual.data.as_ref().unwrap(), &record).unwrap();
             prop_assert_eq!(read.fingerprint(), issued.fingerprint());
         }
 
         #[test]
         fn one_unedited_format_is_enough(edited in 0usize..6) {
             let issued = credentials("id", "secret", "token");
-            let mut stored = as_stored(&render(&desired(json!({})), &issued));
-            let record = IssueRecord::read(stored.metadata.annotations.as_ref().unwrap()).unwrap();
-            if let Some(value) = stored.data.as_mut().unwrap().values_mut().nth(edited) {
+            let mut actual = stored(&render(&desired(json!({})), &issued));
+            let record = IssueRecord::read(actual.metadata.annotations.as_ref().unwrap()).unwrap();
+            if let Some(value) = actual.data.as_mut().unwrap().values_mut().nth(edited) {
                 value.0 = b"junk".to_vec();
             }
-            prop_assert!(read_credentials(stored.data.as_ref().unwrap(), &record).is_some());
+            prop_assert!(read_credentials(actual.data.as_ref().unwrap(), &record).is_some());
         }
     }
 }

@@ -1,42 +1,41 @@
 //! Tests of the status.
 
 use super::*;
-use crate::desired::tests::desired;
+use crate::api::FailureStatus;
 use crate::problem::Reason;
+use crate::testing::{at, desired};
 use serde_json::json;
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
-}
-
-fn secret(desired: &Desired) -> Known {
-    Known::Secret {
-        resource_version: Some("10".into()),
-        facts: Box::new(IssueRecord {
-            request_hash: desired.request_hash.clone(),
-            render_hash: desired.render_hash.clone(),
-            fingerprint: "f".into(),
-            issued_at: at(0),
-            expiration: at(3600),
-            principal_arn: Some("arn:p".into()),
-            renew_request: Some("now".into()),
-        }),
-        details: Some((Some("ASIA1".into()), Some(5))),
+fn record(desired: &Desired) -> IssueRecord {
+    IssueRecord {
+        request_hash: desired.request_hash.clone(),
+        render_hash: desired.render_hash.clone(),
+        fingerprint: "f".into(),
+        issued_at: at(0),
+        expiration: at(3600),
+        principal_arn: Some("arn:p".into()),
+        access_key_id: Some("ASIA1".into()),
+        packed_policy_size: Some(5),
+        renew_request: Some("now".into()),
     }
 }
 
-fn round(
-    desired: &Desired,
-    before: &CredentialStatus,
-    known: Known,
-    attempt: Attempt,
-    now: i64,
-) -> CredentialStatus {
-    next(Round { desired, before, known, attempt }, at(now))
+fn holds(record: IssueRecord) -> KnownSecret {
+    KnownSecret::Holds { record: Box::new(record), resource_version: Some("10".into()) }
 }
 
-fn refused() -> Attempt {
-    Attempt::Failed(Problem::new(Reason::AccessDenied, "no"))
+fn failed(reason: Reason) -> Outcome {
+    Outcome::Failed(Problem::new(reason, "no"))
+}
+
+fn refused() -> Outcome {
+    failed(Reason::AccessDenied)
+}
+
+/// The status after a first issue at 0.
+fn issued(desired: &Desired) -> CredentialStatus {
+    let before = CredentialStatus::default();
+    next(desired, &before, &holds(record(desired)), &Outcome::Succeeded, at(0))
 }
 
 /// The conditions that are true, with their reasons.
@@ -45,146 +44,210 @@ fn truths(status: &CredentialStatus) -> Vec<(&str, &str)> {
     is_true.map(|c| (c.type_.as_str(), c.reason.as_str())).collect()
 }
 
-#[test]
-fn a_life_of_a_credential() {
-    let desired = desired(json!({}));
-    let nothing = CredentialStatus::default();
-
-    let refused_first = round(&desired, &nothing, Known::NoSecret, refused(), 0);
-    assert_eq!(truths(&refused_first), [("Stalled", "AccessDenied")]);
-    assert_eq!(readiness(&refused_first), Some((false, "AccessDenied", "no")));
-
-    let issued = round(&desired, &refused_first, secret(&desired), Attempt::Well, 10);
-    assert_eq!(truths(&issued), [("Ready", "Issued")]);
-    assert_eq!(issued.failure, None);
-    assert_eq!(issued.access_key_id.as_deref(), Some("ASIA1"));
-    assert_eq!(issued.last_renew_request.as_deref(), Some("now"));
-
-    let told = "Secret reports holds credentials of arn:p, valid until 1970-01-01T01:00:00Z.";
-    assert_eq!(readiness(&issued), Some((true, "Issued", told)));
-
-    let failing = round(&desired, &issued, secret(&desired), refused(), 3000);
-    assert_eq!(truths(&failing), [("Ready", "Issued"), ("RenewalFailing", "AccessDenied")]);
-    assert_eq!(failing.conditions[0].last_transition_time, Time(at(10)), "Ready did not change");
-
-    let expired = round(&desired, &failing, secret(&desired), Attempt::Waiting, 3600);
-    assert_eq!(truths(&expired), [("Stalled", "AccessDenied"), ("RenewalFailing", "AccessDenied")]);
-    let told = "Secret reports holds credentials of arn:p that expired at 1970-01-01T01:00:00Z. no";
-    assert_eq!(readiness(&expired), Some((false, "Expired", told)));
-    assert_eq!(expired.failure, failing.failure);
-
-    let gone = round(&desired, &expired, Known::NoSecret, Attempt::Waiting, 3700);
-    assert_eq!((&gone.expiration, &gone.secret, &gone.access_key_id), (&None, &None, &None));
+fn ready(status: &CredentialStatus) -> (bool, &str, &str) {
+    let ready = status.readiness().unwrap();
+    (ready.ready, ready.reason.unwrap().as_str(), ready.message)
 }
 
 #[test]
-fn what_passes_by_itself_is_reconciling_and_not_stalled() {
+fn follows_credentials_from_a_refusal_to_their_expiry() {
     let desired = desired(json!({}));
-    let failed = Attempt::Failed(Problem::new(Reason::Throttled, "slow down"));
-    let status = round(&desired, &CredentialStatus::default(), Known::NoSecret, failed, 0);
+    let (holds, nothing) = (holds(record(&desired)), CredentialStatus::default());
+
+    let refused_first = next(&desired, &nothing, &KnownSecret::Absent, &refused(), at(0));
+    assert_eq!(truths(&refused_first), [("Stalled", "AccessDenied")]);
+    assert_eq!(ready(&refused_first), (false, "AccessDenied", "no"));
+
+    let issued = next(&desired, &refused_first, &holds, &Outcome::Succeeded, at(10));
+    assert_eq!(truths(&issued), [("Ready", "Issued")]);
+    assert_eq!(issued.failure, None);
+    assert_eq!(issued.access_key_id.as_deref(), Some("ASIA1"));
+    assert_eq!(issued.packed_policy_size, Some(5));
+    assert_eq!(issued.last_renew_request.as_deref(), Some("now"));
+
+    let message = "Secret reports holds credentials of arn:p, valid until 1970-01-01T01:00:00Z.";
+    assert_eq!(ready(&issued), (true, "Issued", message));
+
+    let failing = next(&desired, &issued, &holds, &refused(), at(3000));
+    assert_eq!(truths(&failing), [("Ready", "Issued"), ("RenewalFailing", "AccessDenied")]);
+    assert_eq!(failing.conditions[0].last_transition_time, Time(at(10)), "Ready did not change");
+
+    let expired = next(&desired, &failing, &holds, &Outcome::BackingOff, at(3600));
+    assert_eq!(truths(&expired), [("Stalled", "AccessDenied"), ("RenewalFailing", "AccessDenied")]);
+    let message =
+        "Secret reports holds credentials of arn:p that expired at 1970-01-01T01:00:00Z. no";
+    assert_eq!(ready(&expired), (false, "Expired", message));
+    assert_eq!(expired.failure, failing.failure);
+
+    let deleted = next(&desired, &expired, &KnownSecret::Absent, &Outcome::BackingOff, at(3700));
+    assert_eq!(
+        (&deleted.expiration, &deleted.secret, &deleted.access_key_id),
+        (&None, &None, &None)
+    );
+}
+
+#[test]
+fn conditions_other_than_ready_are_present_only_while_they_are_true() {
+    let desired = desired(json!({}));
+    let issued = issued(&desired);
+    let types = |status: &CredentialStatus| -> Vec<String> {
+        status.conditions.iter().map(|c| c.type_.clone()).collect()
+    };
+    assert_eq!(types(&issued), ["Ready"]);
+    let failing = next(&desired, &issued, &holds(record(&desired)), &refused(), at(3000));
+    assert_eq!(types(&failing), ["Ready", "RenewalFailing"]);
+    let recovered =
+        next(&desired, &failing, &holds(record(&desired)), &Outcome::Succeeded, at(3010));
+    assert_eq!(types(&recovered), ["Ready"]);
+    let absent = next(&desired, &issued, &KnownSecret::Absent, &Outcome::BackingOff, at(10));
+    assert_eq!(types(&absent), ["Ready"]);
+    assert!(!ready(&absent).0);
+}
+
+#[test]
+fn a_temporary_failure_is_reconciling_and_not_stalled() {
+    let desired = desired(json!({}));
+    let before = CredentialStatus::default();
+    let status = next(&desired, &before, &KnownSecret::Absent, &failed(Reason::Throttled), at(0));
     assert_eq!(truths(&status), [("Reconciling", "Retrying")]);
 }
 
 #[test]
 fn credentials_of_an_earlier_spec_are_not_ready() {
     let old = desired(json!({}));
-    let issued = round(&old, &CredentialStatus::default(), secret(&old), Attempt::Well, 0);
     let new =
         desired(json!({"metadata": {"generation": 2}, "spec": {"assumeRole": {"duration": "2h"}}}));
-    let status = round(&new, &issued, secret(&old), refused(), 10);
-    assert_eq!(readiness(&status), Some((false, "AccessDenied", "no")));
-    assert_eq!(status.expiration, Some(Time(at(3600))), "it still says what the Secret holds");
+    let status = next(&new, &issued(&old), &holds(record(&old)), &refused(), at(10));
+    assert_eq!(ready(&status), (false, "AccessDenied", "no"));
+    assert_eq!(status.expiration, Some(Time(at(3600))), "the Secret still holds them");
 }
 
 #[test]
 fn a_new_spec_counts_failures_from_one() {
     let (old, new) = (desired(json!({})), desired(json!({"metadata": {"generation": 2}})));
-    let first = round(&old, &CredentialStatus::default(), Known::NoSecret, refused(), 0);
-    let again = round(&old, &first, Known::NoSecret, refused(), 10);
-    let changed = round(&new, &again, Known::NoSecret, refused(), 20);
+    let fail = |desired: &Desired, before: &CredentialStatus, now| {
+        next(desired, before, &KnownSecret::Absent, &refused(), now)
+    };
+    let first = fail(&old, &CredentialStatus::default(), at(0));
+    let again = fail(&old, &first, at(10));
+    let changed = fail(&new, &again, at(20));
     let counts = [&first, &again, &changed].map(|s| s.failure.as_ref().unwrap().count);
     assert_eq!(counts, [1, 2, 1]);
 }
 
 #[test]
-fn suspended_credentials_stay_ready_while_they_live() {
-    let desired = desired(json!({"spec": {"suspend": true}}));
-    let living =
-        round(&desired, &CredentialStatus::default(), secret(&desired), Attempt::Well, 3000);
-    assert_eq!(truths(&living), [("Ready", "Suspended")]);
-    assert_eq!(living.renewal_time, None);
-    let expired = round(&desired, &living, secret(&desired), Attempt::Well, 3600);
-    assert_eq!(readiness(&expired).map(|r| (r.0, r.1)), Some((false, "Expired")));
-    assert_eq!(next_look(&living, &desired, at(3000)), Some(at(3600)));
-    assert_eq!(next_look(&expired, &desired, at(3600)), None);
-}
-
-#[test]
-fn a_margin_that_does_not_fit_is_said() {
-    let desired = desired(json!({"spec": {"renewal": {"before": "2h"}}}));
-    let status = round(&desired, &CredentialStatus::default(), secret(&desired), Attempt::Well, 0);
-    assert!(truths(&status).contains(&("RenewalClamped", "LifetimeShorterThanAsked")));
-}
-
-#[test]
-fn a_secret_that_could_not_be_looked_at_changes_nothing_but_the_failure() {
+fn waiting_for_the_next_attempt_is_not_an_attempt() {
     let desired = desired(json!({}));
-    let issued = round(&desired, &CredentialStatus::default(), secret(&desired), Attempt::Well, 0);
-    let failed = Attempt::Failed(Problem::new(Reason::SecretRejected, "no"));
-    let status = round(&desired, &issued, Known::Nothing(None), failed, 10);
+    let before = CredentialStatus::default();
+    let failing = next(&desired, &before, &KnownSecret::Absent, &refused(), at(0));
+    let waiting = next(&desired, &failing, &KnownSecret::Absent, &Outcome::BackingOff, at(5));
+    assert_eq!(waiting.failure, failing.failure);
+    let succeeded = next(&desired, &failing, &KnownSecret::Absent, &Outcome::Succeeded, at(5));
+    assert_eq!(succeeded.failure, None);
+}
+
+#[test]
+fn the_same_denial_again_is_not_an_attempt_until_the_next_one_is_due() {
+    let mut desired = desired(json!({}));
+    let deny = |desired: &mut Desired, before: &CredentialStatus, message: &str, now| {
+        let problem = Problem::new(Reason::NotGranted, message);
+        desired.denied = Some(problem.clone());
+        next(desired, before, &KnownSecret::Absent, &Outcome::Denied(problem), at(now))
+    };
+    let first = deny(&mut desired, &CredentialStatus::default(), "no", 0);
+    let again = deny(&mut desired, &first, "no, as before", 5);
+    let due = deny(&mut desired, &again, "still no", 600);
+    let [first, again, due] = [&first, &again, &due].map(|s| s.failure.clone().unwrap());
+    assert_eq!(again, FailureStatus { message: "no, as before".to_owned(), ..first.clone() });
+    assert_eq!((due.count, &due.since), (2, &first.since));
+    assert!(due.next_attempt > first.next_attempt);
+}
+
+#[test]
+fn a_denial_makes_valid_credentials_not_ready() {
+    let mut desired = desired(json!({}));
+    let issued = issued(&desired);
+    let problem = Problem::new(Reason::NotGranted, "no");
+    desired.denied = Some(problem.clone());
+    let holds = holds(record(&desired));
+    let status = next(&desired, &issued, &holds, &Outcome::Denied(problem), at(10));
+    assert_eq!(ready(&status), (false, "NotGranted", "no"));
+    assert_eq!(truths(&status), [("Stalled", "NotGranted")]);
+}
+
+#[test]
+fn suspended_credentials_stay_ready_until_they_expire() {
+    let desired = desired(json!({"spec": {"suspend": true}}));
+    let holds = holds(record(&desired));
+    let before = CredentialStatus::default();
+    let valid = next(&desired, &before, &holds, &Outcome::Succeeded, at(3000));
+    assert_eq!(truths(&valid), [("Ready", "Suspended")]);
+    assert_eq!(valid.renewal_time, None);
+    let expired = next(&desired, &valid, &holds, &Outcome::Succeeded, at(3600));
+    assert_eq!((ready(&expired).0, ready(&expired).1), (false, "Expired"));
+    assert_eq!(next_reconciliation(&valid, &desired, at(3000)), Some(at(3600)));
+    assert_eq!(next_reconciliation(&expired, &desired, at(3600)), None);
+}
+
+#[test]
+fn a_renewal_margin_that_does_not_fit_is_reported() {
+    let desired = desired(json!({"spec": {"renewal": {"before": "2h"}}}));
+    let status = issued(&desired);
+    assert!(truths(&status).contains(&("RenewalClamped", "LifetimeShorterThanRequested")));
+}
+
+#[test]
+fn a_secret_that_could_not_be_read_changes_nothing_but_the_failure() {
+    let desired = desired(json!({}));
+    let issued = issued(&desired);
+    let unread = KnownSecret::Unread(None);
+    let status = next(&desired, &issued, &unread, &failed(Reason::SecretRejected), at(10));
     assert_eq!(truths(&status), [("Ready", "Issued"), ("RenewalFailing", "SecretRejected")]);
     assert_eq!(status.secret, issued.secret);
 }
 
 #[test]
-fn what_cannot_be_looked_at_still_expires_and_goes_on_saying_so() {
+fn a_secret_that_cannot_be_read_still_expires_and_stays_expired() {
     let desired = desired(json!({}));
-    let issued = round(&desired, &CredentialStatus::default(), secret(&desired), Attempt::Well, 0);
-    let Known::Secret { facts, .. } = secret(&desired) else { panic!() };
-    let unread = || Known::Nothing(Some((*facts).clone()));
-    let failed = || Attempt::Failed(Problem::new(Reason::ApiServerUnavailable, "no"));
-    let expired = round(&desired, &issued, unread(), failed(), 3600);
-    let later = round(&desired, &expired, unread(), failed(), 3700);
+    let unread = KnownSecret::Unread(Some(record(&desired)));
+    let unavailable = failed(Reason::ApiServerUnavailable);
+    let expired = next(&desired, &issued(&desired), &unread, &unavailable, at(3600));
+    let later = next(&desired, &expired, &unread, &unavailable, at(3700));
     for status in [&expired, &later] {
-        assert_eq!(readiness(status).map(|r| (r.0, r.1)), Some((false, "Expired")));
+        assert_eq!((ready(status).0, ready(status).1), (false, "Expired"));
         assert!(truths(status).contains(&("RenewalFailing", "ApiServerUnavailable")));
     }
 }
 
 #[test]
-fn nothing_new_is_the_same_status() {
+fn a_status_with_nothing_new_is_the_same() {
     let desired = desired(json!({}));
-    let issued = round(&desired, &CredentialStatus::default(), secret(&desired), Attempt::Well, 0);
-    assert!(same(&issued, &round(&desired, &issued, secret(&desired), Attempt::Well, 1000)));
+    let issued = issued(&desired);
+    let holds = holds(record(&desired));
+    assert!(is_same(&issued, &next(&desired, &issued, &holds, &Outcome::Succeeded, at(1000))));
 }
 
 #[test]
-fn looks_again_at_the_next_thing_that_happens() {
+fn reconciles_again_at_the_next_attempt_renewal_or_expiry() {
     let desired = desired(json!({}));
-    let issued = round(&desired, &CredentialStatus::default(), secret(&desired), Attempt::Well, 0);
-    assert_eq!(next_look(&issued, &desired, at(0)), issued.renewal_time.as_ref().map(|t| t.0));
-    let failing = round(&desired, &issued, secret(&desired), refused(), 3000);
-    assert_eq!(
-        next_look(&failing, &desired, at(3000)),
-        Some(failing.failure.as_ref().unwrap().next_attempt.0)
-    );
+    let issued = issued(&desired);
+    let renewal = issued.renewal_time.as_ref().map(|at| at.0);
+    assert!(renewal.is_some());
+    assert_eq!(next_reconciliation(&issued, &desired, at(0)), renewal);
+    let failing = next(&desired, &issued, &holds(record(&desired)), &refused(), at(3000));
+    let attempt = failing.failure.as_ref().map(|failure| failure.next_attempt.0);
+    assert_eq!(next_reconciliation(&failing, &desired, at(3000)), attempt);
 }
 
 #[test]
-fn a_clock_that_is_behind_is_said_and_not_believed() {
+fn a_clock_that_is_behind_is_reported_and_not_trusted() {
     let desired = desired(json!({}));
-    let Known::Secret { mut facts, .. } = secret(&desired) else { panic!() };
-    facts.expiration = at(3600 + 600);
-    let known = || Known::Secret {
-        resource_version: Some("10".into()),
-        facts: facts.clone(),
-        details: None,
-    };
+    let known = holds(IssueRecord { expiration: at(3600 + 600), ..record(&desired) });
     let before = CredentialStatus::default();
-    let issued = round(&desired, &before, known(), Attempt::Well, 0);
+    let issued = next(&desired, &before, &known, &Outcome::Succeeded, at(0));
     assert_eq!(truths(&issued), [("Ready", "Issued"), ("ClockSkew", "ClockSkewed")]);
-    assert!(issued.renewal_time.as_ref().unwrap().0 <= at(2400), "by the hour that was asked for");
-    let dead = round(&desired, &issued, known(), Attempt::Waiting, 3600);
-    assert_eq!(readiness(&dead).map(|r| (r.0, r.1)), Some((false, "Expired")));
-    assert_eq!(dead.expiration, Some(Time(at(4200))), "the status says what STS says");
+    assert!(issued.renewal_time.as_ref().unwrap().0 <= at(2400), "by the hour that was requested");
+    let expired = next(&desired, &issued, &known, &Outcome::BackingOff, at(3600));
+    assert_eq!((ready(&expired).0, ready(&expired).1), (false, "Expired"));
+    assert_eq!(expired.expiration, Some(Time(at(4200))), "the status has what STS returned");
 }

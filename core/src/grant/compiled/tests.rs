@@ -20,10 +20,10 @@ fn role(name: &str) -> RoleArn {
 }
 
 #[test]
-fn is_for_the_namespaces_that_both_names_and_selector_match() {
+fn matches_namespaces_by_names_and_selector() {
     let labels = BTreeMap::from([("team".to_owned(), "data".to_owned())]);
     let selector = json!({"matchLabels": {"team": "data"}});
-    for (row, namespaces, namespace, is_for) in [
+    for (row, namespaces, namespace, matches) in [
         ("the name", json!({"names": ["analytics"]}), "analytics", true),
         ("another name", json!({"names": ["analytics"]}), "analytics2", false),
         ("a beginning", json!({"names": ["team-*"]}), "team-a", true),
@@ -57,14 +57,14 @@ fn is_for_the_namespaces_that_both_names_and_selector_match() {
             false,
         ),
     ] {
-        let audience =
+        let matcher =
             NamespaceMatcher::compile(&serde_json::from_value(namespaces).unwrap()).unwrap();
-        assert_eq!(audience.matches(namespace, &labels), is_for, "{row}");
+        assert_eq!(matcher.matches(namespace, &labels), matches, "{row}");
     }
 }
 
 #[test]
-fn covers_the_roles_that_it_names_and_no_other_account() {
+fn covers_the_roles_that_match_its_patterns_in_one_account_only() {
     let at = "arn:aws:iam::123456789012:role/";
     for (row, pattern, arn, covers) in [
         ("the role", "reports", format!("{at}reports"), true),
@@ -86,7 +86,7 @@ fn covers_the_roles_that_it_names_and_no_other_account() {
 }
 
 #[test]
-fn allows_nothing_if_it_says_something_else_than_it_should() {
+fn an_invalid_grant_does_not_compile() {
     for (row, more) in [
         ("a wildcard account", json!({"roleArns": ["arn:aws:iam::*:role/x"]})),
         ("part of an account", json!({"roleArns": ["arn:aws:iam::12345678901?:role/x"]})),
@@ -144,7 +144,7 @@ fn constrain(
 }
 
 #[test]
-fn admits_what_keeps_to_its_constraints_and_nothing_else() {
+fn rejects_a_resource_that_contradicts_its_constraints() {
     let fixed = json!({"externalId": "{{ cluster }}/{{ namespace }}"});
     let tagged = json!({"tags": {"team": "{{ namespace }}"}});
     let attributed = json!({"attribution": true});
@@ -153,7 +153,7 @@ fn admits_what_keeps_to_its_constraints_and_nothing_else() {
     let tags = |key: &str, value: &str| json!({"tags": {key: value}});
     let many: BTreeMap<_, _> = (0..48).map(|n| (format!("t{n}"), "x")).collect();
     for (row, session, overrides, admitted) in [
-        ("nothing asked", json!({}), json!({}), true),
+        ("no overrides", json!({}), json!({}), true),
         ("its own external id", json!({}), json!({"externalId": "mine"}), true),
         ("the enforced external id", fixed.clone(), json!({}), true),
         ("the same one", fixed.clone(), json!({"externalId": "prod/analytics"}), true),
@@ -178,7 +178,7 @@ fn admits_what_keeps_to_its_constraints_and_nothing_else() {
         ),
         ("attribution", attributed.clone(), json!({}), true),
         (
-            "somebody else's namespace",
+            "another namespace in attribution",
             attributed.clone(),
             tags("kubernetes-namespace", "other"),
             false,
@@ -190,22 +190,22 @@ fn admits_what_keeps_to_its_constraints_and_nothing_else() {
             false,
         ),
         ("too many tags", attributed, json!({"tags": many}), false),
-        ("bound", bound.clone(), json!({}), true),
+        ("a boundary", bound.clone(), json!({}), true),
         (
-            "bound by the same",
+            "a boundary, and the same policy",
             bound.clone(),
             json!({"policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]}),
             true,
         ),
-        ("bound, and a policy", bound.clone(), json!({"policy": "{}"}), false),
+        ("a boundary, and an inline policy", bound.clone(), json!({"policy": "{}"}), false),
         (
-            "bound, and another",
+            "a boundary, and another policy",
             bound,
             json!({"policyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]}),
             false,
         ),
-        ("a source", sourced.clone(), json!({}), true),
-        ("another source", sourced, json!({"sourceIdentity": "admin"}), false),
+        ("a source identity", sourced.clone(), json!({}), true),
+        ("another source identity", sourced, json!({"sourceIdentity": "admin"}), false),
         ("short enough", json!({"maxDuration": "1h"}), json!({"duration": 3600}), true),
         ("too long", json!({"maxDuration": "1h"}), json!({"duration": 3601}), false),
     ] {
@@ -230,7 +230,7 @@ fn fills_in_the_constraints_and_checks_them_against_the_limits_of_sts() {
 }
 
 #[test]
-fn a_role_on_the_way_gets_no_boundary() {
+fn a_hop_gets_no_boundary() {
     let grant = grant(json!({
         "maxDuration": "15m",
         "session": {"externalId": "fixed", "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]},

@@ -71,12 +71,12 @@ fn every_role_needs_a_grant_and_the_first_by_name_decides() {
         panic!("granted")
     };
     assert_eq!(problem.reason, Reason::NotGranted);
-    assert!(matches!(decide(&grants, "web", &[]), Permission::Denied(_)), "nothing requesteded");
+    assert!(matches!(decide(&grants, "web", &[]), Permission::Denied(_)), "no role requested");
     assert!(!problem.message.contains("others") && !problem.message.contains("web"));
 }
 
 #[test]
-fn a_grant_that_conflicts_leaves_it_to_the_next_and_is_told_of_if_there_is_none() {
+fn a_grant_that_conflicts_is_skipped_and_reported_if_no_other_allows_it() {
     let mut grants = Grants::default();
     let mut strict = spec("analytics", "*");
     strict["session"] = json!({"externalId": "fixed"});
@@ -96,7 +96,7 @@ fn a_grant_that_conflicts_leaves_it_to_the_next_and_is_told_of_if_there_is_none(
 }
 
 #[test]
-fn says_for_which_namespaces_something_changed() {
+fn returns_the_namespaces_that_a_change_affects() {
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
     let mut grants = Grants::default();
     let selecting = json!({
@@ -124,33 +124,33 @@ fn says_for_which_namespaces_something_changed() {
     assert_eq!(grants.names().count(), 0, "what a new list no longer holds is gone");
 }
 
-/// How many grants a decision looks at.
-fn looked_at(grants: &Grants, namespace: &str, role_name: &str) -> usize {
+/// How many grants a decision evaluates.
+fn evaluated(grants: &Grants, namespace: &str, role_name: &str) -> usize {
     let role = role(role_name);
     let requested = RequestedRole { role: &role, external_id: None, overrides: None };
     grants.candidates(&grants.namespaces[namespace], &requested).len()
 }
 
 #[test]
-fn ten_thousand_decisions_look_at_as_many_grants_with_a_thousand_as_with_ten() {
-    let looked = |teams: usize| -> usize {
+fn ten_thousand_decisions_evaluate_as_many_grants_with_a_thousand_as_with_ten() {
+    let total = |teams: usize| -> usize {
         let mut grants = Grants::default();
         for n in 0..teams {
             grants.set_namespace(&format!("team-{n}"), &labels(&[]));
             let spec = spec(&format!("team-{n}"), &format!("team-{n}-*"));
             grants.set(&resource(&format!("g{n}"), 1, spec));
         }
-        let looked_at = |n: usize| {
+        let evaluated = |n: usize| {
             let team = format!("team-{}", n % teams);
-            looked_at(&grants, &team, &format!("{team}-{n}"))
+            evaluated(&grants, &team, &format!("{team}-{n}"))
         };
-        (0..10_000).map(looked_at).sum()
+        (0..10_000).map(evaluated).sum()
     };
-    assert_eq!((looked(10), looked(1000)), (10_000, 10_000));
+    assert_eq!((total(10), total(1000)), (10_000, 10_000));
 }
 
 #[test]
-fn what_a_decision_looks_at_does_not_grow_with_the_number_of_grants() {
+fn the_grants_that_a_decision_evaluates_do_not_grow_with_the_number_of_grants() {
     let by_label = |n: usize| {
         json!({
             "namespaces": {"selector": {"matchLabels": {"team": n.to_string()}}},
@@ -178,9 +178,9 @@ fn what_a_decision_looks_at_does_not_grow_with_the_number_of_grants() {
         for (shape, of) in shapes {
             let grants = fill(&of);
             assert_eq!(by(&decide(&grants, "team-7", &["team-7-x"])), ["g7"], "{shape}");
-            assert_eq!(looked_at(&grants, "team-7", "team-7-x"), 1, "{shape}, {many}");
+            assert_eq!(evaluated(&grants, "team-7", "team-7-x"), 1, "{shape}, {many}");
         }
-        assert_eq!(looked_at(&fill(&by_label), "team-7", "x"), 1, "by label, {many}");
+        assert_eq!(evaluated(&fill(&by_label), "team-7", "x"), 1, "by label, {many}");
     }
 }
 

@@ -1,0 +1,139 @@
+//! When the Secret is read, and when the watch is enough.
+
+use super::*;
+
+/// The version that the status has, in the desired shape.
+fn same() -> SecretView {
+    watched(owned(&desired(json!({})), Content::Unread))
+}
+
+fn version(version: &str) -> SecretView {
+    let mut owned = owned(&desired(json!({})), Content::Unread);
+    owned.version.resource_version = version.to_owned();
+    watched(owned)
+}
+
+#[test]
+fn reads_the_secret_only_if_it_may_have_changed() {
+    let unknown = || SecretView::Watched(WatchedSecret::Unknown);
+    let plain = || Case::new(json!({}));
+    let nothing_written = || plain().with(|c| c.status = CredentialStatus::default());
+    let other_shape = || {
+        let other = desired(json!({"spec": {"secret": {"labels": {"a": "b"}}}}));
+        watched(owned(&other, Content::Unread))
+    };
+    let rows = [
+        ("the version that was written", plain(), same(), "UpToDate"),
+        ("the watch is behind our own write", plain(), version("8"), "Read"),
+        ("edited", plain(), version("11"), "Read"),
+        ("nothing recorded in the status", nothing_written(), same(), "Read"),
+        ("another shape is desired", plain(), other_shape(), "Read"),
+        ("a first issue", nothing_written(), unknown(), "Read"),
+        ("deleted", plain(), unknown(), "Read"),
+        (
+            "a foreign Secret in the watch",
+            plain(),
+            SecretView::Watched(WatchedSecret::Foreign),
+            "Read",
+        ),
+        (
+            "foreign, and backing off",
+            nothing_written().with(|c| c.status = failing("SecretConflict", 1, 200)),
+            unknown(),
+            "BackOff",
+        ),
+        ("edited, while STS refuses", plain().failing("AccessDenied", 200), version("9"), "Read"),
+        (
+            "edited, while the API server rejects Secrets",
+            plain().failing("SecretRejected", 200),
+            version("9"),
+            "BackOff",
+        ),
+        (
+            "deleted, while the API server is unavailable",
+            plain().failing("ApiServerUnavailable", 200),
+            unknown(),
+            "BackOff",
+        ),
+        (
+            "nothing written, while STS refuses",
+            nothing_written().with(|c| c.status = failing("AccessDenied", 1, 200)),
+            unknown(),
+            "BackOff",
+        ),
+        (
+            "edited while it was suspended",
+            plain().with(|c| {
+                c.status.conditions = serde_json::from_value(json!([{
+                    "type": "Ready", "status": "True", "reason": "Suspended", "message": "",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }]))
+                .unwrap();
+            }),
+            same(),
+            "Read",
+        ),
+        (
+            "another shape is desired, and it is suspended",
+            Case::new(json!({"spec": {"suspend": true}})),
+            other_shape(),
+            "UpToDate",
+        ),
+    ];
+    for (row, case, secret, expected) in rows {
+        assert_eq!(case.with(|c| c.secret = secret).plan(100), expected, "{row}");
+    }
+}
+
+#[test]
+fn a_new_renewal_request_reads_at_once_and_backs_off_once_it_was_tried() {
+    for (attempted, expected) in
+        [(None, "Read"), (Some("earlier"), "Read"), (Some("now"), "BackOff")]
+    {
+        let case = Case::new(with_renew_request("now")).with(|c| {
+            c.status = failing("SecretConflict", 1, 200);
+            c.secret = SecretView::Watched(WatchedSecret::Unknown);
+            c.attempted = attempted.map(str::to_owned);
+        });
+        assert_eq!(case.plan(100), expected, "attempted: {attempted:?}");
+    }
+}
+
+#[test]
+fn a_changed_input_reads_at_once() {
+    let case = Case::new(json!({})).failing("ApiServerUnavailable", 200).with(|c| {
+        c.secret = SecretView::Watched(WatchedSecret::Unknown);
+        c.inputs_changed = true;
+    });
+    assert_eq!(case.plan(100), "Read");
+}
+
+#[test]
+fn a_watch_that_may_be_behind_is_enough_to_wait_but_not_to_replace_credentials() {
+    let unverified = || Case::new(json!({})).with(|c| c.verified = false);
+    let rows = [
+        ("as desired", unverified(), 100, "UpToDate"),
+        ("due", unverified(), 2400, "Read"),
+        ("pending credentials", unverified().pending(3600), 100, "Read"),
+        ("backing off", unverified().failing("AccessDenied", 2500), 2450, "BackOff"),
+    ];
+    for (row, case, now, expected) in rows {
+        assert_eq!(case.plan(now), expected, "{row}");
+    }
+}
+
+#[test]
+fn pending_credentials_are_kept_while_the_secret_is_read() {
+    let mut case = Case::new(json!({})).pending(3600).with(|c| c.verified = false);
+    let decision = case.decide(100);
+    assert_eq!(in_words(&decision.plan), "Read");
+    assert!(decision.pending.is_some());
+}
+
+#[test]
+fn a_secret_that_was_not_read_leaves_the_last_status_as_it_is() {
+    let mut case = Case::new(json!({})).failing("SecretRejected", 200);
+    case.secret = version("9");
+    let KnownSecret::Unread(record) = case.decide(100).known else { panic!("read") };
+    assert_eq!(record.unwrap().issued_at, at(0), "the watch has its annotations");
+}
