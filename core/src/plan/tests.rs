@@ -15,7 +15,7 @@ fn in_words(plan: &Plan<'_>) -> String {
         Plan::Read => "Read".to_owned(),
         Plan::UpToDate => "UpToDate".to_owned(),
         Plan::BackOff => "BackOff".to_owned(),
-        Plan::Issue { cause, .. } => format!("Issue({cause:?})"),
+        Plan::Issue(issue) => format!("Issue({:?})", issue.cause),
         Plan::WritePending { .. } => "WritePending".to_owned(),
         Plan::Rewrite { .. } => "Rewrite".to_owned(),
         Plan::Remove { .. } => "Remove".to_owned(),
@@ -349,7 +349,7 @@ fn an_issue_replaces_exactly_the_version_that_was_observed() {
         ("an owned one", Case::new(json!({})), WriteTarget::Existing(version), Some(at(3600))),
     ];
     for (row, mut case, expected, expires) in rows {
-        let Plan::Issue { target, deadline, .. } = case.decide(2400).plan else { panic!("{row}") };
+        let Plan::Issue(Issue { target, deadline, .. }) = case.decide(2400).plan else { panic!("{row}") };
         assert_eq!((target, deadline), (expected, expires), "{row}");
     }
 }
