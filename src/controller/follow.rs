@@ -1,49 +1,13 @@
 //! Follows the watches: keeps the indexes up to date, and wakes the resources that a change affects.
 
-use std::sync::Arc;
-
-use futures::channel::mpsc::UnboundedSender;
 use futures::{Stream, StreamExt};
 use kube::ResourceExt;
-use kube::runtime::reflector::{ObjectRef, Store};
 use tempcred_core::api::{RoleGrant, TemporaryCredential};
 
 use super::grants::Affected;
 use super::shared::Indexes;
+use super::waker::Waker;
 use crate::cluster::watch::{Change, Key, NamespaceMeta, SecretMeta, Synced};
-
-/// Wakes resources of one scope.
-#[derive(Clone)]
-pub(super) struct Waker {
-    /// The resources.
-    pub(super) resources: Store<TemporaryCredential>,
-    /// Where the keys of resources to reconcile go.
-    pub(super) wake: UnboundedSender<ObjectRef<TemporaryCredential>>,
-}
-
-impl Waker {
-    fn wake(&self, resource: &Key) {
-        // The receiver is gone only while the operator shuts down.
-        let _ = self.wake.unbounded_send(object_ref(resource));
-    }
-
-    fn get(&self, resource: &Key) -> Option<Arc<TemporaryCredential>> {
-        self.resources.get(&object_ref(resource))
-    }
-
-    /// Wakes every resource that matches.
-    pub(super) fn wake_all(&self, matches: impl Fn(&TemporaryCredential) -> bool) -> Vec<Key> {
-        let resources = self.resources.state();
-        let matching = resources.iter().filter(|resource| matches(resource));
-        let keys: Vec<_> = matching.map(|resource| Key::of(&resource.metadata)).collect();
-        keys.iter().for_each(|key| self.wake(key));
-        keys
-    }
-}
-
-fn object_ref(key: &Key) -> ObjectRef<TemporaryCredential> {
-    ObjectRef::new(&key.name).within(&key.namespace)
-}
 
 /// Follows the resources.
 pub(super) async fn credentials(

@@ -10,6 +10,7 @@ mod reconcile;
 mod references;
 mod run;
 mod shared;
+mod waker;
 
 pub use run::{Settings, run};
 pub use shared::Parts;

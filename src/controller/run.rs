@@ -13,11 +13,12 @@ use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Error};
 use tokio_util::sync::CancellationToken;
 
-use super::follow::{self, Waker};
+use super::follow;
 use super::grant_statuses;
 use super::queue::StsQueue;
 use super::reconcile::reconcile;
 use super::shared::{Indexes, Parts, Scope, Shared};
+use super::waker::Waker;
 use crate::cluster::watch::{self, Synced};
 use crate::telemetry::http::Readiness;
 

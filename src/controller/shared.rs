@@ -6,11 +6,11 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tempcred_core::api::TemporaryCredential;
 use tokio_util::sync::CancellationToken;
 
-use super::follow::Waker;
 use super::grants::GrantCache;
 use super::memories::Memories;
 use super::queue::StsQueue;
 use super::references::References;
+use super::waker::Waker;
 use crate::aws::Sts;
 use crate::cluster::Cluster;
 use crate::cluster::lease::Leadership;

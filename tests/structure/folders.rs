@@ -8,20 +8,15 @@ use crate::imports::Imports;
 /// `core` is the crate of that name.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("core", &[]),
-    ("version", &[]),
-    ("hardening", &[]),
-    ("telemetry", &["core", "version"]),
-    ("aws", &["core", "telemetry", "version"]),
-    ("cluster", &["core", "telemetry", "version"]),
-    ("controller", &["core", "telemetry", "aws", "cluster", "version"]),
-    ("commands", &["core", "telemetry", "aws", "cluster", "controller", "version", "hardening"]),
-    ("cli", &["core", "telemetry", "aws", "cluster", "controller", "commands", "version"]),
+    ("telemetry", &["core"]),
+    ("aws", &["core", "telemetry"]),
+    ("cluster", &["core", "telemetry"]),
+    ("controller", &["core", "telemetry", "aws", "cluster"]),
+    ("commands", &["core", "telemetry", "aws", "cluster", "controller"]),
+    ("cli", &["core", "telemetry", "aws", "cluster", "controller", "commands"]),
     // `pub mod` and re-exports.
     ("lib", &["core", "telemetry", "aws", "cluster", "controller", "commands", "cli"]),
-    (
-        "main",
-        &["core", "telemetry", "aws", "cluster", "controller", "commands", "cli", "lib", "version"],
-    ),
+    ("main", &["core", "telemetry", "aws", "cluster", "controller", "commands", "cli", "lib"]),
 ];
 
 /// What is wrong, in words; empty if nothing is.

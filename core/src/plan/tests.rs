@@ -349,7 +349,9 @@ fn an_issue_replaces_exactly_the_version_that_was_observed() {
         ("an owned one", Case::new(json!({})), WriteTarget::Existing(version), Some(at(3600))),
     ];
     for (row, mut case, expected, expires) in rows {
-        let Plan::Issue(Issue { target, deadline, .. }) = case.decide(2400).plan else { panic!("{row}") };
+        let Plan::Issue(Issue { target, deadline, .. }) = case.decide(2400).plan else {
+            panic!("{row}")
+        };
         assert_eq!((target, deadline), (expected, expires), "{row}");
     }
 }
