@@ -78,6 +78,7 @@ impl Step<'_> {
             let observed = self.entry.memory.observed(secret);
             let Decision { plan, known, pending } = plan(&desired, observed, Timestamp::now());
             self.entry.memory.keep(pending);
+            tracing::debug!(plan = plan.as_str(), "planned");
             if plan.is_attempt() {
                 self.entry.memory.attempt(&desired);
             }

@@ -135,7 +135,7 @@ async fn a_narrowed_grant_is_a_withdrawn_one_for_whom_it_no_longer_fits() {
         (
             "shorter",
             for_role(&world, ROLE, json!({"maxDuration": "30m"})),
-            "it allows a duration of at most 30m, and 1h is asked for: lower duration",
+            "it allows a duration of at most 30m, and the resource requests 1h: lower duration",
         ),
         (
             "in a cluster that has no name",

@@ -370,7 +370,7 @@ async fn resources_made_from_each_other_are_told_so() {
     let looped = |s: &CredentialStatus| failure_reason(s) == Some("ReferenceLoop");
     let blocked = world.wait("hen", "blocked", looped).await.status.unwrap();
     let message = blocked.failure.unwrap().message;
-    let way = "hen, which is made from the Secret of egg, which is made from the Secret of hen: ";
+    let way = "hen, which reads the Secret of egg, which reads the Secret of hen: ";
     assert!(message.starts_with(way), "{message}");
     assert_eq!(world.sts.calls_total(), 0);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 const MODEL: &str = "docs/security/threat-model.md";
 
 /// Where the modules of tests lie.
-const ROOTS: [&str; 4] = ["tests/e2e", "tests/fuzz", "tests/release", "src"];
+const ROOTS: [&str; 5] = ["tests/e2e", "tests/fuzz", "tests/release", "src", "core/src"];
 
 /// The rows of the tables that end in a column of tests, with the place of each.
 fn rows(text: &str) -> Vec<(usize, Vec<String>)> {

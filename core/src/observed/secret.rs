@@ -32,7 +32,7 @@ pub struct Observed<'a> {
 pub struct PendingWrite {
     /// Hash of the request that they were issued for.
     pub request_hash: String,
-    /// The renewal request that they were issued for.
+    /// The renewal request that they serve.
     pub renew_request: Option<String>,
     /// The credentials.
     pub credentials: Credentials,

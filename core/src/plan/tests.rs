@@ -5,6 +5,9 @@ mod properties;
 mod reading;
 
 use super::*;
+use crate::api::CredentialStatus;
+use crate::observed::WatchedSecret;
+use crate::secret::{IssueRecord, SecretVersion};
 use crate::testing::{at, credentials, desired, failing, with_renew_request};
 use serde_json::{Value, json};
 

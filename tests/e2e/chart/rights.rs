@@ -285,7 +285,8 @@ async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
     std::fs::write(&path, manifest.to_string()).unwrap();
     let path = path.display().to_string();
     world.rig.kubectl_output(&["create", "--filename", &path]).unwrap();
-    let ready = ["wait", "--for=condition=Ready", "tc/reports", "--timeout=30s", "--namespace"];
+    let ready =
+        ["wait", "--for=condition=Ready", "tempcred/reports", "--timeout=30s", "--namespace"];
     world.rig.kubectl_output(&[&ready[..], &[&second]].concat()).unwrap();
     assert!(world.stop_operator().success());
     let requests = audit.requests(user.name(), None).unwrap();

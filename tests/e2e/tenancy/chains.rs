@@ -66,7 +66,7 @@ async fn a_loop_of_resources_is_told_and_asks_for_nothing() {
     for name in ["a", "b", "c", "self"] {
         let told = world.wait(name, "told", fails_with("ReferenceLoop")).await;
         let message = told.status.unwrap().failure.unwrap().message;
-        assert!(message.contains("which is made from the Secret of"), "{message}");
+        assert!(message.contains("which reads the Secret of"), "{message}");
     }
     assert_eq!(world.sts.calls_total(), calls);
     scene.assert_untouched().await;

@@ -69,7 +69,7 @@ pub fn rows(victim: &str) -> Vec<Attack> {
             tagged("kubernetes-credent\u{131}al-name", "payroll"),
             not_like_this("it sets the tag kubernetes-credential-name itself"),
         ),
-        attack("more tags than there is room for", own(json!({"tags": tags})), not_like_this("there would be 51")),
+        attack("more tags than there is room for", own(json!({"tags": tags})), not_like_this("would have 51 tags")),
         attack(
             "a tag of the grant that outlives the role",
             own(json!({"transitiveTagKeys": ["team"]})),
@@ -83,7 +83,7 @@ pub fn rows(victim: &str) -> Vec<Attack> {
         attack(
             "a name too long for the source identity",
             own(json!({})),
-            not_like_this("the source identity that it sets would have 253 characters, and STS takes 2 to 64: use another name"),
+            not_like_this("the source identity that it sets would have 253 characters, and STS accepts 2 to 64: use another name"),
         )
         .called("x".repeat(253)),
         attack(

@@ -29,7 +29,10 @@ async fn with_secrets() -> Guard {
     let mut guard = Guard::new(&[]).await;
     let kubeconfig = guard.kubeconfig();
     guard.world.start_operator_with(kubeconfig, &[]).await;
-    guard.world.issue("reports", plain()).await;
+    // With a policy, STS reports a packed size.
+    let mut spec = plain();
+    spec["assumeRole"]["policy"] = json!("{}");
+    guard.world.issue("reports", spec).await;
     let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "1"}}});
     guard.world.patch("reports", request).await;
     guard.world.wait("reports", "renewed", |s| s.last_renew_request.as_deref() == Some("1")).await;

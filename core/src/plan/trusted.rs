@@ -1,0 +1,61 @@
+//! Whether what the watch shows is enough to decide by.
+
+use crate::api::CredentialStatus;
+use crate::backoff::BackOff;
+use crate::desired::Desired;
+use crate::observed::{ReadSecret, SecretView, WatchedSecret};
+use crate::problem::Reason;
+use crate::secret::IssueRecord;
+
+/// What is known of the Secret for certain.
+pub(super) enum Trusted {
+    /// This.
+    Secret(ReadSecret),
+    /// Nothing yet.
+    Nothing {
+        /// Whether to read the Secret now; otherwise a failure waits for its next attempt, and reading is part of
+        /// that attempt.
+        read: bool,
+        /// The record that the watch knows of.
+        annotated: Option<IssueRecord>,
+    },
+}
+
+/// In steady state the watch is enough: it shows the version that was last written or verified. Any other version
+/// is read, because an edit shows only in the data.
+pub(super) fn trusted(
+    desired: &Desired,
+    status: &CredentialStatus,
+    secret: SecretView,
+    back_off: Option<BackOff>,
+) -> Trusted {
+    // Each failed read is written to the status, and that write triggers a reconciliation: without waiting here,
+    // reads would repeat endlessly.
+    let read = !back_off.is_some_and(|back_off| back_off.about_secret);
+    let recorded = status.secret.as_ref().filter(|secret| secret.name == desired.secret_name);
+    match secret {
+        SecretView::Read(secret) => Trusted::Secret(secret),
+        SecretView::Watched(WatchedSecret::Unknown) => {
+            let nothing_written = back_off.is_some() && recorded.is_none();
+            Trusted::Nothing { read: read && !nothing_written, annotated: None }
+        }
+        SecretView::Watched(WatchedSecret::Foreign) => Trusted::Nothing { read, annotated: None },
+        SecretView::Watched(WatchedSecret::Owned(owned)) => {
+            let recorded = recorded.map(|secret| &secret.resource_version);
+            let same_version = recorded == Some(&owned.version.resource_version);
+            let render_hash = owned.record.as_ref().map(|record| &record.render_hash);
+            // A suspended Secret stays in its shape. Edits while it was suspended were not repaired.
+            let in_shape = desired.suspended
+                || (render_hash == Some(&desired.render_hash) && !was_suspended(status));
+            if same_version && in_shape {
+                Trusted::Secret(ReadSecret::Owned(owned))
+            } else {
+                Trusted::Nothing { read, annotated: owned.record }
+            }
+        }
+    }
+}
+
+fn was_suspended(status: &CredentialStatus) -> bool {
+    status.readiness().is_some_and(|ready| ready.reason == Some(Reason::Suspended))
+}
