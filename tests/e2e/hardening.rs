@@ -95,7 +95,7 @@ async fn live(world: &World) {
 }
 
 /// How many copies of values are in the memory that a process can write to.
-fn copies(pid: u32, values: &Detector) -> io::Result<usize> {
+pub fn copies(pid: u32, values: &Detector) -> io::Result<usize> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let mut copies = 0;
     for line in fs::read_to_string(format!("/proc/{pid}/maps"))?.lines() {

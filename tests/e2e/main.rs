@@ -24,6 +24,7 @@ mod operations;
 mod outage;
 mod ownership;
 mod refused;
+mod relist;
 mod replicas;
 mod resource;
 mod runbooks;

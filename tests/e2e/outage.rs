@@ -10,7 +10,7 @@ use crate::world::{SOON, World, assert_whole, is_ready, plain, prepare, wait_unt
 
 /// How long the operator may take to come back to work after an outage: its watches and its writes
 /// wait between attempts.
-const RECOVERY: Duration = Duration::from_secs(90);
+pub const RECOVERY: Duration = Duration::from_secs(90);
 
 #[tokio::test]
 async fn what_was_minted_while_the_api_server_was_down_is_what_is_written() {
@@ -140,6 +140,6 @@ pub async fn wait_for_failed_write(world: &World) {
     .await;
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
