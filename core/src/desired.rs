@@ -261,6 +261,26 @@ mod tests {
     }
 
     #[test]
+    fn a_web_identity_session_outlives_the_token_that_it_requests() {
+        let identity = json!({"webIdentity": {
+            "roleArn": "arn:aws:iam::123456789012:role/tenant", "serviceAccountName": "x",
+        }});
+        for (field, request, lifetime) in [
+            ("assumeRole", json!({}), 900),
+            ("getWebIdentityToken", json!({"audiences": ["a"], "signingAlgorithm": "RS256"}), 3600),
+        ] {
+            let mut spec = json!({"identity": identity, "assumeRole": null});
+            spec[field] = request;
+            if field == "assumeRole" {
+                spec[field] = json!({"roleArn": "arn:aws:iam::123456789012:role/reports"});
+            }
+            let request = desired(json!({"spec": spec})).request.unwrap();
+            let Caller::WebIdentity(exchange) = request.caller else { panic!("{field}") };
+            assert_eq!(exchange.spec.duration.as_secs(), lifetime, "{field}");
+        }
+    }
+
+    #[test]
     fn only_fields_that_reach_sts_change_the_request_hash() {
         let base = desired(json!({}));
         let rows = [

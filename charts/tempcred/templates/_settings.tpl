@@ -9,22 +9,17 @@
 {{- end }}
 {{- end }}
 
-{{- /* The settings of `tempcred run`, as environment variables. */}}
+{{- /* The settings of `tempcred run`, as environment variables: `stsRate` becomes TEMPCRED_STS_RATE. */}}
 {{- define "tempcred.settings" -}}
 {{- $s := .Values.settings }}
 {{- $listen := ternary (printf "[%s]" $s.listen) $s.listen (contains ":" $s.listen) }}
-{{- include "tempcred.variable" (list "TEMPCRED_REGION" $s.region) }}
-{{- include "tempcred.variable" (list "TEMPCRED_STS_ENDPOINT" $s.stsEndpoint) }}
-{{- include "tempcred.variable" (list "TEMPCRED_NAMESPACES" (join "," $s.namespaces)) }}
-{{- include "tempcred.variable" (list "TEMPCRED_SELECTOR" $s.selector) }}
-{{- include "tempcred.variable" (list "TEMPCRED_CONCURRENCY" $s.concurrency) }}
-{{- include "tempcred.variable" (list "TEMPCRED_STS_RATE" $s.stsRate) }}
+{{- $settings := omit $s "listen" "port" "leaderElect" "leaseName" "otlpEndpoint" }}
+{{- range $key, $value := $settings }}
+{{- if kindIs "slice" $value }}{{ $value = join "," $value }}{{ end }}
+{{- include "tempcred.variable" (list (printf "TEMPCRED_%s" (snakecase $key | upper)) $value) }}
+{{- end }}
 {{- include "tempcred.variable" (list "TEMPCRED_HTTP_ADDR" (printf "%s:%v" $listen $s.port)) }}
-{{- include "tempcred.variable" (list "TEMPCRED_LOG_FORMAT" $s.logFormat) }}
-{{- include "tempcred.variable" (list "TEMPCRED_LOG" $s.log) }}
 {{- include "tempcred.variable" (list "TEMPCRED_LEADER_ELECT" (default false $s.leaderElect)) }}
 {{- include "tempcred.variable" (list "TEMPCRED_LEASE_NAME" (include "tempcred.leaseName" .)) }}
-{{- include "tempcred.variable" (list "TEMPCRED_CLUSTER_NAME" $s.clusterName) }}
-{{- include "tempcred.variable" (list "TEMPCRED_RESOURCE_METRICS" $s.resourceMetrics) }}
 {{- include "tempcred.variable" (list "OTEL_EXPORTER_OTLP_ENDPOINT" $s.otlpEndpoint) }}
 {{- end }}

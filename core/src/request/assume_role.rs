@@ -155,34 +155,6 @@ impl Request {
         })
     }
 
-    /// The roles that it assumes, in this order.
-    pub(super) fn requested_roles(&self) -> Vec<RequestedRole<'_>> {
-        let spec = &self.spec;
-        let overrides = SessionOverrides {
-            duration: spec.duration,
-            source_identity: spec.source_identity.as_deref(),
-            tags: &spec.tags.tags,
-            has_policy: spec.policies.policy.is_some(),
-            policy_arns: &spec.policies.policy_arns,
-        };
-        let hops = self.hops.iter().map(|(role, hop)| RequestedRole {
-            role,
-            external_id: hop.external_id.as_deref(),
-            overrides: None,
-        });
-        let last = RequestedRole {
-            role: &self.role,
-            external_id: spec.external_id.as_deref(),
-            overrides: Some(overrides),
-        };
-        hops.chain([last]).collect()
-    }
-
-    /// Adds what grants set for each call, in the order of the requested roles.
-    pub(super) fn constrained(self, constraints: Vec<SessionConstraints>) -> Self {
-        Self { constraints, ..self }
-    }
-
     /// The calls to make, each signed with the credentials of the one before it.
     pub fn chain(&self) -> Vec<Call<'_>> {
         let hops = self.hops.iter().enumerate().map(|(index, (role, hop))| {
@@ -241,5 +213,31 @@ impl StsRequest for Request {
 
     fn duration(&self) -> Duration {
         self.spec.duration
+    }
+
+    fn requested_roles(&self) -> Vec<RequestedRole<'_>> {
+        let spec = &self.spec;
+        let overrides = SessionOverrides {
+            duration: spec.duration,
+            source_identity: spec.source_identity.as_deref(),
+            tags: &spec.tags.tags,
+            has_policy: spec.policies.policy.is_some(),
+            policy_arns: &spec.policies.policy_arns,
+        };
+        let hops = self.hops.iter().map(|(role, hop)| RequestedRole {
+            role,
+            external_id: hop.external_id.as_deref(),
+            overrides: None,
+        });
+        let last = RequestedRole {
+            role: &self.role,
+            external_id: spec.external_id.as_deref(),
+            overrides: Some(overrides),
+        };
+        hops.chain([last]).collect()
+    }
+
+    fn constrained(self, constraints: Vec<SessionConstraints>) -> Self {
+        Self { constraints, ..self }
     }
 }

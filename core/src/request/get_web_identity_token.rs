@@ -72,6 +72,9 @@ impl Request {
 impl StsRequest for Request {
     const ACTION: &'static str = "GetWebIdentityToken";
 
+    // A token does not outlive the session that requested it.
+    const SIGNING_SESSION: Duration = Duration::from_secs(3600);
+
     fn target(&self) -> &str {
         self.spec.audiences.first().map_or("nobody", String::as_str)
     }

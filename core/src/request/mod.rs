@@ -160,45 +160,23 @@ macro_rules! define_operations {
             pub fn inputs(&self) -> Vec<Input> {
                 match self { $(Self::$name(request) => request.inputs(),)* }
             }
+
+            /// The roles that it assumes as its signer, in this order.
+            pub fn requested_roles(&self) -> Vec<RequestedRole<'_>> {
+                match self { $(Self::$name(request) => request.requested_roles(),)* }
+            }
+
+            /// The same request, with what grants set for its calls, in the order of the requested roles.
+            pub fn constrained(self, constraints: Vec<SessionConstraints>) -> Self {
+                match self { $(Self::$name(request) => Self::$name(request.constrained(constraints)),)* }
+            }
+
+            /// How long a session must be valid that signs this request.
+            pub fn signing_session(&self) -> Duration {
+                match self { $(Self::$name(_) => <$module::Request as StsRequest>::SIGNING_SESSION,)* }
+            }
         }
     };
 }
 
 crate::for_each_operation!(define_operations);
-
-/// Lifetime of the session of `identity.webIdentity`: the shortest that STS issues, as it signs at once.
-const SIGNING_SESSION: Duration = Duration::from_secs(900);
-
-/// Lifetime of that session where it must outlive a token of GetWebIdentityToken, which ends with it.
-const LONG_SIGNING_SESSION: Duration = Duration::from_secs(3600);
-
-impl Operation {
-    /// The roles that it assumes as its signer, in this order.
-    pub fn requested_roles(&self) -> Vec<RequestedRole<'_>> {
-        match self {
-            Self::AssumeRole(request) => request.requested_roles(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// The same, with what grants set for its calls, in the order of the requested roles.
-    pub fn constrained(self, constraints: Vec<SessionConstraints>) -> Self {
-        match self {
-            Self::AssumeRole(request) => Self::AssumeRole(request.constrained(constraints)),
-            other => other,
-        }
-    }
-
-    /// How long a session must live that signs this request.
-    pub fn signing_session(&self) -> Duration {
-        match self {
-            Self::GetWebIdentityToken(_) => LONG_SIGNING_SESSION,
-            Self::AssumeRole(_)
-            | Self::AssumeRoleWithWebIdentity(_)
-            | Self::AssumeRoleWithSaml(_)
-            | Self::AssumeRoot(_)
-            | Self::GetSessionToken(_)
-            | Self::GetFederationToken(_) => SIGNING_SESSION,
-        }
-    }
-}

@@ -1,12 +1,17 @@
 //! What the requests of all operations have in common.
 
 use super::inputs::Input;
+use super::requested_role::{RequestedRole, SessionConstraints};
 use crate::fields::Duration;
 
 /// A validated request of one operation.
-pub trait StsRequest {
+pub trait StsRequest: Sized {
     /// The STS action that returns the credentials.
     const ACTION: &'static str;
+
+    /// Lifetime of the session of `identity.webIdentity` that signs the request: by default the shortest that STS
+    /// issues, as it is used immediately.
+    const SIGNING_SESSION: Duration = Duration::from_secs(900);
 
     /// Number of STS calls that the request takes.
     fn calls(&self) -> u32 {
@@ -22,5 +27,15 @@ pub trait StsRequest {
     /// The values that the request needs from the cluster.
     fn inputs(&self) -> Vec<Input> {
         Vec::new()
+    }
+
+    /// The roles that the request assumes as its signer, in this order.
+    fn requested_roles(&self) -> Vec<RequestedRole<'_>> {
+        Vec::new()
+    }
+
+    /// The same request, with what grants set for its calls, in the order of the requested roles.
+    fn constrained(self, _: Vec<SessionConstraints>) -> Self {
+        self
     }
 }
