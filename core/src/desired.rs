@@ -275,7 +275,9 @@ mod tests {
                 spec[field] = json!({"roleArn": "arn:aws:iam::123456789012:role/reports"});
             }
             let request = desired(json!({"spec": spec})).request.unwrap();
-            let Caller::WebIdentity(exchange) = request.caller else { panic!("{field}") };
+            let crate::request::identity::Caller::WebIdentity(exchange) = request.caller else {
+                panic!("{field}")
+            };
             assert_eq!(exchange.spec.duration.as_secs(), lifetime, "{field}");
         }
     }
