@@ -165,7 +165,7 @@ mod tests {
             .unwrap();
             let key = on_credential(&indexes, &synced, Change::Applied(resource.clone())).unwrap();
             let entry = indexes.memories.take(&resource, Term::SOLE, || true).unwrap();
-            indexes.memories.put("u", entry);
+            assert!(indexes.memories.put("u", entry));
             let desired =
                 indexes.grants.read(|grants| Desired::compile(&resource, grants)).unwrap();
             let granted = Desired { grants: vec![GrantName::from("g")], ..desired };

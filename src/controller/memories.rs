@@ -72,11 +72,11 @@ impl Memories {
         })
     }
 
-    /// Puts an entry back, unless its resource has been removed meanwhile.
-    pub(super) fn put(&self, uid: &str, entry: Entry) {
-        if let Some(slot) = self.entries().get_mut(uid) {
-            *slot = Some(entry);
-        }
+    /// Puts an entry back, and returns whether its resource is still there; otherwise drops it.
+    pub(super) fn put(&self, uid: &str, entry: Entry) -> bool {
+        let mut entries = self.entries();
+        let slot = entries.get_mut(uid);
+        slot.map(|slot| *slot = Some(entry)).is_some()
     }
 
     /// Drops pending credentials that are outdated: another leader may have issued newer ones.
@@ -116,10 +116,10 @@ mod tests {
     fn nothing_of_a_removed_resource_comes_back() {
         let (memories, resource, term) = (Memories::default(), resource(), Term::SOLE);
         let entry = memories.take(&resource, term, || true).unwrap();
-        memories.put("u", entry);
+        assert!(memories.put("u", entry));
         let entry = memories.take(&resource, term, || true).unwrap();
         memories.remove("u");
-        memories.put("u", entry);
+        assert!(!memories.put("u", entry));
         assert!(memories.is_empty(), "removed while a reconciliation had it");
         assert!(memories.take(&resource, term, || false).is_none());
         assert!(memories.is_empty(), "removed before a reconciliation took it");

@@ -57,7 +57,10 @@ pub(super) async fn reconcile(
     let mut step = Step { resource: &resource, scope: &scope, entry, term };
     let action = step.run().instrument(span).await;
     scope.shared.parts.metrics.reconciled(begin.elapsed());
-    memories.put(&resource.uid().unwrap_or_default(), step.entry);
+    if !memories.put(&resource.uid().unwrap_or_default(), step.entry) {
+        // Removed meanwhile, perhaps before this reconciliation recorded its grants.
+        scope.shared.indexes.grants.remove_usage(&Key::of(&resource.metadata));
+    }
     Ok(action)
 }
 
