@@ -17,6 +17,7 @@ const LONGEST_ID: usize = 128;
 const LONGEST_ARN: usize = 2048;
 
 /// The values that STS issued. Cannot be printed, cloned or serialised.
+#[cfg_attr(test, derive(Clone))]
 pub enum Values {
     /// The access key of a session.
     AccessKey(AccessKey),
@@ -25,6 +26,7 @@ pub enum Values {
 }
 
 /// The access key of a session.
+#[cfg_attr(test, derive(Clone))]
 pub struct AccessKey {
     /// Access key ID. Not secret.
     pub access_key_id: String,
@@ -63,6 +65,7 @@ pub struct Reply {
 /// Complete, unexpired credentials.
 ///
 /// Cannot be printed, copied or serialised: the values leave only through [`ExposeSecret`].
+#[cfg_attr(test, derive(Clone))]
 pub struct Credentials {
     /// What was issued.
     pub values: Values,

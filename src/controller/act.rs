@@ -213,12 +213,12 @@ impl Step<'_> {
         written: Result<KnownSecret, Failed>,
         succeeded: Outcome,
     ) -> Action {
+        if written.is_err() {
+            self.entry.memory.not_written();
+        }
         match written {
             Ok(holds) => self.report(desired, &holds, succeeded).await,
-            Err(Failed::Conflict) => {
-                self.entry.memory.conflict();
-                Action::requeue(RETRY)
-            }
+            Err(Failed::Conflict) => Action::requeue(RETRY),
             Err(Failed::Problem(problem)) => {
                 self.report(desired, &known, Outcome::Failed(problem)).await
             }

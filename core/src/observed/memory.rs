@@ -11,6 +11,7 @@ use crate::desired::Desired;
 use crate::secret::IssueRecord;
 
 /// What this process remembers of one resource.
+#[cfg_attr(test, derive(Clone))]
 pub struct Memory {
     verified: bool,
     record: Option<IssueRecord>,
@@ -147,8 +148,9 @@ impl Memory {
         self.record = Some(record);
     }
 
-    /// A write of the Secret conflicted: the watch may be behind the write that caused the conflict.
-    pub fn conflict(&mut self) {
+    /// A write of the Secret did not succeed. The watch may be behind the write that caused a conflict, or behind this
+    /// write, if only its reply was lost.
+    pub fn not_written(&mut self) {
         self.verified = false;
     }
 

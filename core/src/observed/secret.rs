@@ -12,7 +12,7 @@ pub struct Observed<'a> {
     /// The Secret.
     pub secret: SecretView,
     /// Whether the watch is known to be no older than the last write: the Secret was read or written in this
-    /// term of leadership, and since the last conflict.
+    /// term of leadership, and since the last write that did not succeed.
     pub verified: bool,
     /// What the Secret was last written with, or seen to hold.
     pub record: Option<&'a IssueRecord>,
@@ -29,6 +29,7 @@ pub struct Observed<'a> {
 }
 
 /// Credentials that STS issued and that are not written yet.
+#[cfg_attr(test, derive(Clone))]
 pub struct PendingWrite {
     /// Hash of the request that they were issued for.
     pub request_hash: String,

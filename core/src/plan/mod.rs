@@ -94,6 +94,7 @@ impl<'a> Context<'a, '_> {
         match &self.desired.denied {
             None if self.desired.deleted => Plan::Ignore,
             Some(_) | None if read => Plan::Read,
+            None if self.desired.suspended && self.back_off.is_none() => Plan::UpToDate,
             Some(problem) if !self.waits_for_secret() => Plan::ReportDenied(problem.clone()),
             Some(_) | None => Plan::BackOff,
         }

@@ -16,7 +16,7 @@ pub(super) enum Trusted {
         /// Whether to read the Secret now; otherwise a failure waits for its next attempt, and reading is part of
         /// that attempt.
         read: bool,
-        /// The record that the watch knows of.
+        /// The record that the watch knows of, if it is that of the version that the status is about.
         annotated: Option<IssueRecord>,
     },
 }
@@ -33,6 +33,14 @@ pub(super) fn trusted(
     // reads would repeat endlessly.
     let read = !back_off.is_some_and(|back_off| back_off.about_secret);
     let recorded = status.secret.as_ref().filter(|secret| secret.name == desired.secret_name);
+    // A suspended resource without usable credentials has nothing to do. Once the status says so, reading the
+    // Secret at each reconciliation would not change that.
+    let nothing_to_do = desired.suspended
+        && desired.denied.is_none()
+        && recorded.is_none()
+        && status.failure.is_none()
+        && status.observed_generation == Some(desired.generation);
+    let read = read && !nothing_to_do;
     match secret {
         SecretView::Read(secret) => Trusted::Secret(secret),
         SecretView::Watched(WatchedSecret::Unknown) => {
@@ -50,7 +58,8 @@ pub(super) fn trusted(
             if same_version && in_shape {
                 Trusted::Secret(ReadSecret::Owned(owned))
             } else {
-                Trusted::Nothing { read, annotated: owned.record }
+                // Of another version, neither its times nor its request are those in the status.
+                Trusted::Nothing { read, annotated: owned.record.filter(|_| same_version) }
             }
         }
     }

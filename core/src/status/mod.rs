@@ -73,13 +73,20 @@ fn describe(
 ) -> Option<Holding> {
     match known {
         KnownSecret::Unread(record) => {
+            let issued_at = before.issued_at.as_ref()?.0;
+            let expiration = before.expiration.as_ref()?.0;
             let was_ready = before.readiness().is_some_and(|ready| ready.ready);
             let matched = was_ready && before.observed_generation == Some(desired.generation);
+            // A record of other credentials than those of the status says nothing about these.
+            let record = record.as_ref().filter(|record| {
+                (record.issued_at, record.expiration) == (issued_at, expiration)
+                    && record.access_key_id == before.access_key_id
+            });
             let matches = |record: &IssueRecord| record.request_hash == desired.request_hash;
             Some(Holding {
-                issued_at: before.issued_at.as_ref()?.0,
-                expiration: before.expiration.as_ref()?.0,
-                matches_spec: desired.denied.is_none() && record.as_ref().map_or(matched, matches),
+                issued_at,
+                expiration,
+                matches_spec: desired.denied.is_none() && record.map_or(matched, matches),
                 ..Holding::default()
             })
         }

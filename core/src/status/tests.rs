@@ -220,6 +220,25 @@ fn a_secret_that_cannot_be_read_still_expires_and_stays_expired() {
 }
 
 #[test]
+fn a_record_of_other_credentials_does_not_make_those_of_the_status_ready() {
+    let old = desired(json!({}));
+    let new =
+        desired(json!({"metadata": {"generation": 2}, "spec": {"assumeRole": {"duration": "2h"}}}));
+    let unavailable = failed(Reason::ApiServerUnavailable);
+    for (row, issued_at, id, expected) in [
+        ("the same", 0, "ASIA1", true),
+        ("issued later", 10, "ASIA2", false),
+        ("issued within the same second", 0, "ASIA2", false),
+    ] {
+        let (issued_at, access_key_id) = (at(issued_at), Some(id.to_owned()));
+        let record = IssueRecord { issued_at, access_key_id, ..record(&new) };
+        let unread = KnownSecret::Unread(Some(record));
+        let status = next(&new, &issued(&old), &unread, &unavailable, at(20));
+        assert_eq!(ready(&status).0, expected, "{row}");
+    }
+}
+
+#[test]
 fn a_status_with_nothing_new_is_the_same() {
     let desired = desired(json!({}));
     let issued = issued(&desired);

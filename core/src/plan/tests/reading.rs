@@ -74,6 +74,33 @@ fn reads_the_secret_only_if_it_may_have_changed() {
             "Read",
         ),
         (
+            "suspended, and the status says that there are no credentials",
+            Case::new(json!({"spec": {"suspend": true}})).with(|c| {
+                c.status = CredentialStatus { observed_generation: Some(1), ..Default::default() };
+            }),
+            unknown(),
+            "UpToDate",
+        ),
+        (
+            "suspended, and an owned Secret without usable credentials",
+            Case::new(json!({"spec": {"suspend": true}})).with(|c| {
+                c.status = CredentialStatus { observed_generation: Some(1), ..Default::default() };
+            }),
+            same(),
+            "UpToDate",
+        ),
+        (
+            "suspended a moment ago",
+            Case::new(json!({"spec": {"suspend": true}, "metadata": {"generation": 2}})).with(
+                |c| {
+                    c.status =
+                        CredentialStatus { observed_generation: Some(1), ..Default::default() };
+                },
+            ),
+            unknown(),
+            "Read",
+        ),
+        (
             "another shape is desired, and it is suspended",
             Case::new(json!({"spec": {"suspend": true}})),
             other_shape(),
@@ -132,8 +159,14 @@ fn pending_credentials_are_kept_while_the_secret_is_read() {
 
 #[test]
 fn a_secret_that_was_not_read_leaves_the_last_status_as_it_is() {
-    let mut case = Case::new(json!({})).failing("SecretRejected", 200);
-    case.secret = version("9");
-    let KnownSecret::Unread(record) = case.decide(100).known else { panic!("read") };
-    assert_eq!(record.unwrap().issued_at, at(0), "the watch has its annotations");
+    let other_shape = json!({"spec": {"secret": {"labels": {"a": "b"}}}});
+    for (row, version, expected) in [
+        ("the version that the status is about", "10", Some(at(0))),
+        ("another version", "9", None),
+    ] {
+        let mut case = Case::new(other_shape.clone()).failing("SecretRejected", 200);
+        case.secret = self::version(version);
+        let KnownSecret::Unread(record) = case.decide(100).known else { panic!("{row}: read") };
+        assert_eq!(record.map(|record| record.issued_at), expected, "{row}");
+    }
 }
