@@ -113,7 +113,7 @@ fn the_watch_has_no_more_than_metadata() {
 }
 
 #[test]
-fn a_read_verifies_the_watch_until_the_next_conflict() {
+fn a_read_verifies_the_watch_until_a_write_does_not_succeed() {
     let desired = desired(json!({}));
     for (sole, expected) in [(true, true), (false, false)] {
         let mut memory = Memory::of(&resource(json!({})), sole);
