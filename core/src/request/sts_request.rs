@@ -1,4 +1,4 @@
-//! What the requests of all operations have in common.
+//! The interface of the requests of all operations.
 
 use super::inputs::Input;
 use crate::fields::Duration;
@@ -8,18 +8,18 @@ pub trait StsRequest {
     /// The STS action that returns the credentials.
     const ACTION: &'static str;
 
-    /// Number of STS calls that the request takes.
+    /// Number of STS calls that the request needs.
     fn calls(&self) -> u32 {
         1
     }
 
-    /// What is requested, for messages: usually the ARN of the role.
+    /// The target of the request, for messages: usually the ARN of the role.
     fn target(&self) -> &str;
 
     /// The requested lifetime.
     fn duration(&self) -> Duration;
 
-    /// The values that the request needs from the cluster.
+    /// The inputs that the request needs.
     fn inputs(&self) -> Vec<Input> {
         Vec::new()
     }
