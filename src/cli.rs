@@ -5,16 +5,16 @@ use clap::{Parser, Subcommand};
 use crate::commands::Run;
 use crate::telemetry::version;
 
-/// Keeps Kubernetes Secrets filled with short-lived AWS credentials from STS.
+/// Writes short-lived AWS credentials from STS to Kubernetes Secrets, and renews them before they expire.
 #[derive(Parser, Debug)]
 #[command(name = "tempcred", version = version::with_commit(), about, arg_required_else_help = true)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands of the binary.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Run the controller.

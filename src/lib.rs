@@ -1,4 +1,4 @@
-//! tempcred keeps Kubernetes Secrets filled with short-lived AWS credentials from STS.
+//! tempcred writes short-lived AWS credentials from STS to Kubernetes Secrets, and renews them before they expire.
 //!
 //! ```text
 //! watch → observe → plan ─┬ Read ──→ observe again, once
@@ -7,8 +7,8 @@
 //!                         └ Report (blocked, foreign, not granted) → status
 //! ```
 //!
-//! The crate [`tempcred_core`] makes all decisions: it takes values and the time, and returns values. This crate is
-//! the program around it. Imports go one way:
+//! The crate [`tempcred_core`] makes all decisions. Its functions take values and the time, and return values. This
+//! crate is the program around it. Imports go one way:
 //!
 //! | module | contains | may import |
 //! |---|---|---|
@@ -16,8 +16,8 @@
 //! | [`telemetry`] | metrics, traces, logs, the HTTP listener | core |
 //! | [`aws`] | calls to AWS STS, and its errors | core, telemetry |
 //! | [`cluster`] | requests to Kubernetes, watches, the Lease | core, telemetry |
-//! | [`controller`] | the order of steps, the queue, what is remembered | all above |
-//! | [`commands`], [`cli`] | what the binary can do | all above |
+//! | [`controller`] | the reconciliation, the STS queue, the memory of the process | all above |
+//! | [`commands`], [`cli`] | the commands and the command line | all above |
 
 pub mod aws;
 pub mod cli;

@@ -7,7 +7,7 @@ use tempcred::cli::{Cli, Command};
 use tempcred::commands;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Wipes freed memory: secret values pass through the libraries for HTTP, TLS, XML and JSON, which do not wipe it.
+/// Zeroes freed memory: secret values pass through the libraries for HTTP, TLS, XML and JSON, which do not zero it.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 

@@ -1,4 +1,4 @@
-//! Backoff: which failure is current, and how long it waits before the next attempt.
+//! Backoff: which failure is current, and when the next attempt is made.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -8,9 +8,10 @@ use crate::desired::Desired;
 use crate::problem::{Class, Problem, Reason};
 use crate::schedule::spread;
 
-/// The current failure of a status: not one of an earlier spec, nor one that the grants of now have changed.
+/// The failure of a status, if it is current: it must belong to the current generation of the spec and fit the current
+/// grants.
 ///
-/// A failure whose reason this version does not know, written by a newer one, is not current: it is tried again.
+/// A failure whose reason is unknown (a newer version of tempcred wrote it) is not current: the attempt is repeated.
 pub fn current_failure<'a>(
     status: &'a CredentialStatus,
     desired: &Desired,
@@ -19,24 +20,24 @@ pub fn current_failure<'a>(
     let reason = failure.reason()?;
     let outdated = match (&desired.denied, reason) {
         (Some(_), Reason::NotGranted) => false,
-        // Where the Secret could not be removed yet, its removal backs off.
+        // The Secret could not be removed. Its removal backs off.
         (Some(_), other) => !is_about_secret(other),
         (None, reason) => reason == Reason::NotGranted,
     };
     (status.observed_generation == Some(desired.generation) && !outdated).then_some(failure)
 }
 
-/// A failure whose next attempt is still to come.
+/// A failure whose next attempt is in the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackOff {
-    /// Whether reading or writing the Secret failed. Then both wait, whereas a refusal of STS does not stop a
-    /// repair.
+    /// Whether reading or writing the Secret failed. Then both back off. After other failures, the Secret can
+    /// be read and rewritten immediately.
     pub about_secret: bool,
 }
 
-/// The backoff that is in force.
+/// The backoff that is in effect at `now`.
 ///
-/// A new renewal request and a changed input do not wait for it. Once tried, they do.
+/// A new renewal request and a changed input are tried immediately. If that attempt fails, they back off too.
 pub fn backing_off(
     desired: &Desired,
     status: &CredentialStatus,
@@ -53,31 +54,31 @@ pub fn backing_off(
     Some(BackOff { about_secret: failure.reason().is_some_and(is_about_secret) })
 }
 
-/// Whether the next attempt of a failure is still to come.
+/// Whether the next attempt of a failure is in the future.
 fn is_before(now: Timestamp, failure: &FailureStatus) -> bool {
-    // The status is read back after a restart, and a user may have edited it.
+    // The status is read after a restart, and users may edit it: an implausible time is ignored.
     let latest = now.saturating_add(failure.class.longest_wait() + ROUNDING);
     let plausible = latest.is_ok_and(|latest| failure.next_attempt.0 <= latest);
     now < failure.next_attempt.0 && plausible
 }
 
-/// The renewal that is requested by annotation and not done yet.
+/// The value of the annotation that requests a renewal, if that renewal is not done yet.
 pub fn requested_renewal<'a>(desired: &'a Desired, status: &CredentialStatus) -> Option<&'a str> {
     let request = desired.renew_request.as_deref();
     request.filter(|_| request != status.last_renew_request.as_deref())
 }
 
-/// Rounding may make a time in a status later than the wait that it was computed from, by at most this.
+/// By how much rounding may make a time in a status later than the computed one.
 const ROUNDING: SignedDuration = SignedDuration::from_secs(1);
 
 fn is_about_secret(reason: Reason) -> bool {
     matches!(reason, Reason::SecretRejected | Reason::SecretConflict | Reason::ApiServerUnavailable)
 }
 
-/// The failure of a resource that no grant allows.
+/// The next failure of a resource that no grant allows. `before` is the current failure.
 ///
-/// Evaluating the grants costs nothing, so a reconciliation that finds the same denial is not an attempt: until
-/// the next attempt is due, only the message changes.
+/// Evaluating the grants makes no request, so a reconciliation that finds the same denial is not an attempt. Until the
+/// next attempt is due, only the message changes.
 pub fn after_denial(
     problem: &Problem,
     before: Option<&FailureStatus>,
@@ -90,14 +91,14 @@ pub fn after_denial(
     }
 }
 
-/// The least wait between two attempts, however little validity is left.
+/// Shortest wait between two attempts, even shortly before the expiration.
 const LEAST_WAIT: SignedDuration = SignedDuration::from_secs(1);
 
-/// The longest wait for the API server of our own cluster: a retry is cheap, and credentials may be waiting in
-/// memory to be written.
+/// Longest wait between two requests to the API server of the cluster. A retry is cheap, and issued credentials may be
+/// in memory, not yet written.
 const LONGEST_WAIT_FOR_API_SERVER: SignedDuration = SignedDuration::from_secs(30);
 
-/// The longest wait after this problem.
+/// Longest wait after this problem.
 fn longest_wait(problem: &Problem) -> SignedDuration {
     match problem.reason {
         Reason::ApiServerUnavailable => LONGEST_WAIT_FOR_API_SERVER,
@@ -105,13 +106,13 @@ fn longest_wait(problem: &Problem) -> SignedDuration {
     }
 }
 
-/// Adds one more failed attempt to `before`.
+/// The next failure, after one more failed attempt. `before` is the current failure.
 ///
-/// The wait doubles with each failure of the same class, up to the longest of that class, and never exceeds a
-/// third of the time until `expiration`. That makes attempts frequent before the expiration, so the wait is also
-/// at most about the time since the first failure: many failures within half a minute do not add up to an hour.
-/// Each wait is shortened by up to a tenth, by a stable function of `uid`, so that resources that failed together
-/// are not tried again together.
+/// The wait doubles with each failure of the same class, up to the longest wait of that class. It never exceeds one
+/// third of the time until `expiration`. Attempts are therefore frequent shortly before the expiration. So the wait is
+/// also limited to about the time since the first failure: many failures within half a minute do not cause a wait of an
+/// hour. Each wait is shortened by up to one tenth, by a stable function of `uid`, so that resources that failed at the
+/// same time are not retried at the same time.
 pub fn after(
     problem: &Problem,
     before: Option<&FailureStatus>,
@@ -136,8 +137,8 @@ pub fn after(
     }
 }
 
-/// How long to wait before the next write of a status, after `count` writes in a row that did not reach the API
-/// server: such a failure can be kept only in memory.
+/// The wait before the next write of a status, after `count` consecutive writes that did not reach the API server. Such
+/// a failure cannot be stored in the status, so it is counted in memory.
 pub fn wait_unreachable(count: u32, uid: &str) -> SignedDuration {
     wait(Class::Transient, count.min(6), None, None, uid, Timestamp::UNIX_EPOCH)
 }
@@ -153,7 +154,7 @@ fn wait(
     let doublings = count.saturating_sub(1).min(20);
     let mut full = (class.shortest_wait() * (1 << doublings)).min(class.longest_wait());
     if let Some(failing_for) = failing_for {
-        // A tenth more, by which waits come earlier, and the second that a status cuts off.
+        // Compensates for the tenth by which waits are shortened, and for the fraction that the status truncates.
         let waited = failing_for + SignedDuration::from_secs(1);
         full = full.min(waited + waited / 9 + class.shortest_wait());
     }
@@ -163,7 +164,7 @@ fn wait(
     {
         wait = wait.min(left / 3);
     }
-    // Status holds whole seconds, cut off: one more, so that a wait of 1 s is not cut to none.
+    // The status truncates times to whole seconds. Without the added 999 ms, a wait of 1 s could become 0 s.
     SignedDuration::from_secs(wait.max(LEAST_WAIT).as_secs()) + SignedDuration::from_millis(999)
 }
 
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_doubles_up_to_the_longest_of_its_class() {
+    fn the_wait_doubles_up_to_the_longest_wait_of_its_class() {
         for class in Class::ALL {
             let mut failure = None;
             let mut waits = vec![];
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn many_failures_in_little_time_do_not_add_up_to_a_long_wait() {
+    fn many_failures_within_seconds_do_not_cause_a_long_wait() {
         let (expiration, mut now, mut failure) = (at(30), at(0), None);
         while now < expiration {
             let problem = problem(Class::Refused);
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn another_class_counts_from_one_but_remembers_since_when_it_fails() {
+    fn another_class_counts_from_one_but_keeps_the_time_of_the_first_failure() {
         let first = after(&problem(Class::Transient), None, None, "uid", at(0));
         let second = after(&problem(Class::Transient), Some(&first), None, "uid", at(10));
         let third = after(&problem(Class::Refused), Some(&second), None, "uid", at(20));
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_renewal_request_and_a_changed_input_do_not_wait() {
+    fn a_new_renewal_request_and_a_changed_input_do_not_back_off() {
         let (plain, requested) = (desired(json!({})), desired(with_renew_request("now")));
         let failing = failing("AccessDenied", 1, 200);
         for (row, desired, attempted, inputs_changed, now, backs_off) in [
@@ -247,16 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failure_that_the_spec_and_the_grants_of_now_explain_is_current() {
+    fn only_a_failure_of_the_current_spec_and_grants_is_current() {
         let granted = desired(json!({}));
         let denied = Desired { denied: Some(denial()), ..granted.clone() };
         for (row, desired, reason, generation, current) in [
             ("of this generation", &granted, "AccessDenied", 1, true),
             ("of an earlier generation", &granted, "AccessDenied", 0, false),
             ("a reason that this version does not know", &granted, "OfANewerVersion", 1, false),
-            ("denied, and granted by now", &granted, "NotGranted", 1, false),
+            ("denied, and granted since", &granted, "NotGranted", 1, false),
             ("denied before", &denied, "NotGranted", 1, true),
-            ("refused, and denied by now", &denied, "AccessDenied", 1, false),
+            ("refused, and denied since", &denied, "AccessDenied", 1, false),
             ("the Secret could not be removed", &denied, "ApiServerUnavailable", 1, true),
         ] {
             let status = failing(reason, generation, 200);
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_denial_changes_nothing_but_the_message_until_it_is_due() {
+    fn the_same_denial_changes_only_the_message_until_it_is_due() {
         let first = after_denial(&denial(), None, "uid", at(0));
         let other = Problem::new(Reason::NotGranted, "for another reason");
         let again = after_denial(&other, Some(&first), "uid", at(10));
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_server_of_the_cluster_is_tried_again_soon() {
+    fn requests_to_the_api_server_are_retried_soon() {
         let problem = Problem::new(Reason::ApiServerUnavailable, "x");
         let mut failure = None;
         for _ in 0..20 {
@@ -297,7 +298,7 @@ mod tests {
         }
 
         #[test]
-        fn waits_at_least_a_second_and_at_most_the_longest(
+        fn waits_between_a_second_and_the_longest_wait_of_the_class(
             class in prop::sample::select(Class::ALL), count in any::<u32>(), uid in ".*", left in -10i64..10,
         ) {
             let waited = wait(class, count, None, Some(at(left)), &uid, at(0));

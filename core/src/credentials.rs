@@ -1,4 +1,4 @@
-//! Credentials that STS issued, checked.
+//! Credentials that STS issued, and their validation.
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256};
 
 use crate::text::{hex, is_one_line};
 
-/// Longest value that is accepted, in bytes. AWS documents no limit for session tokens; a Secret holds at most
-/// 1 MiB, and each value is in it up to three times.
+/// Longest accepted value, in bytes. AWS documents no limit for session tokens. A Secret can contain at most 1 MiB, and
+/// it contains each value up to three times.
 const LONGEST_VALUE: usize = 65_536;
 
-/// Longest access key ID, by the API reference of STS.
+/// Longest access key ID, in characters. From the STS API reference.
 const LONGEST_ID: usize = 128;
 
-/// Longest ARN.
+/// Longest ARN, in characters. From the STS API reference.
 const LONGEST_ARN: usize = 2048;
 
 /// The values that STS issued. Cannot be printed, cloned or serialised.
@@ -28,7 +28,7 @@ pub enum Values {
 /// The access key of a session.
 #[cfg_attr(test, derive(Clone))]
 pub struct AccessKey {
-    /// Access key ID. Not secret.
+    /// Access key ID. It is not a secret.
     pub access_key_id: String,
     /// Secret access key.
     pub secret_access_key: SecretString,
@@ -50,67 +50,74 @@ impl Values {
     }
 }
 
-/// A reply of STS before it is checked.
+/// A reply of STS that is not validated yet.
 pub struct Reply {
-    /// What was issued.
+    /// The issued values.
     pub values: Values,
-    /// When they expire.
+    /// When the values expire.
     pub expiration: Timestamp,
-    /// ARN of the principal that they belong to.
+    /// ARN of the principal that the values belong to. `None` if the operation returns none.
     pub principal_arn: Option<String>,
-    /// Share of the limit for policies and tags, in percent.
+    /// Used share of the AWS limit for session policies and tags, in percent.
     pub packed_policy_size: Option<i32>,
 }
 
-/// Complete, unexpired credentials.
+/// Validated credentials: complete, and unexpired when they were checked.
 ///
 /// Cannot be printed, copied or serialised: the values leave only through [`ExposeSecret`].
 #[cfg_attr(test, derive(Clone))]
 pub struct Credentials {
-    /// What was issued.
+    /// The issued values.
     pub values: Values,
-    /// When they were requested.
+    /// When the values were requested, in whole seconds.
     pub issued_at: Timestamp,
-    /// When they expire.
+    /// When the values expire, in whole seconds.
     pub expiration: Timestamp,
-    /// ARN of the principal that they belong to.
+    /// ARN of the principal that the values belong to. `None` if the operation returns none.
     pub principal_arn: Option<String>,
-    /// Share of AWS's limit for session policies and tags, in percent.
+    /// Used share of the AWS limit for session policies and tags, in percent.
     pub packed_policy_size: Option<i32>,
 }
 
-/// Why a reply cannot be used.
+/// The error of a reply that cannot be used.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum InvalidReply {
-    /// A field is empty: the reply was cut short.
-    #[error("the reply of STS has no {0}, as if cut short on the way; it was not used")]
+    /// A field is empty, for example because the reply was truncated.
+    #[error("the reply of STS contains no {0}, so it may have been truncated; it was not used")]
     Empty(&'static str),
-    /// The credentials had expired when they came.
+    /// The credentials were already expired.
     #[error(
-        "the reply of STS holds credentials that expired at {expiration}, and it is {now} here; they were not used"
+        "the reply of STS contains credentials that expired at {expiration}, but the operator's clock shows {now}; they were not used"
     )]
     Expired {
-        /// What the reply says.
+        /// The expiration in the reply.
         expiration: Timestamp,
-        /// Our clock.
+        /// The time by the clock of this process.
         now: Timestamp,
     },
-    /// A value holds characters that no credential has.
+    /// A value contains characters that no credential contains.
     #[error(
-        "the {0} in the reply of STS holds spaces, quotes or control characters; it was not used"
+        "the {0} in the reply of STS contains spaces, quotes or control characters; the reply was not used"
     )]
     Malformed(&'static str),
-    /// A value is longer than any that STS gives.
-    #[error("the {0} in the reply of STS is longer than {LONGEST_VALUE} bytes; it was not used")]
+    /// A value exceeds the accepted length.
+    #[error(
+        "the {0} in the reply of STS is longer than {LONGEST_VALUE} bytes; the reply was not used"
+    )]
     TooLong(&'static str),
 }
 
 impl Credentials {
-    /// Checks a reply: no field empty, no character that could break out of a file, and still valid.
+    /// Validates a reply to a request that was made at `requested_at`. No field may be empty, no value may contain a
+    /// character that could break out of a file, and the credentials must be unexpired at `now`.
     ///
     /// # Errors
-    /// [`InvalidReply`] says what is wrong, without any value.
-    pub fn check(reply: Reply, asked_at: Timestamp, now: Timestamp) -> Result<Self, InvalidReply> {
+    /// [`InvalidReply`]. Its message contains no secret value.
+    pub fn check(
+        reply: Reply,
+        requested_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, InvalidReply> {
         for (field, value) in reply.values.named() {
             if value.is_empty() {
                 return Err(InvalidReply::Empty(field));
@@ -122,13 +129,13 @@ impl Credentials {
                 return Err(InvalidReply::TooLong(field));
             }
         }
-        // The status shows it, and no access key ID is as long.
+        // The status contains the access key ID, so its length is limited.
         if let Values::AccessKey(keys) = &reply.values
             && !is_access_key_id(&keys.access_key_id)
         {
             return Err(InvalidReply::Malformed("access key ID"));
         }
-        // The SDK fills in what a reply lacks: the epoch for a time, and empty text.
+        // The SDK replaces missing fields of a reply: by the epoch for a time, and by an empty string.
         if reply.expiration == Timestamp::UNIX_EPOCH {
             return Err(InvalidReply::Empty("expiration"));
         }
@@ -138,15 +145,15 @@ impl Credentials {
         }
         Ok(Self {
             values: reply.values,
-            issued_at: whole_second(asked_at),
+            issued_at: whole_second(requested_at),
             expiration,
-            // For people only: the credentials work without it.
+            // Informational: the credentials are valid without it.
             principal_arn: reply.principal_arn.filter(|arn| is_principal(arn)),
             packed_policy_size: reply.packed_policy_size,
         })
     }
 
-    /// The access key, if that is what was issued.
+    /// The access key. `None` if STS issued a token.
     pub fn access_key(&self) -> Option<&AccessKey> {
         match &self.values {
             Values::AccessKey(keys) => Some(keys),
@@ -154,13 +161,13 @@ impl Credentials {
         }
     }
 
-    /// The access key ID, if an access key was issued.
+    /// The access key ID. `None` if STS issued a token.
     pub fn access_key_id(&self) -> Option<&str> {
         self.access_key().map(|key| key.access_key_id.as_str())
     }
 
-    /// A fingerprint of the values, to detect whether a Secret still holds them. It reveals nothing, as the
-    /// values are long and random.
+    /// A fingerprint of the values: a SHA-256 hash. It detects whether a Secret still contains them. It does not reveal
+    /// the values, because they are long and random.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         for (_, value) in self.values.named() {
@@ -171,12 +178,12 @@ impl Credentials {
     }
 }
 
-/// Whether this can be an access key ID.
+/// Whether this is a valid access key ID.
 pub(crate) fn is_access_key_id(id: &str) -> bool {
     (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Whether this can be the ARN of a principal: printable, and no longer than an ARN.
+/// Whether this is a valid ARN of a principal: printable, and at most as long as an ARN.
 pub(crate) fn is_principal(arn: &str) -> bool {
     arn.len() <= LONGEST_ARN && is_one_line(arn, LONGEST_ARN)
 }

@@ -1,4 +1,4 @@
-//! What a resource asks for, compiled once from its spec.
+//! The desired state of a resource, compiled from its spec and the grants.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -14,52 +14,52 @@ use crate::request::{InvalidRequest, Operation, Signer, default_session_name};
 use crate::schedule::{Schedule, schedule};
 use crate::text::hex;
 
-/// What one `TemporaryCredential` asks for, validated.
+/// The validated desired state of one `TemporaryCredential`.
 #[derive(Clone, Debug)]
 pub struct Desired {
     /// Namespace of the resource and of its Secret.
     pub namespace: String,
     /// Name of the resource.
     pub name: String,
-    /// UID of the resource: differs when it is deleted and created again.
+    /// UID of the resource. It changes if the resource is deleted and created again.
     pub uid: String,
     /// Generation of the spec.
     pub generation: i64,
-    /// The request; an error where the spec makes no valid one.
+    /// The request, or an error if the spec contains no valid one.
     pub request: Result<SignedRequest, InvalidRequest>,
-    /// The grants that allow it to use the operator's identity, if it does.
+    /// The grants that allow the request. Empty if the request needs none.
     pub grants: Vec<GrantName>,
-    /// Why it may not use the operator's identity, if it needs to and may not.
+    /// Why no grant allows the request, if it needs one.
     pub denied: Option<Problem>,
-    /// Region of the STS endpoint; `None` for the operator's.
+    /// Region of the STS endpoint. `None` for the operator's region.
     pub region: Option<String>,
     /// Name of the Secret.
     pub secret_name: String,
-    /// Shape of the Secret.
+    /// Format, labels and other settings of the Secret.
     pub secret: SecretSpec,
-    /// Hash of everything that decides which credentials STS returns. It alone says whether the credentials in
-    /// the Secret match the spec.
+    /// Hash of everything that determines the credentials that STS returns. The credentials in the Secret match the
+    /// spec if they were issued for the same hash.
     pub request_hash: String,
-    /// Hash of everything else that decides the contents of the Secret.
+    /// Hash of everything else that determines the contents of the Secret.
     pub render_hash: String,
     /// When to renew.
     pub renewal: Option<Renewal>,
     /// Whether renewals are stopped.
     pub suspended: bool,
-    /// Value of the annotation that asks for a renewal now.
+    /// Value of the annotation that requests a renewal, bounded.
     pub renew_request: Option<String>,
     /// Whether the resource is being deleted.
     pub deleted: bool,
-    /// Owner reference for the Secret; `None` if the Secret outlives the resource.
+    /// Owner reference for the Secret. `None` if the Secret is retained when the resource is deleted.
     pub owner: Option<OwnerReference>,
 }
 
 /// A request and its caller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignedRequest {
-    /// Who signs.
+    /// The identity that signs the request.
     pub caller: Caller,
-    /// What to request.
+    /// The request to make.
     pub operation: Operation,
 }
 
@@ -70,7 +70,7 @@ impl SignedRequest {
             default_session_name(&resource.namespace().unwrap_or_default(), &resource.name_any());
         let operation = Operation::of(&spec.request, &session)?;
         let caller = Caller::of(spec.identity.as_ref(), &session, operation.signing_session())?;
-        // The API server rejects this; a resource may be older than the rule.
+        // A CEL rule rejects this, but a resource may be older than the rule.
         match (operation.signer(), &caller) {
             (Signer::AccessKey | Signer::Identity, Caller::Operator) => {
                 Err(InvalidRequest::NeedsIdentity(operation.field()))
@@ -79,19 +79,19 @@ impl SignedRequest {
         }
     }
 
-    /// Whether the operator signs it with its own identity.
+    /// Whether the operator signs the request with its own identity.
     fn is_signed_by_operator(&self) -> bool {
         self.caller == Caller::Operator && self.operation.signer() != Signer::Unsigned
     }
 
-    /// Number of STS calls that it takes.
+    /// Number of STS calls that the request and its caller need.
     pub fn calls(&self) -> u32 {
         self.caller.calls().saturating_add(self.operation.calls())
     }
 }
 
-/// Changes when a newer tempcred renders the same spec differently: an upgrade then rewrites each Secret from
-/// its own contents.
+/// Version of the rendering. It changes when a newer tempcred renders the same spec differently. An upgrade then
+/// rewrites each Secret from its own contents, without a call to STS.
 const RENDERING: u32 = 1;
 
 #[derive(Serialize)]
@@ -113,11 +113,11 @@ struct RenderIdentity<'a> {
 }
 
 impl Desired {
-    /// Compiles the spec.
+    /// Compiles a spec.
     ///
-    /// The API server rejects most specs that make no valid request. The rest, and specs that are older than a
-    /// rule, become an error in `request`. `None` if the namespace is not known yet, so that nothing can be said
-    /// about grants.
+    /// The API server rejects most specs without a valid request. The others, and specs that are older than a
+    /// validation rule, become an error in `request`. Returns `None` if the request needs a grant and its namespace is
+    /// not in the cache yet.
     pub fn compile(resource: &TemporaryCredential, grants: &Grants) -> Option<Self> {
         let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
         let spec = &resource.spec;
@@ -170,17 +170,17 @@ impl Desired {
         })
     }
 
-    /// When credentials issued at `issued` that expire at `expires` are to be renewed.
+    /// When to renew credentials that were issued at `issued` and expire at `expires`.
     pub fn schedule(&self, issued: Timestamp, expires: Timestamp) -> Schedule {
         let expires = self.expires_here(issued, expires);
         schedule(issued, expires, self.renewal.as_ref(), &self.uid)
     }
 
-    /// When credentials that match the request expire by the clock of this process, which issued them at
-    /// `issued`.
+    /// When credentials expire by the clock of this process. `issued` is their issue time by the same clock, and
+    /// `expires` their expiration by the clock of STS.
     ///
-    /// STS issues credentials for the requested duration or less. If they seem to live longer, this clock is
-    /// behind, and they expire before it shows their expiration.
+    /// STS issues credentials for at most the requested duration. If their lifetime seems longer, this clock is behind,
+    /// and the credentials expire before this clock shows `expires`.
     pub fn expires_here(&self, issued: Timestamp, expires: Timestamp) -> Timestamp {
         self.request.as_ref().map_or(expires, |request| {
             let duration = request.operation.duration().as_signed();
@@ -188,16 +188,16 @@ impl Desired {
         })
     }
 
-    /// How far the clock of this process is behind that of STS, as far as the lifetime shows; zero if it is not.
+    /// How far the clock of this process is behind the clock of STS, computed from the lifetime of the credentials.
+    /// Zero if it is not behind.
     pub fn clock_lag(&self, issued: Timestamp, expires: Timestamp) -> SignedDuration {
         expires.duration_since(self.expires_here(issued, expires))
     }
 }
 
 fn hash(value: &impl Serialize) -> String {
-    // Serialising these plain structures cannot fail. If it did, every hash would be the same, and nothing
-    // would be issued because of it.
-    // Through a `Value`, whose keys are sorted: the order of fields in the code does not matter.
+    // Serialising these plain structures cannot fail. If it did, every hash would be equal, and no change would cause
+    // an issue. The keys of a `Value` are sorted, so the order of the fields in the code does not matter.
     let canonical = serde_json::to_value(value).and_then(|value| serde_json::to_vec(&value));
     let canonical = canonical.unwrap_or_default();
     hex(&Sha256::digest(canonical))
@@ -213,7 +213,7 @@ mod tests {
         let base = desired(json!({}));
         for (row, grant, changes) in [
             ("another name", json!({"metadata": {"name": "x"}}), false),
-            ("a longest duration", json!({"spec": {"maxDuration": "1h"}}), false),
+            ("a maximum duration", json!({"spec": {"maxDuration": "1h"}}), false),
             ("an external id", json!({"spec": {"session": {"externalId": "{{ name }}"}}}), true),
             ("a tag", json!({"spec": {"session": {"tags": {"a": "b"}}}}), true),
         ] {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_would_speak_in_the_name_of_the_operator_need_an_identity() {
+    fn requests_that_the_operator_does_not_sign_need_an_identity() {
         for (field, request) in [
             ("getSessionToken", json!({})),
             ("getFederationToken", json!({"name": "ab"})),
@@ -292,11 +292,7 @@ mod tests {
             ("formats", json!({"spec": {"secret": {"formats": ["env"]}}}), false),
             ("secret labels", json!({"spec": {"secret": {"labels": {"a": "b"}}}}), false),
             ("suspend", json!({"spec": {"suspend": true}}), false),
-            (
-                "the default, written out",
-                json!({"spec": {"assumeRole": {"duration": "60m"}}}),
-                false,
-            ),
+            ("an explicit default", json!({"spec": {"assumeRole": {"duration": "60m"}}}), false),
             (
                 "role",
                 json!({"spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/x"}}}),
@@ -314,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_shape_the_secret_change_the_render_hash() {
+    fn fields_that_change_the_format_of_the_secret_change_the_render_hash() {
         let base = desired(json!({}));
         for (row, patch) in [
             ("formats", json!({"spec": {"secret": {"formats": ["env"]}}})),
@@ -331,7 +327,7 @@ mod tests {
 
     #[test]
     fn the_request_hash_is_the_same_in_every_version() {
-        // It is kept on Secrets: if this test fails, an upgrade would renew every credential.
+        // The hash is stored on Secrets: if this test fails, an upgrade would issue all credentials again.
         insta::assert_snapshot!(desired(json!({})).request_hash);
     }
 }

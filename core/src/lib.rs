@@ -1,7 +1,7 @@
-//! The decisions of tempcred: they take values and the time, and return values.
+//! The pure part of tempcred: the API types, and functions that take values and the time and return values.
 //!
-//! This crate has no Kubernetes client, no AWS SDK and no runtime among its dependencies, so no decision
-//! can read a clock or make a request.
+//! The dependencies of this crate include no Kubernetes client, no AWS SDK and no async runtime. So no function can
+//! make a request, and none reads the clock.
 
 pub mod api;
 pub mod backoff;

@@ -1,37 +1,36 @@
-//! When credentials are renewed: a pure function of their lifetime, the spec and the resource.
+//! The renewal time of credentials: a pure function of their lifetime, the spec and the UID of the resource.
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::api::Renewal;
 
-/// The least time that a margin has to leave between issue and renewal.
+/// Shortest time between issue and renewal for which a margin fits the lifetime.
 const LEAST_WAIT: SignedDuration = SignedDuration::from_secs(5);
 
-/// The least time between `issued_at` and renewal, whatever the spec says or STS returns: without it
-/// a lifetime shorter than `renewal.before` would renew in a loop. A second more than
-/// the 5 s that are promised, as `issued_at` is cut to the whole second before the issue.
+/// Shortest time between `issued_at` and renewal, regardless of the spec and the reply of STS. Without it, a lifetime
+/// shorter than `renewal.before` would cause a renewal loop. It is one second longer than the documented 5 s, because
+/// `issued_at` is truncated to whole seconds.
 pub const LEAST_AGE: SignedDuration = SignedDuration::from_secs(6);
 
-/// The least time between renewal and expiry, if the lifetime has room for it: a call to STS may
-/// take its time, fail and be tried again.
+/// Shortest time between renewal and expiration, if the lifetime allows it. It leaves time for slow calls to STS, and
+/// for retries.
 const LEAST_MARGIN: SignedDuration = SignedDuration::from_secs(30);
 
-/// When to renew.
+/// When to renew credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// The moment of renewal.
+    /// The renewal time.
     pub renew_at: Timestamp,
-    /// Whether the spec's `renewal` did not fit the lifetime and something else was taken.
+    /// Whether `spec.renewal` does not fit the lifetime, so the default is used.
     pub clamped: bool,
 }
 
-/// Says when credentials issued at `issued` that expire at `expires` are renewed.
+/// Computes when to renew credentials that were issued at `issued` and expire at `expires`.
 ///
-/// The margin before expiry is the spec's, else one third of the lifetime. From that moment the
-/// renewal comes earlier by up to a tenth of the wait, by a stable function of `uid`, and never
-/// within [`LEAST_AGE`] of the issue. A margin that does not fit into the lifetime is replaced by
-/// the default.
+/// The margin before the expiration is that of the spec; the default is one third of the lifetime. A margin that does
+/// not fit the lifetime is replaced by the default. The renewal is then moved earlier by up to one tenth of the time
+/// since the issue, by a stable function of `uid`. It is never earlier than [`LEAST_AGE`] after the issue.
 pub fn schedule(
     issued: Timestamp,
     expires: Timestamp,
@@ -40,15 +39,15 @@ pub fn schedule(
 ) -> Schedule {
     let lifetime = expires.duration_since(issued).max(SignedDuration::ZERO);
     let floor = LEAST_MARGIN.min(lifetime / 3);
-    let asked = renewal.and_then(|r| margin(r, lifetime)).map(|margin| margin.max(floor));
+    let requested = renewal.and_then(|r| margin(r, lifetime)).map(|margin| margin.max(floor));
     let fits = |margin: &SignedDuration| lifetime - *margin >= LEAST_WAIT;
-    let (margin, clamped) = match asked {
+    let (margin, clamped) = match requested {
         Some(margin) => (Some(margin).filter(fits).unwrap_or(lifetime / 3), !fits(&margin)),
         None => (lifetime / 3, false),
     };
     let wait = lifetime - margin;
     let early = spread(uid, wait / 10);
-    // Saturating: `issued` may come from an annotation that anybody edited.
+    // Saturating: `issued` may come from an annotation that a user edited.
     let renew_at = issued.saturating_add((wait - early).max(LEAST_AGE)).unwrap_or(Timestamp::MAX);
     Schedule { renew_at, clamped }
 }
@@ -61,9 +60,9 @@ fn margin(renewal: &Renewal, lifetime: SignedDuration) -> Option<SignedDuration>
     }
 }
 
-/// A stable share of `window` for `uid`, from nothing up to the whole of it.
+/// A stable duration between zero and `window`, computed from `uid`.
 ///
-/// A function of identity rather than a random number: a restart does not move anybody's turn.
+/// It is not random, so a restart does not change the schedule.
 pub fn spread(uid: &str, window: SignedDuration) -> SignedDuration {
     let digest = Sha256::digest(uid.as_bytes());
     let share = i64::from(u16::from_be_bytes([digest[0], digest[1]]));
@@ -90,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn renews_where_the_spec_says() {
+    fn renews_at_the_margin_of_the_spec() {
         let rows = [
             ("default: a third is left", 3600, None, 2400, false),
             ("before", 3600, Some(before(600)), 3000, false),
             ("percentage", 3600, Some(percent(25)), 2700, false),
             ("never later than 30s before", 3600, Some(before(0)), 3570, false),
-            ("just fits", 900, Some(before(895)), 6, false),
+            ("a margin that just fits", 900, Some(before(895)), 6, false),
             ("longer than the lifetime: the default instead", 900, Some(before(900)), 600, true),
             ("leaves less than 5s: the default instead", 900, Some(before(897)), 600, true),
             ("a very short lifetime", 6, None, 6, false),
@@ -110,12 +109,12 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_are_born_expired_still_wait() {
+    fn credentials_that_are_issued_expired_are_not_renewed_immediately() {
         assert_eq!(schedule(at(100), at(50), None, "uid").renew_at, at(106));
     }
 
     #[test]
-    fn an_issue_at_the_end_of_time_is_no_trouble() {
+    fn times_at_the_limits_do_not_overflow() {
         let (end, uid) = (Timestamp::MAX, "uid");
         assert_eq!(schedule(end, end, None, uid).renew_at, end);
         assert_eq!(schedule(end, Timestamp::MIN, None, uid).renew_at, end);
@@ -124,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_a_loop_and_never_late(
+        fn never_renews_in_a_loop_or_after_the_expiration(
             lifetime in 0i64..200_000, seconds in 0u64..200_000, share in 1u8..100, uid in ".*", which in 0..3,
         ) {
             let renewal = [None, Some(before(seconds)), Some(percent(share))][which as usize];
@@ -136,7 +135,7 @@ mod tests {
         }
 
         #[test]
-        fn comes_earlier_by_at_most_a_tenth_and_always_by_the_same(lifetime in 900i64..43_200, uid in ".*") {
+        fn is_moved_earlier_by_a_stable_share_of_at_most_a_tenth(lifetime in 900i64..43_200, uid in ".*") {
             let got = schedule(at(0), at(lifetime), None, &uid).renew_at;
             prop_assert_eq!(got, schedule(at(0), at(lifetime), None, &uid).renew_at);
             let latest = lifetime - lifetime / 3;

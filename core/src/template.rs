@@ -1,11 +1,11 @@
-//! Templates: text in which `{{ variable }}` stands for a value.
+//! Templates: text in which `{{ variable }}` is replaced by a value.
 //!
-//! There are no loops, calls or filters, so the output is at most as long as the template and its values. A
-//! general template engine would need limits on both.
+//! Templates have no loops, calls or filters, so the length of the output is bounded by the length of the template and
+//! of the values. A general template engine would need limits for time and output.
 
 use std::fmt;
 
-/// The variables of a template of a grant.
+/// The variables in the templates of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// Name of the cluster.
@@ -24,7 +24,7 @@ impl Variable {
 /// The values of the variables.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// Name of the cluster. Empty if none is set: a template that uses it is then invalid.
+    /// Name of the cluster. Empty if it is not set; a template that uses it is then invalid.
     pub cluster: &'a str,
     /// Namespace of the resource.
     pub namespace: &'a str,
@@ -32,7 +32,7 @@ pub struct Context<'a> {
     pub name: &'a str,
 }
 
-/// A template, parsed.
+/// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
@@ -42,14 +42,14 @@ enum Part {
     Variable(Variable),
 }
 
-/// Why a template is invalid.
+/// The error of an invalid template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTemplate {
     /// There is no such variable.
-    #[error("it has no variable {0:?}: there are cluster, namespace and name")]
+    #[error("there is no variable {0:?}; the variables are cluster, namespace and name")]
     Unknown(String),
-    /// Braces do not pair.
-    #[error("its braces do not pair: a variable is written {{{{ namespace }}}}")]
+    /// The braces are not balanced.
+    #[error("its braces are not balanced; write a variable as {{{{ namespace }}}}")]
     Braces,
 }
 
@@ -57,7 +57,7 @@ impl Template {
     /// Parses a template.
     ///
     /// # Errors
-    /// [`InvalidTemplate`] says what is wrong with it.
+    /// [`InvalidTemplate`] if a variable is unknown, or the braces are not balanced.
     pub fn parse(text: &str) -> Result<Self, InvalidTemplate> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -75,12 +75,12 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Whether it uses a variable.
+    /// Whether the template uses a variable.
     pub fn uses(&self, variable: Variable) -> bool {
         self.0.contains(&Part::Variable(variable))
     }
 
-    /// Renders it.
+    /// Renders the template with these values.
     pub fn render(&self, context: Context<'_>) -> String {
         let part = |part| match part {
             &Part::Variable(Variable::Cluster) => context.cluster,

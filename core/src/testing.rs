@@ -1,4 +1,4 @@
-//! What the unit tests share: a resource, what it asks for, credentials, and a Secret as it is stored.
+//! Fixtures of the unit tests: a resource, its desired state, credentials, and a Secret as the API server stores it.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -22,7 +22,7 @@ pub(crate) fn resource(patch: Value) -> TemporaryCredential {
     serde_json::from_value(base).unwrap()
 }
 
-/// Applies a JSON merge patch; unlike RFC 7386, a null stays.
+/// Applies a JSON merge patch. Unlike in RFC 7386, `null` is a value and deletes nothing.
 pub(crate) fn merge(base: &mut Value, patch: Value) {
     match patch {
         Value::Object(fields) => {
@@ -37,12 +37,12 @@ pub(crate) fn merge(base: &mut Value, patch: Value) {
     }
 }
 
-/// What that resource asks for, with a grant that allows it.
+/// The desired state of that resource, with a grant that allows its request.
 pub(crate) fn desired(patch: Value) -> Desired {
     desired_with_grant(json!({}), patch).unwrap()
 }
 
-/// What that resource asks for, with this one grant, which is changed by a JSON merge patch.
+/// The desired state of that resource, with only this grant, which is changed by a JSON merge patch.
 pub(crate) fn desired_with_grant(grant: Value, patch: Value) -> Option<Desired> {
     let mut base = json!({
         "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
@@ -56,7 +56,7 @@ pub(crate) fn desired_with_grant(grant: Value, patch: Value) -> Option<Desired> 
     Desired::compile(&resource(patch), &grants)
 }
 
-/// A patch of a resource: a renewal is requested.
+/// A patch of a resource that requests a renewal.
 pub(crate) fn with_renew_request(request: &str) -> Value {
     json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": request}}})
 }
@@ -81,7 +81,7 @@ pub(crate) fn credentials(number: u32, issued: i64, expires: i64) -> Credentials
     }
 }
 
-/// The Secret that a manifest makes.
+/// The Secret that the API server stores for a manifest.
 pub(crate) fn stored(manifest: &Manifest) -> Secret {
     serde_json::from_value(serde_json::to_value(manifest).unwrap()).unwrap()
 }
@@ -97,7 +97,7 @@ pub(crate) fn failing(reason: &str, generation: i64, until: i64) -> CredentialSt
     .unwrap()
 }
 
-/// No grant allows the request.
+/// The problem of a request that no grant allows.
 pub(crate) fn denial() -> Problem {
     Problem::new(Reason::NotGranted, "not for this namespace")
 }

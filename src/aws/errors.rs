@@ -1,7 +1,7 @@
-//! Errors of the SDK, turned into problems that a person can act on.
+//! Converts errors of the AWS SDK to problems with advice.
 //!
-//! Nothing of an [`SdkError`] passes but the code and the message that AWS sent: its `Debug` prints
-//! the raw reply, secret key included.
+//! Of an [`SdkError`], only the code and the message of AWS are passed on: its `Debug` prints the raw reply, which can
+//! contain secret values.
 
 use std::error::Error;
 
@@ -12,10 +12,10 @@ use super::codes;
 use tempcred_core::problem::{Problem, Reason};
 use tempcred_core::text::one_line;
 
-/// Longest message of AWS that is passed on, in characters.
+/// Longest message of AWS that is passed on, in characters. Longer ones are truncated.
 const LONGEST_MESSAGE: usize = 400;
 
-/// What an error of the SDK means.
+/// Converts an error of the SDK.
 pub(super) fn problem<E>(action: &str, target: &str, error: &SdkError<E>) -> Problem
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -23,27 +23,27 @@ where
     let (reason, what) = match error {
         SdkError::ServiceError(context) => {
             let (status, error) = (context.raw().status().as_u16(), context.err());
-            return answered(action, target, status, error.code(), error.message());
+            return of_reply(action, target, status, error.code(), error.message());
         }
         SdkError::ResponseError(context) => {
             let status = context.raw().status().as_u16();
-            return answered(action, target, status, None, None);
+            return of_reply(action, target, status, None, None);
         }
-        SdkError::TimeoutError(_) => (Reason::StsTimeout, "STS did not answer in time".to_owned()),
+        SdkError::TimeoutError(_) => (Reason::StsTimeout, "STS did not reply in time".to_owned()),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            (Reason::StsTimeout, "STS did not answer in time".to_owned())
+            (Reason::StsTimeout, "STS did not reply in time".to_owned())
         }
-        other if let Some(cause) = identity_trouble(other) => cause,
+        other if let Some(cause) = identity_error(other) => cause,
         SdkError::DispatchFailure(_) => {
             (Reason::StsUnavailable, "STS could not be reached, or the connection broke".to_owned())
         }
-        _ => (Reason::StsUnavailable, "the request to STS could not be made".to_owned()),
+        _ => (Reason::StsUnavailable, "the request to STS could not be built".to_owned()),
     };
     Problem::of_call(reason, action, target, &what)
 }
 
-/// What a reply means that holds no credentials.
-fn answered(
+/// Converts an error reply.
+fn of_reply(
     action: &str,
     target: &str,
     status: u16,
@@ -59,11 +59,11 @@ fn answered(
         |row| (row.reason, row.advice),
     );
     let message = message.filter(|message| !may_quote_a_secret(reason, message));
-    Problem::advised(reason, action, target, &said(code, status, message), advice)
+    Problem::advised(reason, action, target, &description(code, status, message), advice)
 }
 
-/// What a reply means whose code nobody knows: by the status alone, nothing can be said of roles and
-/// policies, and it may not even be AWS that answers.
+/// The reason for a reply with an unknown error code, from its HTTP status. The status says nothing about roles and
+/// policies, and the reply may come from a proxy instead of AWS.
 fn of_status(status: u16) -> Reason {
     match status {
         500.. => Reason::StsUnavailable,
@@ -73,34 +73,33 @@ fn of_status(status: u16) -> Reason {
     }
 }
 
-/// Whether AWS may quote a secret in this message: about signatures the request, with the caller's
-/// own session token in it; about parameters that are not valid their value.
+/// Whether this message of AWS may quote a secret. Messages about signatures may quote the request, which contains the
+/// session token of the caller. Messages about invalid parameters may quote their values.
 fn may_quote_a_secret(reason: Reason, message: &str) -> bool {
     let message = message.to_lowercase();
     matches!(reason, Reason::IdentityRefused | Reason::ClockSkewed)
         || ["'webidentitytoken'", "'samlassertion'"].iter().any(|name| message.contains(name))
 }
 
-/// What AWS said, in one line.
-fn said(code: Option<&str>, status: u16, message: Option<&str>) -> String {
+/// The error reply as one line.
+fn description(code: Option<&str>, status: u16, message: Option<&str>) -> String {
     let line = |text: &str| one_line(text, LONGEST_MESSAGE);
     let code = code.map(line).filter(|code| !code.is_empty());
     let message = message.map(line).filter(|message| !message.is_empty());
     match (code, message) {
         (Some(code), Some(message)) => {
-            format!("STS says {code} (HTTP {status}): {}", message.trim_end_matches('.'))
+            format!("STS returned {code} (HTTP {status}): {}", message.trim_end_matches('.'))
         }
-        (Some(code), None) => format!("STS says {code} (HTTP {status})"),
+        (Some(code), None) => format!("STS returned {code} (HTTP {status})"),
         (None, _) if status < 300 => {
-            "the reply of STS could not be read; it was not used".to_owned()
+            "the reply of STS could not be parsed; it was not used".to_owned()
         }
-        (None, _) => format!("STS answered HTTP {status} without saying why"),
+        (None, _) => format!("STS returned HTTP {status} without an error code"),
     }
 }
 
-/// What kept the SDK from finding the operator's own credentials, if that is what failed: then the
-/// request never reached the network.
-fn identity_trouble<E: Error + 'static>(error: &SdkError<E>) -> Option<(Reason, String)> {
+/// The reason and a description, if the SDK could not get the operator's own credentials. Then no request was sent.
+fn identity_error<E: Error + 'static>(error: &SdkError<E>) -> Option<(Reason, String)> {
     let mut source = error.source();
     while let Some(error) = source {
         match error.downcast_ref::<CredentialsError>() {
@@ -108,7 +107,7 @@ fn identity_trouble<E: Error + 'static>(error: &SdkError<E>) -> Option<(Reason, 
                 CredentialsError::CredentialsNotLoaded(_)
                 | CredentialsError::InvalidConfiguration(_),
             ) => {
-                let what = "the operator found no AWS identity of its own";
+                let what = "the operator has no AWS identity";
                 return Some((Reason::IdentityMissing, what.to_owned()));
             }
             Some(_) => {

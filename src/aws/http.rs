@@ -1,4 +1,4 @@
-//! The HTTP client for STS: the SDK's own, but for how long a connection that nobody uses is kept.
+//! The HTTP client for STS: that of the SDK, with a shorter timeout for idle connections.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-/// How long an idle connection is kept for the next call. It keeps the last reply in its buffers,
-/// decrypted: what comes in a burst shares connections, and after it nothing stays.
-const IDLE: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept open. An idle connection keeps the last reply in its buffers, decrypted. With a
+/// short timeout, the calls of a burst share connections, and none of them stays open after the burst.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client that every session shares, whoever signs it.
+/// A client that all sessions share, regardless of their signer.
 pub(super) fn client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = Connector::builder()
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc));
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));

@@ -1,5 +1,5 @@
-//! STS over the wire: one client for each region. Each call is counted and bounded in time, and every error
-//! becomes a [`Problem`](tempcred_core::problem::Problem) here.
+//! Calls to STS, with one client for each region. Each call has a timeout and is counted in the metrics. Errors of the
+//! SDK are converted to a [`Problem`](tempcred_core::problem::Problem) here.
 
 mod calls;
 pub mod codes;
@@ -10,7 +10,7 @@ mod reply;
 mod session;
 mod signing;
 mod sts;
-mod whole;
+mod truncated;
 
 pub use calls::call;
 pub use session::Session;

@@ -1,13 +1,13 @@
-//! Replies of STS, checked before anything uses them.
+//! Validates the replies of STS before they are used.
 
 use jiff::Timestamp;
 use tempcred_core::credentials::{AccessKey, Credentials, Reply, Values};
 use tempcred_core::problem::{Problem, Reason};
 
-/// The credentials in the reply to a call, checked. No others are written or used to sign.
+/// Validates the credentials in the reply to a call. Only validated credentials are written, or used to sign.
 ///
 /// # Errors
-/// `InvalidReply` if there are none, or they are incomplete or expired.
+/// `InvalidReply` if there are no credentials, or if they are incomplete or expired.
 pub fn checked(
     action: &str,
     target: &str,
@@ -16,15 +16,15 @@ pub fn checked(
     principal_arn: Option<String>,
     packed_policy_size: Option<i32>,
 ) -> Result<Credentials, Problem> {
-    let lacks = |what: &str| {
+    let missing = |what: &str| {
         Problem::of_call(
             Reason::InvalidReply,
             action,
             target,
-            &format!("the reply of STS has no {what}; it was not used"),
+            &format!("the reply of STS contains no {what}; it was not used"),
         )
     };
-    let credentials = credentials.ok_or_else(|| lacks("credentials"))?;
+    let credentials = credentials.ok_or_else(|| missing("credentials"))?;
     let expiration = Timestamp::from_second(credentials.expiration.secs());
     let values = Values::AccessKey(AccessKey {
         access_key_id: credentials.access_key_id,
@@ -33,17 +33,17 @@ pub fn checked(
     });
     let reply = Reply {
         values,
-        expiration: expiration.map_err(|_| lacks("valid expiration"))?,
+        expiration: expiration.map_err(|_| missing("valid expiration"))?,
         principal_arn: principal_arn.filter(|arn| !arn.is_empty()),
         packed_policy_size,
     };
     usable(action, target, requested_at, reply)
 }
 
-/// A reply, checked.
+/// Validates a reply.
 ///
 /// # Errors
-/// `InvalidReply` if it is incomplete or expired.
+/// `InvalidReply` if the reply is incomplete or expired.
 pub fn usable(
     action: &str,
     target: &str,

@@ -1,4 +1,4 @@
-//! One signed session: where calls go and who signs them.
+//! A session: the endpoint of the next calls, and the identity that signs them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use super::errors;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces;
 
-/// Where the next call goes and who signs it. Cheap to clone.
+/// The endpoint of the next calls, and the identity that signs them. Cheap to clone.
 #[derive(Clone)]
 pub struct Session {
     client: Client,
@@ -28,10 +28,10 @@ impl Session {
         Self { client, metrics }
     }
 
-    /// The same region, signed with an access key that STS just issued.
+    /// A session in the same region that an issued access key signs.
     ///
     /// # Errors
-    /// `InvalidReply` if it issued something else.
+    /// `InvalidReply` if STS issued a token instead of an access key.
     pub fn signed_by(&self, credentials: &Credentials) -> Result<Self, Problem> {
         let other = || {
             Problem::new(
@@ -44,7 +44,7 @@ impl Session {
         Ok(self.signed_with(&key.access_key_id, &key.secret_access_key, token))
     }
 
-    /// The same region, signed with these credentials, which are dropped with the session.
+    /// A session in the same region that these credentials sign. They are dropped with the session.
     pub fn signed_with(
         &self,
         id: &str,
@@ -55,13 +55,13 @@ impl Session {
         let credentials =
             SdkCredentials::new(id, exposed(secret), token.map(exposed), None, "tempcred");
         let config = self.client.config().to_builder();
-        // The identity cache of the operator would keep these forever.
+        // The identity cache of the operator would keep these credentials until the process ends.
         let config =
             config.identity_cache(IdentityCache::no_cache()).credentials_provider(credentials);
         Self { client: Client::from_conf(config.build()), metrics: Arc::clone(&self.metrics) }
     }
 
-    /// Makes one call. `target` names what is requested, for messages.
+    /// Makes one call. `target` is the target of the request, for messages.
     ///
     /// # Errors
     /// A [`Problem`] that contains no value of the request or the reply.

@@ -1,4 +1,4 @@
-//! Who signs a request: the operator, an access key, or a role that is assumed first.
+//! Selects the identity that signs a request: the operator, an access key, or a role that is assumed first.
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -9,10 +9,10 @@ use tempcred_core::request::inputs::Inputs;
 use super::calls::assume_role_with_web_identity;
 use super::session::Session;
 
-/// A session that this caller signs; `session` is the operator's own.
+/// A session that this caller signs. `session` is the session of the operator.
 ///
 /// # Errors
-/// A [`Problem`] if an input is missing, or the first role cannot be assumed.
+/// A [`Problem`] if an input is missing, or the role of the caller cannot be assumed.
 pub async fn sign(caller: &Caller, session: Session, inputs: &Inputs) -> Result<Session, Problem> {
     match caller {
         Caller::Operator => Ok(session),

@@ -1,4 +1,4 @@
-//! STS in every region, as the operator itself.
+//! The clients of STS, signed with the operator's own identity.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,17 +12,17 @@ use tempcred_core::problem::{Problem, Reason};
 
 use super::http;
 use super::session::Session;
-use super::whole::OnlyWhole;
+use super::truncated::RejectTruncated;
 use crate::telemetry::metrics::Metrics;
 
-/// How long connecting to STS may take.
+/// Timeout for a connection to STS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long one call to STS may take in total. The SDK does not retry: the backoff does, and two layers of
-/// retries would multiply.
+/// Timeout for one call to STS. The SDK does not retry: the operator backs off and retries, and two layers of retries
+/// would multiply the calls.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// STS, in every region.
+/// STS in every region, with one client for each region that is used.
 pub struct Sts {
     base: SdkConfig,
     endpoint: Option<String>,
@@ -31,9 +31,9 @@ pub struct Sts {
 }
 
 impl Sts {
-    /// Finds the operator's region and identity by the SDK's default chain.
+    /// Finds the region and the identity of the operator with the default chain of the SDK.
     ///
-    /// `region` and `endpoint` take precedence over what the SDK finds. No request is sent yet.
+    /// `region` and `endpoint` take precedence over the settings that the SDK finds. No request is sent to STS.
     pub async fn load(
         region: Option<String>,
         endpoint: Option<String>,
@@ -53,10 +53,10 @@ impl Sts {
         Self { base: loader.load().await, endpoint, clients: Mutex::default(), metrics }
     }
 
-    /// A session in `region`, or in the operator's, signed by the operator's own identity.
+    /// A session in `region`, or in the region of the operator, signed with the operator's own identity.
     ///
     /// # Errors
-    /// `RegionMissing` if neither is known.
+    /// `RegionMissing` if neither region is known.
     pub fn session(&self, region: Option<&str>) -> Result<Session, Problem> {
         let region = region.or_else(|| self.base.region().map(AsRef::as_ref)).ok_or_else(|| {
             Problem::new(
@@ -72,7 +72,7 @@ impl Sts {
     fn client(&self, region: &str) -> Client {
         let config = aws_sdk_sts::config::Builder::from(&self.base)
             .region(Region::new(region.to_owned()))
-            .interceptor(OnlyWhole);
+            .interceptor(RejectTruncated);
         Client::from_conf(match &self.endpoint {
             Some(endpoint) => config.endpoint_url(endpoint).build(),
             None => config.build(),

@@ -11,20 +11,21 @@ use tower::util::MapRequestLayer;
 
 use crate::telemetry::metrics::Metrics;
 
-/// Field manager of tempcred, and reporting controller of its events.
+/// The field manager of tempcred, and the reporting controller of its events.
 pub(super) const MANAGER: &str = "tempcred";
 
-/// The Kubernetes API.
+/// Access to the Kubernetes API.
 pub struct Cluster {
     pub(super) client: Client,
-    /// For requests whose replies contain values.
+    /// The client for requests whose replies contain secret values.
     pub(super) values: Client,
     pub(super) recorder: Recorder,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Cluster {
-    /// Uses `client`, and `values` for requests whose replies contain values. `instance` names this replica in events.
+    /// Uses `values` for requests whose replies contain secret values, and `client` for all others. `instance` is the
+    /// name of this replica in events.
     pub fn new(
         client: Client,
         values: Client,
@@ -36,11 +37,11 @@ impl Cluster {
     }
 }
 
-/// A client for requests whose replies contain values: it closes each connection after the reply. An idle connection
-/// would keep the last reply in its buffers, decrypted.
+/// A client for requests whose replies contain secret values. It closes each connection after the reply: an idle
+/// connection would keep the last reply in its buffers, decrypted.
 ///
 /// # Errors
-/// If the configuration cannot be used.
+/// If the configuration is invalid.
 pub fn client_for_values(config: Config) -> kube::Result<Client> {
     let close = MapRequestLayer::new(|mut request: Request<Body>| {
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -1,7 +1,6 @@
-//! Errors of the Kubernetes API, turned into problems that a person can act on.
+//! Converts errors of the Kubernetes API to problems with advice.
 //!
-//! Messages of the API server are not passed on: validation and admission policies may quote the object that was
-//! written.
+//! Messages of the API server are not passed on: validation and admission policies may quote the written object.
 
 use std::time::Duration;
 
@@ -12,37 +11,37 @@ use crate::telemetry::traces;
 use tempcred_core::problem::{Problem, Reason};
 use tempcred_core::text::one_line;
 
-/// How long one request may take. The API server's own limit for ordinary requests is about as long.
+/// Timeout for one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Longest list of rejected fields in a message, in characters: a webhook may name any number.
+/// Longest list of rejected fields in a message, in characters: a webhook may name any number of fields.
 const LONGEST_FIELDS: usize = 400;
 
-/// Why a request to the API server failed.
+/// The error of a failed request to the API server.
 #[derive(Debug, PartialEq)]
 pub enum Failed {
-    /// The object is gone, or it is not the one that the request was made for.
+    /// The object does not exist, or it is not the object that the request was made for.
     Conflict,
-    /// Anything else.
+    /// Any other failure.
     Problem(Problem),
 }
 
-/// Makes a request, bounded in time. `what` describes it, for messages; `refused` is the reason if the API server
-/// rejects it.
+/// Makes a request with a timeout. `what` describes the request, for messages. `rejected` is the reason if the API
+/// server rejects the request.
 pub(super) async fn request<T>(
     what: &str,
-    refused: Reason,
+    rejected: Reason,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Failed> {
     let span = traces::kubernetes(what);
     let timed = tokio::time::timeout(REQUEST_TIMEOUT, request).instrument(span.clone());
     let failed = match timed.await {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(kube::Error::Api(status))) => of_status(what, refused, &status),
+        Ok(Err(kube::Error::Api(status))) => of_status(what, rejected, &status),
         Ok(Err(_)) => {
             unavailable(what, "the API server could not be reached, or the connection broke")
         }
-        Err(_) => unavailable(what, "the API server did not answer in time"),
+        Err(_) => unavailable(what, "the API server did not reply in time"),
     };
     if let Failed::Problem(problem) = &failed {
         traces::failed(&span, problem.reason.as_str());
@@ -57,23 +56,23 @@ fn unavailable(what: &str, why: &str) -> Failed {
 
 fn of_status(what: &str, reason: Reason, status: &Status) -> Failed {
     let code = status.code;
-    // Applied with the UID of another object, the API server answers that the UID is immutable.
+    // If an apply contains the UID of another object, the API server returns the error that the UID is immutable.
     let causes = || status.details.iter().flat_map(|details| &details.causes);
     match code {
-        // Gone, or its namespace is.
+        // The object or its namespace does not exist.
         404 | 409 => Failed::Conflict,
         422 if causes().any(|cause| cause.field == "metadata.uid") => Failed::Conflict,
-        // 401: our own token is being replaced.
-        401 | 429 | 500.. => unavailable(what, &format!("the API server answered HTTP {code}")),
+        // 401 is temporary: the token of the operator is being replaced.
+        401 | 429 | 500.. => unavailable(what, &format!("the API server returned HTTP {code}")),
         _ => {
-            let message = format!("{what} failed: {}. {}", refusal(status), reason.advice());
+            let message = format!("{what} failed: {}. {}", rejection(status), reason.advice());
             Failed::Problem(Problem::new(reason, message))
         }
     }
 }
 
-/// Why the API server rejects a request, without text that could quote the Secret.
-fn refusal(status: &Status) -> String {
+/// Describes why the API server rejected a request, without text that may quote the Secret.
+fn rejection(status: &Status) -> String {
     let fields: Vec<&str> = status
         .details
         .iter()
@@ -82,10 +81,10 @@ fn refusal(status: &Status) -> String {
         .filter(|field| !field.is_empty())
         .collect();
     let fields =
-        if fields.is_empty() { String::new() } else { format!("over {}", fields.join(", ")) };
+        if fields.is_empty() { String::new() } else { format!("because of {}", fields.join(", ")) };
     let (why, fields) = (one_line(&status.reason, 100), one_line(&fields, LONGEST_FIELDS));
     let space = if fields.is_empty() { "" } else { " " };
-    format!("the API server refuses it ({why}, HTTP {}){space}{fields}", status.code)
+    format!("the API server rejected it ({why}, HTTP {}){space}{fields}", status.code)
 }
 
 #[cfg(test)]
@@ -94,7 +93,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn separates_temporary_from_lasting_failures_and_quotes_nothing() {
+    fn distinguishes_temporary_failures_and_quotes_no_message() {
         let status = |code: u16| -> Status {
             serde_json::from_value(json!({
                 "status": "Failure", "code": code, "reason": "Invalid", "message": "data[x]: hush",

@@ -9,7 +9,7 @@ use tempcred_core::problem::Reason;
 use tempcred_core::status::StatusEvent;
 
 impl Cluster {
-    /// Publishes an event about a resource. A failure is logged and has no other effect.
+    /// Publishes an event about a resource. A failure is logged, and does not affect the reconciliation.
     pub async fn publish(&self, about: &ObjectReference, event: StatusEvent) {
         let event = Event {
             type_: if event.warning { EventType::Warning } else { EventType::Normal },
@@ -27,7 +27,7 @@ impl Cluster {
         {
             Ok(()) => self.metrics.write("event"),
             Err(failed) => {
-                tracing::warn!(?failed, reason = event.reason, "could not publish an event")
+                tracing::warn!(?failed, reason = event.reason, "cannot publish an event")
             }
         }
     }

@@ -10,13 +10,13 @@ use tempcred_core::api::{GrantStatus, RoleGrant};
 use tempcred_core::problem::Reason;
 
 impl Cluster {
-    /// Writes the status of a grant, whole.
+    /// Replaces the status of a grant.
     ///
     /// # Errors
-    /// [`Failed::Conflict`] if the grant is gone.
+    /// [`Failed::Conflict`] if the grant does not exist any more.
     pub async fn write_grant_status(&self, name: &str, status: &GrantStatus) -> Result<(), Failed> {
         let api: Api<RoleGrant> = Api::all(self.client.clone());
-        // A merge patch: an apply would bring back a grant that was deleted meanwhile.
+        // A merge patch, because an apply would create a grant that was deleted in the meantime.
         let patch = Patch::Merge(json!({"status": status}));
         let what = format!("Writing the status of RoleGrant {name}");
         let params =

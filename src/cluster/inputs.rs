@@ -1,4 +1,4 @@
-//! The inputs of a request, fetched immediately before it and not stored.
+//! Fetches the inputs of a request, immediately before the request. They are not stored.
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
@@ -12,14 +12,15 @@ use tempcred_core::fields::SecretKeyRef;
 use tempcred_core::problem::{Problem, Reason};
 use tempcred_core::request::inputs::{Input, Inputs, input_missing};
 
-/// Requested lifetime of a ServiceAccount token, in seconds: the shortest that Kubernetes issues.
+/// Requested lifetime of a ServiceAccount token, in seconds: the shortest that Kubernetes accepts.
 const TOKEN_LIFETIME: i64 = 600;
 
 impl Cluster {
     /// Fetches the values of inputs.
     ///
     /// # Errors
-    /// `InputMissing` names what does not exist, `ClusterRefused` what the operator may not read.
+    /// `InputMissing` if an input does not exist, `ClusterRefused` if the operator may not read it, and
+    /// `ApiServerUnavailable`.
     pub async fn inputs(&self, namespace: &str, inputs: Vec<Input>) -> Result<Inputs, Problem> {
         let mut values = Inputs::default();
         for input in inputs {
@@ -42,16 +43,16 @@ impl Cluster {
         let SecretKeyRef { name, key } = wanted;
         let api: Api<Secret> = Api::namespaced(self.values.clone(), namespace);
         let what = format!("Reading Secret {name}");
-        let absent = format!("Secret {name}, whose key {key} is needed, does not exist");
+        let absent = format!("Secret {name} does not exist; the request needs its key {key}");
         let secret = request(&what, Reason::ClusterRefused, api.get_opt(name)).await;
-        let secret = secret.map_err(|failed| no_longer(failed, &absent))?;
+        let secret = secret.map_err(|failed| missing_on_conflict(failed, &absent))?;
         let secret = secret.ok_or_else(|| input_missing(&absent))?;
         let value = secret.data.and_then(|mut data| data.remove(key));
         let value =
             value.ok_or_else(|| input_missing(&format!("Secret {name} has no key {key}")))?;
         let text = String::from_utf8(value.0);
         Ok(text
-            .map_err(|_| input_missing(&format!("Key {key} of Secret {name} is no text")))?
+            .map_err(|_| input_missing(&format!("Key {key} of Secret {name} is not UTF-8 text")))?
             .into())
     }
 
@@ -75,13 +76,13 @@ impl Cluster {
         let params = PostParams::default();
         let create = api.create_token_request(name, &params, &wanted);
         let reply = request(&what, Reason::ClusterRefused, create).await;
-        let reply = reply.map_err(|failed| no_longer(failed, &absent))?;
+        let reply = reply.map_err(|failed| missing_on_conflict(failed, &absent))?;
         Ok(reply.status.map(|status| status.token).unwrap_or_default().into())
     }
 }
 
-/// An input that was deleted meanwhile is missing, like one that never existed.
-fn no_longer(failed: Failed, absent: &str) -> Problem {
+/// Converts a conflict: the object that contains the input does not exist.
+fn missing_on_conflict(failed: Failed, absent: &str) -> Problem {
     match failed {
         Failed::Problem(problem) => problem,
         Failed::Conflict => input_missing(absent),

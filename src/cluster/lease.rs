@@ -1,7 +1,8 @@
-//! Leader election by a Lease: of several replicas one works, the others watch and wait.
+//! Leader election with a Lease: only the leader issues credentials, and the other replicas are on standby with synced
+//! caches.
 //!
-//! A leader that cannot renew its Lease steps down before that runs out, and stays a candidate: what it
-//! holds in memory is still there when it leads again.
+//! A leader that cannot renew its Lease stops leading before the Lease expires. It does not exit: credentials that it
+//! has in memory are still available when it becomes the leader again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,71 +18,71 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::metrics::Metrics;
 
-/// How long a Lease lasts after its last renewal, in seconds. Kubernetes' own components use as much.
+/// Duration of the Lease after its last renewal, in seconds. The components of Kubernetes use the same duration.
 const LEASE_DURATION: u64 = 15;
 
-/// How long before its end a Lease is renewed, in seconds. A renewal is two requests: even if both hang,
-/// they have failed before the Lease runs out, and a failure ends the term.
-const RENEWED_BEFORE: u64 = 10;
+/// How long before its expiration the Lease is renewed, in seconds. A renewal makes two requests. Even if both time
+/// out, the renewal fails before the Lease expires, and the failure ends the term.
+const RENEW_BEFORE_EXPIRY: u64 = 10;
 
-/// How long a request about the Lease may take to connect, and then to be answered.
+/// Timeouts of a request for the Lease: for the connection, and for the reply.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const READ_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long giving the Lease back may take.
-const RELEASED_WITHIN: Duration = Duration::from_secs(3);
+/// Timeout for releasing the Lease.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a Lease that another holds goes unseen at most: it may be given back, or deleted.
-const LOOKED_AT_EVERY: Duration = Duration::from_secs(LEASE_DURATION);
+/// How often a standby replica checks the Lease: another replica may release it, or a user may delete it.
+const CHECK_INTERVAL: Duration = Duration::from_secs(LEASE_DURATION);
 
-/// How often people are told that the Lease is out of reach.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+/// Shortest time between two warnings that the Lease is not available.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long to wait after an error before the next attempt.
-const PAUSE: Duration = Duration::from_millis(500);
+/// Wait after an error before the next attempt.
+const RETRY_PERIOD: Duration = Duration::from_millis(500);
 
-/// One time in a row during which this process leads. In a new one it knows nothing of what others did
-/// in between.
+/// A leadership term: an uninterrupted time during which this process is the leader. In a new term, the process does
+/// not know what other leaders wrote in the meantime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Term(u64);
 
 impl Term {
-    /// The only one, of a process that has no replicas.
+    /// The term of a process without leader election.
     pub(crate) const SOLE: Self = Self(0);
 
-    /// Whether nobody else has ever led.
+    /// Whether no other process was ever the leader.
     pub fn is_sole(self) -> bool {
         self == Self::SOLE
     }
 }
 
-/// Whether this process leads.
+/// Whether this process is the leader.
 #[derive(Clone)]
 pub enum Leadership {
-    /// It does, for ever: there is only one replica.
-    Alone,
-    /// It does for as long as it holds the Lease.
+    /// Leader election is disabled: the only replica is always the leader.
+    ElectionDisabled,
+    /// The process is the leader while it holds the Lease.
     Elected(watch::Receiver<Option<Term>>),
 }
 
 impl Leadership {
-    /// The term that goes on, if this process leads.
+    /// The current term. `None` if this process is not the leader.
     pub fn term(&self) -> Option<Term> {
         match self {
-            Self::Alone => Some(Term::SOLE),
+            Self::ElectionDisabled => Some(Term::SOLE),
             Self::Elected(term) => *term.borrow(),
         }
     }
 
-    /// Tells of each term that begins.
-    pub fn begins(&self) -> impl Stream<Item = ()> + Send + use<> {
+    /// Yields an item when a new term begins, and also if a term is current at the first poll.
+    pub fn new_terms(&self) -> impl Stream<Item = ()> + Send + use<> {
         let elected = match self {
-            Self::Alone => None,
+            Self::ElectionDisabled => None,
             Self::Elected(term) => Some((term.clone(), None)),
         };
         unfold(elected, |elected| async {
             let (mut terms, last) = elected?;
-            // An error means that nobody elects any more.
+            // An error means that the leader election has ended.
             let next = terms.wait_for(|term| term.is_some() && *term != last).await;
             let next = *next.ok()?;
             Some(((), Some((terms, next))))
@@ -89,165 +90,167 @@ impl Leadership {
     }
 }
 
-/// Which Lease to hold, and as whom.
-pub struct Candidacy {
+/// Configuration of the leader election.
+pub struct ElectionConfig {
     /// Name of the Lease.
     pub lease: String,
     /// Namespace of the Lease.
     pub namespace: String,
-    /// What no other replica calls itself.
+    /// Unique identity of this replica.
     pub identity: String,
 }
 
-/// A candidate for leadership.
-pub struct Candidate {
-    withdrawn: CancellationToken,
-    campaign: JoinHandle<()>,
+/// The leader election of this process, which runs in a task.
+pub struct LeaderElector {
+    released: CancellationToken,
+    task: JoinHandle<()>,
 }
 
-impl Candidate {
-    /// Stands for election from now on. `stop` is cancelled if the campaign breaks off by itself: nobody
-    /// would notice a process that can never lead again.
+impl LeaderElector {
+    /// Starts the leader election. When its task ends, also by a panic, `stop` is cancelled: without the task, the
+    /// process could never become the leader.
     ///
     /// # Errors
-    /// If no client can be made from `config`.
-    pub fn stand(
-        candidacy: Candidacy,
+    /// If no client can be created from `config`.
+    pub fn start(
+        election: ElectionConfig,
         mut config: Config,
         stop: CancellationToken,
         metrics: Arc<Metrics>,
     ) -> kube::Result<(Self, Leadership)> {
-        // A client of its own: elsewhere a request may take longer than a Lease lasts.
+        // A separate client, because requests of other clients may take longer than the duration of the Lease.
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = Some(READ_TIMEOUT);
-        // A retry that is not seen here would let the Lease run out.
+        // With hidden retries, a renewal could take longer than the duration of the Lease.
         config.default_retry = false;
         let client = Client::try_from(config)?;
-        let (announce, term) = watch::channel(None);
-        let campaign = Campaign { candidacy, client, announce, terms: 0, metrics, told: None };
-        let withdrawn = CancellationToken::new();
-        let withdraw = withdrawn.clone();
-        let campaign = tokio::spawn(async move {
-            let _broken_off = stop.drop_guard();
-            campaign.run(&withdraw).await;
+        let (current_term, term) = watch::channel(None);
+        let task =
+            ElectionTask { election, client, current_term, terms: 0, metrics, warned_at: None };
+        let released = CancellationToken::new();
+        let release = released.clone();
+        let task = tokio::spawn(async move {
+            let _stop_when_ended = stop.drop_guard();
+            task.run(&release).await;
         });
-        Ok((Self { withdrawn, campaign }, Leadership::Elected(term)))
+        Ok((Self { released, task }, Leadership::Elected(term)))
     }
 
-    /// Gives the Lease back, so that another replica need not wait for its end.
-    pub async fn withdraw(self) {
-        self.withdrawn.cancel();
-        // If it broke off, there is nothing to give back.
-        let _ = self.campaign.await;
+    /// Ends the leader election and releases the Lease, so that another replica can acquire it before it expires.
+    pub async fn release(self) {
+        self.released.cancel();
+        // If the task panicked, the Lease expires.
+        let _ = self.task.await;
     }
 }
 
-struct Campaign {
-    candidacy: Candidacy,
+struct ElectionTask {
+    election: ElectionConfig,
     client: Client,
-    announce: watch::Sender<Option<Term>>,
+    current_term: watch::Sender<Option<Term>>,
     terms: u64,
     metrics: Arc<Metrics>,
-    /// When people were last told that the Lease is out of reach.
-    told: Option<Instant>,
+    /// When the last warning that the Lease is not available was logged.
+    warned_at: Option<Instant>,
 }
 
-impl Campaign {
-    async fn run(mut self, withdrawn: &CancellationToken) {
-        let Candidacy { lease, namespace, identity } = &self.candidacy;
-        tracing::info!(lease, namespace, identity, "standing for election");
+impl ElectionTask {
+    async fn run(mut self, released: &CancellationToken) {
+        let ElectionConfig { lease, namespace, identity } = &self.election;
+        tracing::info!(lease, namespace, identity, "starting leader election");
         loop {
-            // After each error a new one: it looks at the Lease first, and takes nothing for granted.
-            let Some(manager) = withdrawn.run_until_cancelled(self.manager()).await else { return };
+            // A new manager after each error: it reads the Lease first, and so does not rely on an outdated state.
+            let Some(manager) = released.run_until_cancelled(self.manager()).await else { return };
             let error = match manager {
                 Ok(manager) => {
-                    match withdrawn.run_until_cancelled(self.hold(&manager)).await {
-                        None => return self.give_back(&manager).await,
-                        // Time to look again.
+                    match released.run_until_cancelled(self.hold(&manager)).await {
+                        None => return self.release(&manager).await,
+                        // The Lease must be read again.
                         Some(None) => continue,
                         Some(Some(error)) => error,
                     }
                 }
                 Err(error) => error,
             };
-            let error = why(&error);
+            let error = description(&error);
             if self.leads() {
-                self.end(&format!("the Lease could not be renewed: {error}"));
-            } else if self.told.is_none_or(|at| at.elapsed() > TOLD_EVERY) {
-                self.told = Some(Instant::now());
-                tracing::warn!("the Lease is out of reach: {error}; trying on");
+                self.end_term(&format!("the Lease could not be renewed: {error}"));
+            } else if self.warned_at.is_none_or(|at| at.elapsed() > WARNING_INTERVAL) {
+                self.warned_at = Some(Instant::now());
+                tracing::warn!("the Lease cannot be acquired: {error}; retrying");
             }
-            withdrawn.run_until_cancelled(sleep(PAUSE)).await;
+            released.run_until_cancelled(sleep(RETRY_PERIOD)).await;
         }
     }
 
     async fn manager(&self) -> Result<LeaseManager, LeaseManagerError> {
-        let Candidacy { lease, namespace, identity } = &self.candidacy;
+        let ElectionConfig { lease, namespace, identity } = &self.election;
         LeaseManagerBuilder::new(self.client.clone(), lease)
             .with_namespace(namespace)
             .with_identity(identity)
             .with_field_manager(format!("tempcred-{identity}"))
             .with_duration(LEASE_DURATION)
-            .with_grace(RENEWED_BEFORE)
+            .with_grace(RENEW_BEFORE_EXPIRY)
             .build()
             .await
     }
 
-    /// Takes the Lease as soon as it is free and renews it, until that fails. Ends without an error when
-    /// it is time to look again at a Lease that another holds: the manager sleeps until that runs out, by
-    /// what it saw at first.
+    /// Acquires the Lease as soon as it is free, and renews it until a renewal fails. Returns `None` if another replica
+    /// holds the Lease and it must be read again: the manager would sleep until the expiration that it read first.
     async fn hold(&mut self, manager: &LeaseManager) -> Option<LeaseManagerError> {
         loop {
             let changed = if self.leads() {
                 manager.changed().await
             } else {
-                timeout(LOOKED_AT_EVERY, manager.changed()).await.ok()?
+                timeout(CHECK_INTERVAL, manager.changed()).await.ok()?
             };
             match changed {
-                Ok(true) => self.begin(),
-                Ok(false) => self.end("another replica holds the Lease"),
+                Ok(true) => self.begin_term(),
+                Ok(false) => self.end_term("another replica holds the Lease"),
                 Err(error) => return Some(error),
             }
         }
     }
 
     fn leads(&self) -> bool {
-        self.announce.borrow().is_some()
+        self.current_term.borrow().is_some()
     }
 
-    fn begin(&mut self) {
-        self.told = None;
+    fn begin_term(&mut self) {
+        self.warned_at = None;
         self.terms += 1;
         tracing::info!("leading");
-        self.announce.send_replace(Some(Term(self.terms)));
+        self.current_term.send_replace(Some(Term(self.terms)));
         self.metrics.leads(true);
     }
 
-    fn end(&self, why: &str) {
+    fn end_term(&self, why: &str) {
         tracing::warn!("no longer leading: {why}");
-        self.announce.send_replace(None);
+        self.current_term.send_replace(None);
         self.metrics.leads(false);
     }
 
-    async fn give_back(&self, manager: &LeaseManager) {
+    async fn release(&self, manager: &LeaseManager) {
         if !self.leads() {
             return;
         }
-        self.announce.send_replace(None);
+        self.current_term.send_replace(None);
         self.metrics.leads(false);
-        match timeout(RELEASED_WITHIN, manager.release()).await {
-            Ok(Ok(())) => tracing::info!("gave the Lease back"),
+        match timeout(RELEASE_TIMEOUT, manager.release()).await {
+            Ok(Ok(())) => tracing::info!("released the Lease"),
             Ok(Err(error)) => {
-                tracing::warn!("could not give the Lease back: {}; it runs out", why(&error));
+                tracing::warn!(
+                    "the Lease could not be released and will expire: {}",
+                    description(&error)
+                );
             }
-            Err(_) => tracing::warn!("could not give the Lease back in time; it runs out"),
+            Err(_) => tracing::warn!("the Lease could not be released in time and will expire"),
         }
     }
 }
 
-/// What went wrong, in the words of the API server or in ours: errors of a client may quote what passed
-/// through it.
-fn why(error: &LeaseManagerError) -> String {
+/// Describes an error. Errors of the client itself are not passed on, because they may quote requests or replies.
+fn description(error: &LeaseManagerError) -> String {
     match error {
         LeaseManagerError::KubeError(kube::Error::Api(status)) => {
             format!("{} (HTTP {})", status.message, status.code)

@@ -1,4 +1,4 @@
-//! The Kubernetes API: what tempcred reads from it and writes to it. Nothing is decided here.
+//! Requests to the Kubernetes API, watches, and leader election. This module makes no decisions about credentials.
 
 mod client;
 mod errors;

@@ -1,4 +1,4 @@
-//! Secrets: read when they must be verified, and written in one server-side apply.
+//! Requests for Secrets. They are read when they must be verified, and written in one server-side apply.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -13,17 +13,17 @@ impl Cluster {
     /// Reads a Secret.
     ///
     /// # Errors
-    /// [`Failed`]; a Secret that does not exist is `Ok(None)`.
+    /// [`Failed`] if the request fails. For a Secret that does not exist, the result is `Ok(None)`.
     pub async fn read_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Failed> {
         let api: Api<Secret> = Api::namespaced(self.values.clone(), namespace);
         request(&format!("Reading Secret {name}"), Reason::SecretRejected, api.get_opt(name)).await
     }
 
-    /// Writes a Secret in one server-side apply, takes over fields of other managers, and returns its resource
-    /// version.
+    /// Writes a Secret in one server-side apply, which takes ownership of fields of other managers. Returns the new
+    /// resource version.
     ///
     /// # Errors
-    /// [`Failed::Conflict`] if the manifest's precondition does not hold; nothing was written then.
+    /// [`Failed::Conflict`] if the precondition of the manifest is not met. Then nothing is written.
     pub async fn apply_secret(
         &self,
         namespace: &str,
@@ -31,7 +31,7 @@ impl Cluster {
     ) -> Result<String, Failed> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let params = PatchParams::apply(MANAGER).force();
-        // Requests the reply as metadata, so that it contains no value.
+        // The reply contains only metadata, and so no values.
         let patch = Patch::Apply(manifest);
         let what = format!("Writing Secret {}", manifest.name());
         let written = request(
@@ -44,17 +44,17 @@ impl Cluster {
         Ok(written.metadata.resource_version.unwrap_or_default())
     }
 
-    /// Deletes a Secret, if it still is this version.
+    /// Deletes a Secret if it still has this version.
     ///
     /// # Errors
-    /// [`Failed::Conflict`] if it has not; nothing was deleted then.
+    /// [`Failed::Conflict`] if the Secret has another version, or does not exist. Then nothing is deleted.
     pub async fn delete_secret(
         &self,
         namespace: &str,
         name: &str,
         version: &SecretVersion,
     ) -> Result<(), Failed> {
-        // If a finalizer keeps the object, the reply contains it, values included.
+        // If a finalizer keeps the Secret, the reply contains it with its values.
         let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.values.clone(), namespace);
         let preconditions = Preconditions {
             uid: Some(version.uid.clone()),

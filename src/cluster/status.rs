@@ -11,10 +11,10 @@ use tempcred_core::desired::Desired;
 use tempcred_core::problem::Reason;
 
 impl Cluster {
-    /// Writes a status, whole.
+    /// Replaces the status of a resource.
     ///
     /// # Errors
-    /// [`Failed::Conflict`] if the resource is no longer the one with this UID.
+    /// [`Failed::Conflict`] if the resource with this UID does not exist any more.
     pub async fn write_status(
         &self,
         desired: &Desired,
@@ -22,7 +22,7 @@ impl Cluster {
     ) -> Result<(), Failed> {
         let api: Api<TemporaryCredential> =
             Api::namespaced(self.client.clone(), &desired.namespace);
-        // With the UID, an apply does not bring back a resource that was deleted meanwhile.
+        // The UID prevents the apply from creating a resource that was deleted in the meantime.
         let patch = Patch::Apply(json!({
             "apiVersion": "tempcred.dev/v1alpha1",
             "kind": "TemporaryCredential",

@@ -1,6 +1,6 @@
 //! `tempcred crds`: prints the CustomResourceDefinitions.
 
-/// Prints the CustomResourceDefinitions as YAML.
+/// Prints the CustomResourceDefinitions as YAML to standard output.
 ///
 /// # Errors
 /// If they cannot be serialised.

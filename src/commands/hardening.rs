@@ -1,17 +1,17 @@
-//! What keeps the memory of this process out of files.
+//! Keeps the memory of this process out of files.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Turns core dumps off: a crash must not write secrets to a disk, or to whatever collects crashes.
+/// Disables core dumps: a crash must not write secret values to a disk or to a crash collector.
 ///
-/// Done twice, as neither is enough: a collector that the kernel pipes cores to may ignore the limit, and
-/// on other systems than Linux only the limit exists. On Linux it also keeps other processes of the same
-/// user from reading this one's memory.
+/// The function sets the resource limit for core dumps to zero and, on Linux, marks the process as not dumpable. Both
+/// are needed: a collector that the kernel pipes core dumps to may ignore the limit, and other systems have only the
+/// limit. A process that is not dumpable also cannot be read by other processes of the same user.
 ///
 /// # Errors
-/// If the system refuses; whatever else could be done was done.
+/// If one of the system calls fails. The other one is made nevertheless.
 pub fn no_core_dumps() -> io::Result<()> {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let limited = setrlimit(Resource::Core, none);
@@ -36,8 +36,8 @@ mod tests {
     use rustix::process::{DumpableBehavior, dumpable_behavior, getrlimit};
 
     #[test]
-    fn there_is_neither_room_nor_leave_for_a_core() {
-        // This process is the test's own, and wants no cores either.
+    fn core_dumps_are_disabled_twice() {
+        // Also disables core dumps of the test process, which is harmless.
         no_core_dumps().unwrap();
         assert_eq!(getrlimit(Resource::Core), Rlimit { current: Some(0), maximum: Some(0) });
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);

@@ -1,4 +1,4 @@
-//! `tempcred run`: puts the parts together and ends in good order.
+//! `tempcred run`: starts all parts of the operator, and shuts down gracefully.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,37 +11,37 @@ use tokio_util::sync::CancellationToken;
 use super::hardening;
 use super::settings::Run;
 use crate::aws::Sts;
-use crate::cluster::lease::{Candidacy, Candidate, Leadership};
+use crate::cluster::lease::{ElectionConfig, LeaderElector, Leadership};
 use crate::cluster::{Cluster, client_for_values};
 use crate::controller::{self, Parts, Settings};
-use crate::telemetry::http::{self, Answers, Readiness};
+use crate::telemetry::http::{self, HandlerState, Readiness};
 use crate::telemetry::logging;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Exporter;
 use crate::telemetry::version;
 
-/// How long what is in flight may take to end after a signal. To give the Lease back may take 3 s more, to
-/// send the last traces 5 s: 25 s in all, of the 30 s after which Kubernetes kills a pod by default.
-const GRACE: Duration = Duration::from_secs(17);
+/// How long the operator waits for operations in progress after a signal. Releasing the Lease may take 3 s more, and
+/// sending the last traces 5 s. The sum of 25 s is less than the 30 s after which Kubernetes kills a pod by default.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(17);
 
 /// Runs the controller until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If the cluster is not configured, or the listener, the logs or the traces cannot be started.
+/// If no cluster is configured, or the HTTP listener, the logs or the traces cannot be started.
 pub async fn run(settings: Run) -> anyhow::Result<()> {
-    // Before anything secret is read.
+    // First, before the process reads any secret value.
     let no_core_dumps = hardening::no_core_dumps();
     let exporter = Exporter::start(set(settings.cluster_name.clone()).as_deref())
         .context("cannot start tracing: check the variables OTEL_EXPORTER_OTLP_*")?;
     logging::start(&settings.log, settings.log_format, exporter.as_ref())
         .context("cannot start logging: check --log")?;
-    tracing::info!(version = version::VERSION, commit = version::COMMIT, "tempcred starts");
+    tracing::info!(version = version::VERSION, commit = version::COMMIT, "starting");
     if let Err(error) = no_core_dumps {
-        tracing::warn!(%error, "core dumps could not be turned off: a crash may write credentials to a file");
+        tracing::warn!(%error, "core dumps could not be disabled: a crash may write credentials to a file");
     }
     let ended = serve(settings).await;
     if let Some(exporter) = exporter {
-        // It waits for the collector, and would keep everything else from ending.
+        // This call blocks until the collector has received the traces.
         let _ = tokio::task::spawn_blocking(|| exporter.stop()).await;
     }
     ended
@@ -51,7 +51,7 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
     let mut config = Config::infer().await.context(
         "no Kubernetes cluster is configured: run inside a pod with a ServiceAccount, or set KUBECONFIG",
     )?;
-    // Retrying is the backoff's business, and two layers of it would multiply.
+    // The operator backs off and retries; two layers of retries would multiply the requests.
     config.default_retry = false;
     let client =
         Client::try_from(config.clone()).context("the Kubernetes cluster cannot be used")?;
@@ -60,31 +60,31 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
     let stop = stop_on_signal()?;
     let metrics = Arc::new(Metrics::new(settings.resource_metrics));
     let readiness = Arc::new(Readiness::default());
-    let answers = Answers {
+    let state = HandlerState {
         readiness: Arc::clone(&readiness),
         metrics: Arc::clone(&metrics),
         stop: stop.clone(),
     };
-    http::serve(settings.http_addr, answers).await.with_context(|| {
+    http::serve(settings.http_addr, state).await.with_context(|| {
         format!("cannot listen on {}: choose another --http-addr", settings.http_addr)
     })?;
     let pod = set(std::env::var("POD_NAME").ok());
     let instance = pod.clone().or_else(|| set(std::env::var("HOSTNAME").ok()));
     let (region, endpoint) = (set(settings.region), set(settings.sts_endpoint));
-    let (candidate, leadership) = if settings.leader_elect {
-        let candidacy = Candidacy {
+    let (elector, leadership) = if settings.leader_elect {
+        let election = ElectionConfig {
             lease: settings.lease_name,
             namespace: set(std::env::var("POD_NAMESPACE").ok())
                 .unwrap_or_else(|| config.default_namespace.clone()),
             identity: identity(pod, instance.as_deref()),
         };
         let metrics = Arc::clone(&metrics);
-        let (candidate, leadership) = Candidate::stand(candidacy, config, stop.clone(), metrics)
+        let (elector, leadership) = LeaderElector::start(election, config, stop.clone(), metrics)
             .context("the Kubernetes cluster cannot be used")?;
-        (Some(candidate), leadership)
+        (Some(elector), leadership)
     } else {
         metrics.leads(true);
-        (None, Leadership::Alone)
+        (None, Leadership::ElectionDisabled)
     };
     let parts = Parts {
         sts: Sts::load(region, endpoint, Arc::clone(&metrics)).await,
@@ -100,32 +100,34 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
         sts_rate: settings.sts_rate,
     };
     let done = controller::run(client, parts, controller, readiness, stop.clone());
-    let late = async {
+    let timeout = async {
         stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
     };
     let all_done = tokio::select! {
         () = done => true,
-        () = late => false,
+        () = timeout => false,
     };
-    if let Some(candidate) = candidate {
-        candidate.withdraw().await;
+    if let Some(elector) = elector {
+        elector.release().await;
     }
     if all_done {
-        tracing::info!("tempcred ends: all that was in flight is done");
+        tracing::info!("stopped: all operations in progress are finished");
     } else {
-        tracing::warn!("tempcred ends: something was still in flight after {GRACE:?}");
+        tracing::warn!(
+            "stopped: some operations were still in progress after {SHUTDOWN_TIMEOUT:?}"
+        );
     }
     Ok(())
 }
 
-/// A variable that is set to nothing, as charts and shells leave them, is a variable not set.
+/// Treats an empty value like an absent one: charts and shells may set variables to empty values.
 fn set(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.is_empty())
 }
 
-/// What no other candidate calls itself: the name of a pod is unique; elsewhere two processes may run on
-/// one host.
+/// A unique identity for leader election. In a pod it is the name of the pod. Elsewhere it contains the process ID and
+/// the start time, because several processes may run on one host.
 fn identity(pod: Option<String>, instance: Option<&str>) -> String {
     pod.unwrap_or_else(|| {
         let started = jiff::Timestamp::now().as_millisecond();
@@ -139,8 +141,8 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     let token = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
-            _ = term.recv() => tracing::info!("SIGTERM: finishing what is in flight"),
-            _ = int.recv() => tracing::info!("SIGINT: finishing what is in flight"),
+            _ = term.recv() => tracing::info!("received SIGTERM: finishing operations in progress"),
+            _ = int.recv() => tracing::info!("received SIGINT: finishing operations in progress"),
         }
         token.cancel();
     });

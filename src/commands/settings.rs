@@ -1,4 +1,4 @@
-//! The settings of `tempcred run`. Each is a flag with an environment variable.
+//! The settings of `tempcred run`. Each setting is a flag with an environment variable.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -10,42 +10,44 @@ use crate::telemetry::logging::LogFormat;
 
 /// Settings of `tempcred run`.
 ///
-/// The Kubernetes cluster is found as every client finds it (KUBECONFIG, in-cluster), and the
-/// operator's own AWS identity by the default chain of the AWS SDK.
+/// The operator finds the Kubernetes cluster like other clients, through KUBECONFIG or in the cluster. It finds its own
+/// AWS identity with the default credential chain of the AWS SDK.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// AWS region for resources that name none. Default: what the AWS SDK finds (AWS_REGION, ...).
+    /// AWS region for resources that set none. Default: the region that the AWS SDK finds, for example in AWS_REGION.
     #[arg(long, env = "TEMPCRED_REGION", value_name = "REGION")]
     pub region: Option<String>,
 
-    /// URL of the STS endpoint, instead of the regional one. Default: what the AWS SDK finds
-    /// (AWS_ENDPOINT_URL_STS, ...), else AWS.
+    /// URL of an STS endpoint to use instead of the regional endpoints of AWS. Default: the URL that the AWS SDK finds,
+    /// for example in AWS_ENDPOINT_URL_STS, or the regional endpoint.
     #[arg(long, env = "TEMPCRED_STS_ENDPOINT", value_name = "URL")]
     pub sts_endpoint: Option<String>,
 
-    /// Namespaces to serve, separated by commas. Default: all.
+    /// Comma-separated list of the namespaces to serve. Default: all namespaces.
     #[arg(long, env = "TEMPCRED_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
     pub namespaces: Vec<String>,
 
-    /// Serve only resources whose labels match this selector, for example `team=data`.
+    /// Label selector: serve only resources that match it, for example `team=data`. Default: all resources.
     #[arg(long, env = "TEMPCRED_SELECTOR", value_name = "SELECTOR")]
     pub selector: Option<String>,
 
-    /// How many credentials are issued at the same time.
+    /// Maximum number of resources whose credentials are issued at the same time. Each of them counts until its Secret
+    /// and its status are written. 1 to 65535.
     #[arg(long, env = "TEMPCRED_CONCURRENCY", value_name = "COUNT", default_value = "64")]
     pub concurrency: NonZeroU16,
 
-    /// How many calls to STS are made a second, on average; after a pause as many may come at once.
-    /// AWS throttles at about 600 per account and
-    /// region, which others share.
+    /// Maximum average number of STS calls per second, at least 1. After an idle period, a burst of this many calls is
+    /// possible. Each call of a chain of roles counts. AWS throttles at about 600 calls per second for each account and
+    /// region, a quota that all clients in the account share.
     #[arg(long, env = "TEMPCRED_STS_RATE", value_name = "PER_SECOND", default_value = "100")]
     pub sts_rate: NonZeroU32,
 
-    /// Stand for election by a Lease, so that of several replicas one works and the others wait.
+    /// Enable leader election with a Lease. Required with several replicas: only the leader issues credentials.
     #[arg(long, env = "TEMPCRED_LEADER_ELECT")]
     pub leader_elect: bool,
 
-    /// Name of the Lease, in the operator's own namespace: one for each operator in it.
+    /// Name of the Lease for leader election, in the operator's own namespace. Different operators in one namespace
+    /// need different names.
     #[arg(
         long,
         env = "TEMPCRED_LEASE_NAME",
@@ -55,12 +57,11 @@ pub struct Run {
     )]
     pub lease_name: String,
 
-    /// Name of this cluster, for grants (`{{ cluster }}`) and traces (`k8s.cluster.name`).
+    /// Name of this cluster, for the variable `{{ cluster }}` in grants and the attribute `k8s.cluster.name` of traces.
     #[arg(long, env = "TEMPCRED_CLUSTER_NAME", value_name = "NAME")]
     pub cluster_name: Option<String>,
 
-    /// Whether metrics have gauges for each resource. Without them, very large clusters are spared six
-    /// time series a resource.
+    /// Whether to export gauges for each resource: six time series per resource. Disable them in very large clusters.
     #[arg(
         long,
         env = "TEMPCRED_RESOURCE_METRICS",
@@ -70,7 +71,7 @@ pub struct Run {
     )]
     pub resource_metrics: bool,
 
-    /// Address of the listener for /metrics, /livez and /readyz; port 0 takes a free one.
+    /// Address of the listener for /metrics, /livez and /readyz. Port 0 selects a free port.
     #[arg(
         long,
         env = "TEMPCRED_HTTP_ADDR",
@@ -79,11 +80,11 @@ pub struct Run {
     )]
     pub http_addr: SocketAddr,
 
-    /// How log lines look.
+    /// Format of the log lines.
     #[arg(long, env = "TEMPCRED_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// What is logged: a level, or levels by module (`info,tempcred=debug`).
+    /// Log filter: a level, or levels by module, for example `info,tempcred=debug`.
     #[arg(long, env = "TEMPCRED_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 }

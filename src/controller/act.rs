@@ -1,4 +1,4 @@
-//! Carries out the plans that change something: calls STS, and writes or removes the Secret.
+//! Executes the plans that change something: calls STS, and writes or deletes the Secret.
 
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
@@ -18,7 +18,7 @@ use crate::cluster::watch::Key;
 use crate::telemetry::traces;
 
 impl Step<'_> {
-    /// Asks STS for credentials, keeps them in memory, and writes them.
+    /// Requests credentials from STS and writes them. If the write fails, they are kept in memory.
     pub(super) async fn issue(
         &mut self,
         desired: &Desired,
@@ -38,8 +38,8 @@ impl Step<'_> {
         Issue { cause, request, deadline, target }: Issue<'_>,
     ) -> Action {
         let deadline = deadline.unwrap_or_else(Timestamp::now);
-        let turn = self.scope.shared.queue.admit(deadline, request.calls());
-        let Some(_turn) = turn.instrument(traces::queue()).await else {
+        let permit = self.scope.shared.queue.admit(deadline, request.calls());
+        let Some(_permit) = permit.instrument(traces::queue()).await else {
             return Action::requeue(RETRY);
         };
         if !self.is_current() || !self.may_write(desired) {
@@ -48,10 +48,10 @@ impl Step<'_> {
         if cause.is_repair() {
             self.entry.memory.repair(Timestamp::now());
         }
-        // Boxed: most of the size of a reconciliation is this call, which most never make.
+        // Boxed, because this future is large, and most reconciliations do not need it.
         let issued = tokio::select! {
             issued = Box::pin(self.call_sts(desired, request)) => issued,
-            // Of a chain of roles, the next one is not assumed any more.
+            // If the grant is withdrawn during a chain of roles, the next role is not assumed.
             () = self.until_revoked(desired) => return Action::requeue(RETRY),
         };
         match issued {
@@ -94,7 +94,7 @@ impl Step<'_> {
             .map_err(|problem| Problem::new(problem.reason, inputs.redact(&problem.message)))
     }
 
-    /// Returns once the grants no longer allow what they allowed when the plan was made.
+    /// Returns when the grants do not allow the planned request any more.
     async fn until_revoked(&self, desired: &Desired) {
         let mut changes = self.shared().indexes.grants.changes();
         while self.is_still_granted(desired) {
@@ -104,7 +104,7 @@ impl Step<'_> {
         }
     }
 
-    /// Whether the resource is still as it was when the reconciliation began.
+    /// Whether the resource still has the generation of this reconciliation, and is not being deleted.
     fn is_current(&self) -> bool {
         self.scope.current(self.resource).is_some_and(|now| {
             now.metadata.generation == self.resource.metadata.generation
@@ -117,13 +117,13 @@ impl Step<'_> {
             .is_some_and(|now| now.denied.is_none() && now.request_hash == desired.request_hash)
     }
 
-    /// Whether this process leads and the grants still allow the request. Another leader may have written something
-    /// newer.
+    /// Whether this process is still the leader, and the grants still allow the request. Otherwise another leader may
+    /// have written newer credentials.
     fn may_write(&self, desired: &Desired) -> bool {
         self.leads() && self.is_still_granted(desired)
     }
 
-    /// Writes credentials that were issued.
+    /// Writes issued credentials. If the write fails, they are kept in memory.
     pub(super) async fn write_pending(
         &mut self,
         desired: &Desired,
@@ -139,7 +139,7 @@ impl Step<'_> {
         self.report_write(desired, known, written, Outcome::Succeeded).await
     }
 
-    /// Writes the credentials in the Secret again, in the desired shape.
+    /// Writes the credentials of the Secret again, in the desired format.
     pub(super) async fn rewrite(
         &mut self,
         desired: &Desired,
@@ -148,11 +148,11 @@ impl Step<'_> {
     ) -> Action {
         let (record, target) = (record.reshaped(desired), WriteTarget::Existing(version));
         let written = self.write(desired, record, &credentials, &target).await;
-        // A renewal that fails meanwhile still fails.
+        // The rewrite does not end the failure of a renewal.
         self.report_write(desired, known, written, Outcome::BackingOff).await
     }
 
-    /// Removes the Secret.
+    /// Deletes the Secret of a request that no grant allows.
     pub(super) async fn remove(
         &mut self,
         desired: &Desired,
@@ -171,7 +171,7 @@ impl Step<'_> {
             }
             Err(Failed::Problem(failed)) => {
                 let message = format!(
-                    "{} Its Secret could not be removed: {}",
+                    "{} The Secret could not be removed: {}",
                     problem.message, failed.message
                 );
                 let failed = Failed::Problem(Problem::new(failed.reason, message));
@@ -205,7 +205,8 @@ impl Step<'_> {
         })
     }
 
-    /// Reports how a write ended: `succeeded` if it did, and otherwise `known` about the unchanged Secret.
+    /// Reports the result of a write: the outcome `succeeded`, or the failure with the knowledge `known` about the
+    /// unchanged Secret.
     async fn report_write(
         &mut self,
         desired: &Desired,

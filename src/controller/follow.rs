@@ -1,4 +1,4 @@
-//! Follows the watches: keeps the indexes up to date, and wakes the resources that a change affects.
+//! Processes the changes of the watches: updates the indexes, and requeues the resources that a change affects.
 
 use futures::{Stream, StreamExt};
 use kube::ResourceExt;
@@ -9,7 +9,7 @@ use super::shared::Indexes;
 use super::waker::Waker;
 use crate::cluster::watch::{Change, Key, NamespaceMeta, SecretMeta, Synced};
 
-/// Follows the resources.
+/// Processes the changes of resources.
 pub(super) async fn credentials(
     indexes: &Indexes,
     waker: &Waker,
@@ -24,7 +24,7 @@ pub(super) async fn credentials(
     }
 }
 
-/// Returns the resource to reconcile, if there is one.
+/// Processes one change of a resource. Returns the resource to reconcile, if there is one.
 fn on_credential(
     indexes: &Indexes,
     synced: &Synced,
@@ -53,7 +53,7 @@ fn on_credential(
     }
 }
 
-/// Follows Secrets, of tempcred or others: wakes the resources that read or write them.
+/// Processes the changes of Secrets, those of tempcred or others: requeues the resources that read or write them.
 pub(super) async fn secrets(
     indexes: &Indexes,
     waker: &Waker,
@@ -71,7 +71,7 @@ pub(super) async fn secrets(
             Change::Removed(key, owner) => {
                 wake_readers(indexes, waker, &key);
                 for writer in indexes.references.writers(&key) {
-                    // A Secret of another owner prevented the write. Without it, there is no reason to wait.
+                    // A Secret of another owner prevented the write. It is gone, so the write is retried immediately.
                     let uid = waker.get(&writer).and_then(|resource| resource.uid());
                     if uid.as_deref() != Some(&owner) {
                         indexes.references.mark_changed(&writer);
@@ -95,7 +95,7 @@ fn wake_readers(indexes: &Indexes, waker: &Waker, secret: &Key) {
     }
 }
 
-/// Follows the namespaces of one scope.
+/// Processes the changes of namespaces in one scope.
 pub(super) async fn namespaces(
     indexes: &Indexes,
     synced: &Synced,
@@ -103,28 +103,28 @@ pub(super) async fn namespaces(
 ) {
     let mut changes = std::pin::pin!(changes);
     while let Some(change) = changes.next().await {
-        // Until the first list is complete, the resources wait for it anyway.
-        let listing = !synced.initialized();
+        // Before the cache is synced, resources that need a grant are not reconciled.
+        let syncing = !synced.initialized();
         let affected = indexes.grants.on_namespace(change, synced);
-        if !listing {
+        if !syncing {
             wake_affected(indexes, &affected);
         }
     }
 }
 
-/// Follows the grants.
+/// Processes the changes of grants.
 pub(super) async fn grants(indexes: &Indexes, changes: impl Stream<Item = Change<RoleGrant>>) {
     let mut changes = std::pin::pin!(changes);
     while let Some(change) = changes.next().await {
-        let listing = !indexes.grants.synced.initialized();
+        let syncing = !indexes.grants.synced.initialized();
         let affected = indexes.grants.on_grant(change);
-        if !listing {
+        if !syncing {
             wake_affected(indexes, &affected);
         }
     }
 }
 
-/// Wakes the resources of these namespaces that need a grant.
+/// Requeues the resources in these namespaces that need a grant.
 fn wake_affected(indexes: &Indexes, affected: &Affected) {
     if affected.is_empty() {
         return;
@@ -135,7 +135,7 @@ fn wake_affected(indexes: &Indexes, affected: &Affected) {
     };
     for waker in indexes.wakers() {
         for key in waker.wake_all(needs_grant) {
-            // What failed may succeed now.
+            // A failed attempt may succeed now, so it does not back off.
             indexes.references.mark_changed(&key);
         }
     }
@@ -150,7 +150,7 @@ mod tests {
     use tempcred_core::grant::GrantName;
 
     #[test]
-    fn a_removed_resource_is_forgotten_everywhere_even_if_it_cannot_be_decoded() {
+    fn a_removed_resource_is_removed_from_all_indexes_even_if_it_cannot_be_decoded() {
         for undecodable in [false, true] {
             let indexes = Indexes::new(String::new());
             let synced = Synced::default();

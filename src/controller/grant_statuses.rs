@@ -1,4 +1,4 @@
-//! Writes the statuses of grants: some time after a change, many changes at once.
+//! Writes the statuses of grants. Changes are collected for some seconds and written together.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use tokio::time::{Instant, sleep, timeout};
 use super::shared::Shared;
 use crate::cluster::Failed;
 
-/// How long there must be no change before the statuses are written.
-const QUIET: Duration = Duration::from_secs(2);
+/// The statuses are written after this time without a change.
+const QUIET_PERIOD: Duration = Duration::from_secs(2);
 
-/// Longest wait for that.
+/// Longest wait for such a time.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Wait after a failure.
+/// Wait before a failed write is retried.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Writes the status of each grant when it changes, forever.
+/// Writes the status of each grant when it changes. Never returns.
 pub(super) async fn write(shared: &Shared, serves_all: bool) {
     let grants = &shared.indexes.grants;
-    let begins = shared.parts.leadership.begins().for_each(|()| async {
+    let new_terms = shared.parts.leadership.new_terms().for_each(|()| async {
         grants.outdate_all();
     });
     let writes = async {
@@ -29,10 +29,11 @@ pub(super) async fn write(shared: &Shared, serves_all: bool) {
             grants.status_outdated.notified().await;
             let begin = Instant::now();
             while begin.elapsed() < LONGEST_WAIT
-                && timeout(QUIET, grants.status_outdated.notified()).await.is_ok()
-            {}
+                && timeout(QUIET_PERIOD, grants.status_outdated.notified()).await.is_ok()
+            {
+            }
             if shared.parts.leadership.term().is_none() {
-                // When this replica begins to lead, it checks all of them.
+                // When this replica becomes the leader, it checks all statuses.
                 continue;
             }
             let mut failed = false;
@@ -52,5 +53,5 @@ pub(super) async fn write(shared: &Shared, serves_all: bool) {
             }
         }
     };
-    tokio::join!(begins, writes);
+    tokio::join!(new_terms, writes);
 }

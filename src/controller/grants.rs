@@ -1,4 +1,4 @@
-//! The grants as the watches show them: says which namespaces a change affects, and which grants need a new status.
+//! The cache of the grants. It finds the namespaces that a change affects, and the grants that need a new status.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
@@ -12,28 +12,28 @@ use tokio::sync::{Notify, watch};
 
 use crate::cluster::watch::{Change, Key, NamespaceMeta, Synced};
 
-/// Namespaces whose resources a change of grants or labels may affect.
+/// The namespaces whose resources a change of grants or labels may affect.
 pub(super) type Affected = BTreeSet<String>;
 
-/// All grants, who uses them, and their statuses.
+/// All grants, their usage, and their statuses.
 pub(super) struct GrantCache {
     grants: RwLock<Grants>,
     usage: Mutex<GrantUsage>,
     statuses: Mutex<HashMap<String, GrantStatus>>,
-    /// Grants whose status may be outdated, and whether because other resources use them than before.
+    /// Grants whose status may be outdated. The value says whether their usage changed.
     outdated: Mutex<BTreeMap<GrantName, bool>>,
     /// Notified when a status becomes outdated.
     pub(super) status_outdated: Notify,
-    /// Set once all grants have been seen.
+    /// Set when the cache of the grants is synced.
     pub(super) synced: Synced,
-    /// Set once all caches are synced: earlier, the counts would be too low.
+    /// Set when all caches are synced. Before that, the usage counts are too low.
     pub(super) all_synced: Synced,
-    /// Counts the changes that affected a namespace.
+    /// Number of changes that affected a namespace.
     changes: watch::Sender<u64>,
 }
 
 impl GrantCache {
-    /// No grants yet, in a cluster of this name.
+    /// No grants yet. `cluster` is the name of the cluster, or empty if it is not set.
     pub(super) fn new(cluster: String) -> Self {
         Self {
             grants: RwLock::new(Grants::new(cluster)),
@@ -47,7 +47,7 @@ impl GrantCache {
         }
     }
 
-    /// Reads the grants.
+    /// Calls a function with the grants.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Grants) -> T) -> T {
         read(&self.grants.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -60,7 +60,7 @@ impl GrantCache {
         affected
     }
 
-    /// Sees every change from now on.
+    /// A receiver that is notified of each later change that affects a namespace.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -70,7 +70,7 @@ impl GrantCache {
         self.usage(&desired.namespace, &desired.name, &desired.grants);
     }
 
-    /// Forgets a resource.
+    /// Removes a resource.
     pub(super) fn remove_usage(&self, resource: &Key) {
         self.usage(&resource.namespace, &resource.name, &[]);
     }
@@ -88,19 +88,20 @@ impl GrantCache {
         }
     }
 
-    /// All caches are synced.
+    /// Records that all caches are synced.
     pub(super) fn set_all_synced(&self) {
         let _ = self.all_synced.set(());
         self.outdate_all();
     }
 
-    /// Every status may be outdated: another leader, or an operator with other settings, may have written it.
+    /// Marks every status as outdated: another leader, or an operator with other settings, may have written them.
     pub(super) fn outdate_all(&self) {
         let names = self.read(|grants| grants.names().cloned().collect::<Vec<_>>());
         self.outdate(names.into_iter().map(|name| (name, false)));
     }
 
-    /// The statuses to write. An operator that serves only some namespaces leaves the grants for others alone.
+    /// Removes the marks, and returns the statuses to write. An operator that does not serve all namespaces writes only
+    /// the statuses of grants that match one of its namespaces, or whose usage changed.
     pub(super) fn take_outdated(&self, serves_all: bool) -> Vec<(GrantName, GrantStatus)> {
         let outdated = std::mem::take(&mut *lock(&self.outdated));
         let (usage, statuses) = (lock(&self.usage), lock(&self.statuses));
@@ -118,18 +119,18 @@ impl GrantCache {
         })
     }
 
-    /// The status of a grant could not be written.
+    /// Records that the status of a grant could not be written.
     pub(super) fn not_written(&self, name: GrantName) {
         lock(&self.outdated).insert(name, true);
     }
 
-    /// A grant changed.
+    /// Processes a change of a grant. Returns the namespaces that it affects.
     pub(super) fn on_grant(&self, change: Change<RoleGrant>) -> Affected {
         match change {
             Change::Applied(grant) => self.set_grant(&grant),
             Change::Undecodable(key, error) => {
                 let name = &key.name;
-                tracing::warn!(name, error, "this RoleGrant cannot be decoded and allows nothing");
+                tracing::warn!(name, error, "the RoleGrant cannot be decoded and allows nothing");
                 self.remove_grant(name)
             }
             Change::Removed(key, _) => self.remove_grant(&key.name),
@@ -155,7 +156,8 @@ impl GrantCache {
         self.change(|grants| grants.remove(name))
     }
 
-    /// A namespace changed; `synced` is set once all have been seen.
+    /// Processes a change of a namespace. Sets `synced` when the cache is synced. Returns the namespaces that are
+    /// affected.
     pub(super) fn on_namespace(&self, change: Change<NamespaceMeta>, synced: &Synced) -> Affected {
         match change {
             Change::Applied(namespace) => {

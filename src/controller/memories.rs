@@ -1,4 +1,4 @@
-//! What this process remembers of each resource, from one reconciliation to the next.
+//! The memory of this process about each resource, which is kept between reconciliations.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,15 +10,15 @@ use tempcred_core::observed::Memory;
 
 use crate::cluster::lease::Term;
 
-/// What is remembered of one resource.
+/// The memory about one resource.
 pub(super) struct Entry {
-    /// The term of leadership in which this began. In a later one, another process may have done more.
+    /// The leadership term in which this entry was created. In a later term, it may be outdated.
     term: Term,
-    /// What plans are made from.
+    /// The memory that plans are made from.
     pub(super) memory: Memory,
     /// The last status whose write succeeded.
     pub(super) saved: CredentialStatus,
-    /// How many times in a row a status write did not reach the API server.
+    /// Number of consecutive status writes that did not reach the API server.
     pub(super) unreachable: u32,
 }
 
@@ -33,7 +33,7 @@ impl Entry {
     }
 }
 
-/// Entries by UID of the resource. `None` while a reconciliation has taken the entry out.
+/// Entries by UID of the resource. `None` while a reconciliation uses the entry.
 #[derive(Default)]
 pub(super) struct Memories(Mutex<HashMap<String, Option<Entry>>>);
 
@@ -42,21 +42,21 @@ impl Memories {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes out what is remembered of a resource. Without an entry of this term, it is what the resource itself
-    /// says, and the credentials that are not written yet.
+    /// Removes and returns the entry of a resource. If there is no entry of this term, a new one is created from the
+    /// status of the resource, with the credentials of the old entry that are not written yet.
     ///
-    /// `None` if the resource is gone: `is_there` asks the cache, which forgets a resource before
+    /// `None` if the resource was deleted. `exists` checks this in the cache, which removes a resource before
     /// [`remove`](Self::remove) is called.
     pub(super) fn take(
         &self,
         resource: &TemporaryCredential,
         term: Term,
-        is_there: impl Fn() -> bool,
+        exists: impl Fn() -> bool,
     ) -> Option<Entry> {
         let uid = resource.uid().unwrap_or_default();
         let mut entries = self.entries();
         let before = entries.insert(uid.clone(), None).flatten();
-        if !is_there() {
+        if !exists() {
             entries.remove(&uid);
             return None;
         }
@@ -87,12 +87,12 @@ impl Memories {
         }
     }
 
-    /// Forgets a resource.
+    /// Removes the entry of a resource.
     pub(super) fn remove(&self, uid: &str) {
         self.entries().remove(uid);
     }
 
-    /// Whether nothing is remembered.
+    /// Whether there are no entries.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.entries().is_empty()
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_removed_resource_comes_back() {
+    fn the_entry_of_a_removed_resource_is_not_put_back() {
         let (memories, resource, term) = (Memories::default(), resource(), Term::SOLE);
         let entry = memories.take(&resource, term, || true).unwrap();
         assert!(memories.put("u", entry));
@@ -122,6 +122,6 @@ mod tests {
         assert!(!memories.put("u", entry));
         assert!(memories.is_empty(), "removed while a reconciliation had it");
         assert!(memories.take(&resource, term, || false).is_none());
-        assert!(memories.is_empty(), "removed before a reconciliation took it");
+        assert!(memories.is_empty(), "removed before a reconciliation took the entry");
     }
 }

@@ -1,4 +1,4 @@
-//! The controller: follows the watches, and reconciles each resource.
+//! The controller: processes the watches, and reconciles each resource.
 
 mod act;
 mod follow;

@@ -1,4 +1,4 @@
-//! The queue to STS: limits calls at a time and calls per second, the most urgent first.
+//! The STS queue: limits concurrent issues and the rate of STS calls. The most urgent resource is admitted first.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,56 +12,58 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::metrics::Metrics;
 
-/// A resource that waits. The earliest `deadline` goes first; of equal ones, the first that came.
-struct Waiter {
+/// A resource in the queue. The one with the earliest `deadline` is admitted first; with equal deadlines, the one that
+/// was added first.
+struct QueuedIssue {
     deadline: Timestamp,
-    turn: u64,
+    sequence: u64,
     calls: u32,
     admit: oneshot::Sender<OwnedSemaphorePermit>,
 }
 
-impl Waiter {
+impl QueuedIssue {
     fn key(&self) -> Reverse<(Timestamp, u64)> {
-        Reverse((self.deadline, self.turn))
+        Reverse((self.deadline, self.sequence))
     }
 }
 
-impl PartialEq for Waiter {
+impl PartialEq for QueuedIssue {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 }
 
-impl Eq for Waiter {}
+impl Eq for QueuedIssue {}
 
-impl PartialOrd for Waiter {
+impl PartialOrd for QueuedIssue {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Waiter {
+impl Ord for QueuedIssue {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.key().cmp(&other.key())
     }
 }
 
 #[derive(Default)]
-struct Waiters {
-    waiting: BinaryHeap<Waiter>,
-    turns: u64,
+struct Queued {
+    heap: BinaryHeap<QueuedIssue>,
+    last_sequence: u64,
 }
 
-/// The queue.
+/// The STS queue.
 pub(super) struct StsQueue {
-    waiters: Mutex<Waiters>,
-    came: Notify,
+    queued: Mutex<Queued>,
+    added: Notify,
     closed: CancellationToken,
     metrics: Arc<Metrics>,
 }
 
 impl StsQueue {
-    /// A queue that admits `concurrency` resources at a time and `rate` calls per second, until `closed`.
+    /// A queue that admits at most `concurrency` resources at the same time and `rate` STS calls per second, until
+    /// `closed` is cancelled.
     pub(super) fn new(
         concurrency: usize,
         rate: NonZeroU32,
@@ -69,16 +71,17 @@ impl StsQueue {
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         let queue =
-            Arc::new(Self { waiters: Mutex::default(), came: Notify::new(), closed, metrics });
+            Arc::new(Self { queued: Mutex::default(), added: Notify::new(), closed, metrics });
         let limiter = RateLimiter::direct(Quota::per_second(rate));
         let slots = Arc::new(Semaphore::new(concurrency));
         tokio::spawn(admit_all(Arc::clone(&queue), limiter, slots));
         queue
     }
 
-    /// Waits for a turn to make this number of calls. `None` once the queue is closed.
+    /// Waits until the queue admits this number of STS calls. The caller must keep the permit until the issue is
+    /// finished. `None` if the queue is closed.
     ///
-    /// `deadline` is when the credentials expire that are to be replaced.
+    /// `deadline` is the expiration of the credentials that are replaced.
     pub(super) async fn admit(
         &self,
         deadline: Timestamp,
@@ -86,13 +89,13 @@ impl StsQueue {
     ) -> Option<OwnedSemaphorePermit> {
         let (admit, admitted) = oneshot::channel();
         {
-            let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
-            waiters.turns += 1;
-            let turn = waiters.turns;
-            waiters.waiting.push(Waiter { deadline, turn, calls, admit });
-            self.metrics.sts_queue(waiters.waiting.len());
+            let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
+            queued.last_sequence += 1;
+            let sequence = queued.last_sequence;
+            queued.heap.push(QueuedIssue { deadline, sequence, calls, admit });
+            self.metrics.sts_queue(queued.heap.len());
         }
-        self.came.notify_one();
+        self.added.notify_one();
         tokio::select! {
             biased;
             () = self.closed.cancelled() => None,
@@ -100,37 +103,38 @@ impl StsQueue {
         }
     }
 
-    fn most_urgent(&self) -> Option<Waiter> {
-        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = waiters.waiting.pop();
-        self.metrics.sts_queue(waiters.waiting.len());
+    fn pop(&self) -> Option<QueuedIssue> {
+        let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = queued.heap.pop();
+        self.metrics.sts_queue(queued.heap.len());
         first
     }
 
     fn is_empty(&self) -> bool {
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner).waiting.is_empty()
+        self.queued.lock().unwrap_or_else(PoisonError::into_inner).heap.is_empty()
     }
 }
 
-/// Takes a slot and a share of the rate first, and only then the most urgent resource.
+/// Admits resources until the queue is closed. Acquires a slot and a share of the rate first, and then selects the
+/// resource that is the most urgent at that time.
 async fn admit_all(queue: Arc<StsQueue>, limiter: DefaultDirectRateLimiter, slots: Arc<Semaphore>) {
     let run = async {
         loop {
             while queue.is_empty() {
-                queue.came.notified().await;
+                queue.added.notified().await;
             }
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                 return;
             };
             limiter.until_ready().await;
-            let Some(waiter) = queue.most_urgent() else {
+            let Some(next) = queue.pop() else {
                 continue;
             };
-            for _ in 1..waiter.calls {
+            for _ in 1..next.calls {
                 limiter.until_ready().await;
             }
-            // A resource that no longer waits returns its slot when the permit is dropped.
-            let _ = waiter.admit.send(slot);
+            // If the resource has left the queue, the permit is dropped, which releases the slot.
+            let _ = next.admit.send(slot);
         }
     };
     tokio::select! {
@@ -152,11 +156,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_most_urgent_goes_first() {
+    async fn admits_the_most_urgent_first() {
         let queue = StsQueue::new(1, NonZeroU32::MAX, CancellationToken::new(), metrics());
         let first = queue.admit(at(0), 1).await.unwrap();
         let order = Arc::new(Mutex::new(vec![]));
-        let waits: Vec<_> = [30, 10, 20]
+        let tasks: Vec<_> = [30, 10, 20]
             .into_iter()
             .map(|deadline| {
                 let (queue, order) = (Arc::clone(&queue), Arc::clone(&order));
@@ -166,11 +170,11 @@ mod tests {
                 })
             })
             .collect();
-        while queue.waiters.lock().unwrap().waiting.len() < 3 {
+        while queue.queued.lock().unwrap().heap.len() < 3 {
             tokio::task::yield_now().await;
         }
         drop(first);
-        futures::future::join_all(waits).await;
+        futures::future::join_all(tasks).await;
         assert_eq!(*order.lock().unwrap(), [10, 20, 30]);
     }
 

@@ -1,4 +1,4 @@
-//! The reconciliation of one resource: observe, plan, and carry out the plan.
+//! Reconciles one resource: observes it, plans the next step, and executes the plan.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,21 +25,21 @@ use crate::cluster::lease::Term;
 use crate::cluster::watch::Key;
 use crate::telemetry::traces;
 
-/// The longest time between two reconciliations of a resource. Timers use the monotonic clock, which stops while a
-/// machine sleeps, but an expiration is a time of day. A reconciliation without changes costs no request.
+/// Longest time between two reconciliations of a resource. Timers use the monotonic clock, which stops while the
+/// machine is suspended, but expirations use the system clock. A reconciliation without changes makes no requests.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
 
-/// How long to wait for the next reconciliation when something changed during this one.
+/// Wait before the next reconciliation if a change made this one obsolete.
 pub(super) const RETRY: Duration = Duration::from_millis(100);
 
-/// Reconciles one resource. Never fails: a failure becomes part of the status, and decides when the next
-/// reconciliation is due.
+/// Reconciles one resource. It never returns an error: a failure is written to the status, and decides when the
+/// resource is requeued.
 pub(super) async fn reconcile(
     resource: Arc<TemporaryCredential>,
     scope: Arc<Scope>,
 ) -> Result<Action, Infallible> {
     let memories = &scope.shared.indexes.memories;
-    // A replica that does not lead only watches. Once it leads, every resource is reconciled.
+    // A standby replica only keeps its caches synced. When it becomes the leader, it reconciles every resource.
     let Some(term) = scope.shared.parts.leadership.term() else {
         memories.drop_outdated(&resource, Timestamp::now());
         return Ok(Action::await_change());
@@ -47,8 +47,8 @@ pub(super) async fn reconcile(
     if !scope.synced(&resource).await {
         return Ok(Action::requeue(RETRY));
     }
-    let is_there = || scope.current(&resource).is_some();
-    let Some(entry) = memories.take(&resource, term, is_there) else {
+    let exists = || scope.current(&resource).is_some();
+    let Some(entry) = memories.take(&resource, term, exists) else {
         return Ok(Action::await_change());
     };
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
@@ -74,7 +74,7 @@ pub(super) struct Step<'a> {
 
 impl Step<'_> {
     async fn run(&mut self) -> Action {
-        // When its namespace becomes known, the resource is reconciled again.
+        // When the namespace appears in the cache, the resource is requeued.
         let Some(desired) = self.desired() else { return requeue_at(None, Timestamp::now()) };
         let mut secret = self.watched(&desired);
         loop {
@@ -115,17 +115,17 @@ impl Step<'_> {
         &self.scope.shared
     }
 
-    /// What the resource asks for, by the grants of this moment; `None` if its namespace is not known yet.
+    /// The desired state with the current grants. `None` if the namespace of the resource is not in the cache yet.
     pub(super) fn desired(&self) -> Option<Desired> {
         self.shared().indexes.grants.read(|grants| Desired::compile(self.resource, grants))
     }
 
-    /// Whether this process still leads, as it did when the reconciliation began.
+    /// Whether this process is still the leader in the term in which the reconciliation began.
     pub(super) fn leads(&self) -> bool {
         self.shared().parts.leadership.term() == Some(self.term)
     }
 
-    /// The Secret as the watch knows it.
+    /// The Secret in the cache.
     fn watched(&mut self, desired: &Desired) -> SecretView {
         let indexes = &self.scope.shared.indexes;
         indexes.grants.set_usage(desired);
@@ -137,7 +137,7 @@ impl Step<'_> {
         self.entry.memory.watched(desired, secret.as_ref().map(|secret| &secret.metadata))
     }
 
-    /// The Secret as the API server returns it.
+    /// Reads the Secret from the API server.
     async fn read(&mut self, desired: &Desired) -> Result<SecretView, Failed> {
         let cluster = &self.scope.shared.parts.cluster;
         let secret = cluster.read_secret(&desired.namespace, &desired.secret_name).await?;
@@ -159,7 +159,7 @@ impl Step<'_> {
         }
     }
 
-    /// Writes the status if it changed, and returns when to reconcile again.
+    /// Writes the status if it changed, and returns when to requeue the resource.
     pub(super) async fn report(
         &mut self,
         desired: &Desired,
@@ -190,7 +190,7 @@ impl Step<'_> {
                     }
                     self.entry.saved = next;
                 }
-                // Deleted, or created again under its name: the watch shows it.
+                // The resource was deleted, or created again with the same name. The watch will show it.
                 Err(Failed::Conflict) => {}
                 Err(Failed::Problem(problem)) => {
                     tracing::warn!(reason = %problem.reason, "{}", problem.message);
@@ -200,7 +200,7 @@ impl Step<'_> {
                 }
             }
         }
-        // A repair that was too soon after the last one.
+        // A repair that was delayed because the last one was only seconds ago.
         let repair = self.entry.memory.repaired_at().map(|at| at + LEAST_AGE);
         let repair = repair.filter(|at| *at > now);
         requeue_at([due, save_again, repair].into_iter().flatten().min(), now)
@@ -217,7 +217,8 @@ impl Step<'_> {
 
 fn requeue_at(until: Option<Timestamp>, now: Timestamp) -> Action {
     let wait = until.map_or(LONGEST_WAIT, |until| until.duration_since(now)).min(LONGEST_WAIT);
-    // One more millisecond: timers have this resolution, and waking just before the time would be in vain.
+    // Timers have a resolution of one millisecond. The added millisecond prevents a reconciliation just before the
+    // time.
     let wait = Duration::try_from(wait.max(SignedDuration::ZERO)).unwrap_or_default();
     Action::requeue(wait + Duration::from_millis(1))
 }

@@ -1,5 +1,5 @@
-//! Which resources read and write which Secrets: to reconcile a resource when an input changes, and to find resources
-//! that wait for each other.
+//! An index of the Secrets that resources read and write. It finds the resources to reconcile when an input changes,
+//! and resources that depend on each other.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ struct Index {
     changed: HashSet<Key>,
 }
 
-/// Which resources read and write which Secrets.
+/// The Secrets that resources read and write.
 #[derive(Default)]
 pub(super) struct References(Mutex<Index>);
 
@@ -37,13 +37,13 @@ impl References {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records what a resource reads and writes.
+    /// Records the Secrets that a resource reads and writes.
     pub(super) fn set(&self, resource: &TemporaryCredential) {
         let key = Key::of(&resource.metadata);
         self.index().set(key, Some(links(resource)));
     }
 
-    /// Forgets a resource.
+    /// Removes a resource.
     pub(super) fn remove(&self, resource: &Key) {
         let mut index = self.index();
         index.changed.remove(resource);
@@ -55,8 +55,8 @@ impl References {
         keys(secret, self.index().readers.get(secret))
     }
 
-    /// The resources that write this Secret. At most one of them may, which is not necessarily the one that the
-    /// metadata of the Secret names.
+    /// The resources whose spec names this Secret as the one to write. At most one of them may write it, and this is
+    /// not necessarily the one that the metadata of the Secret names.
     pub(super) fn writers(&self, secret: &Key) -> Vec<Key> {
         keys(secret, self.index().writers.get(secret))
     }
@@ -69,15 +69,15 @@ impl References {
         }
     }
 
-    /// Whether an input of this resource changed since the last call.
+    /// Whether an input of this resource changed after the last call of this function.
     pub(super) fn take_changed(&self, resource: &Key) -> bool {
         self.index().changed.remove(resource)
     }
 
-    /// Checks that no resource waits for itself.
+    /// Checks that a resource does not depend on its own Secret, directly or through other resources.
     ///
     /// # Errors
-    /// `ReferenceLoop`, with the path.
+    /// `ReferenceLoop`. Its message contains the path.
     pub(super) fn check(&self, resource: &Key) -> Result<(), Problem> {
         let index = self.index();
         let mut path = vec![resource.name.clone()];
@@ -144,7 +144,8 @@ impl Index {
         }
     }
 
-    /// Follows, depth first, the Secrets that the last resource of `path` reads, until it finds the first one again.
+    /// Searches, depth first, for a path from the last resource of `path` to the first one. On success, `path` is that
+    /// path.
     fn leads_back(
         &self,
         namespace: &str,
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_readers_and_writers_and_remembers_changes_once() {
+    fn finds_readers_and_writers_and_reports_changes_once() {
         let references = References::default();
         for (name, secrets) in [("a", &["key"][..]), ("b", &["key"]), ("c", &["other"]), ("d", &[])]
         {
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_resource_leaves_nothing() {
+    fn a_removed_resource_leaves_no_entries() {
         let references = References::default();
         references.set(&reading("a", &["key"]));
         references.set(&reading("a", &["other"]));
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_loops_and_not_chains() {
+    fn reports_loops_but_not_chains() {
         let references = References::default();
         let links = [("a", "b"), ("b", "c"), ("c", "a"), ("d", "a"), ("e", "key"), ("f", "f")];
         for (name, secret) in links {

@@ -1,4 +1,4 @@
-//! Starts the watches and the reconciliations of each scope, and ends them.
+//! Starts and stops the watches and the reconciliations of each scope.
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -22,21 +22,21 @@ use super::waker::Waker;
 use crate::cluster::watch::{self, Synced};
 use crate::telemetry::http::Readiness;
 
-/// How the controller works.
+/// Settings of the controller.
 pub struct Settings {
-    /// Namespaces to serve; none for all.
+    /// Namespaces to serve. Empty for all namespaces.
     pub namespaces: BTreeSet<String>,
     /// Label selector of the resources to serve.
     pub selector: Option<String>,
-    /// Name of the cluster, for grants that use it; empty if it has none.
+    /// Name of the cluster, for grants that use it. Empty if it is not set.
     pub cluster: String,
-    /// How many credentials are issued at the same time.
+    /// Maximum number of resources whose credentials are issued at the same time.
     pub concurrency: NonZeroU16,
-    /// How many calls to STS are made per second.
+    /// Maximum average number of STS calls per second.
     pub sts_rate: NonZeroU32,
 }
 
-/// Runs until `stop`, and then until everything in flight is finished.
+/// Runs the controller until `stop` is cancelled and all operations in progress are finished.
 pub async fn run(
     client: Client,
     parts: Parts,
@@ -68,14 +68,14 @@ pub async fn run(
     });
     let grants = follow::grants(&shared.indexes, watch::grants(client.clone()));
     let statuses = grant_statuses::write(&shared, serves_all);
-    // The watch of the grants does not end: it is dropped when the scopes have ended.
+    // The watch of the grants never ends. It is dropped when all scopes have ended.
     tokio::select! {
         _ = join_all(scopes) => {}
         () = async { tokio::join!(grants, statuses); } => {}
     }
 }
 
-/// Serves one namespace, or all of them.
+/// Serves one scope: one namespace, or all namespaces.
 async fn serve(
     client: Client,
     shared: Arc<Shared>,
@@ -108,7 +108,7 @@ async fn serve(
             follow::secrets(indexes, &waker, &scope.secrets_synced, secrets.changes),
             follow::secrets(indexes, &waker, &other_secrets_synced, other_secrets),
             follow::namespaces(indexes, &scope.namespaces_synced, namespaces),
-            shared.parts.leadership.begins().for_each(|()| async {
+            shared.parts.leadership.new_terms().for_each(|()| async {
                 waker.wake_all(|_| true);
             }),
             async {
@@ -132,12 +132,12 @@ async fn serve(
         .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), Arc::clone(&scope))
         .for_each(|ended| async move {
             match ended {
-                // A resource that was deleted between its event and its reconciliation is not an error.
+                // It is not an error if a resource was deleted after it was requeued.
                 Ok(_) | Err(Error::ObjectNotFound(_)) => {}
-                Err(error) => tracing::warn!(%error, "a reconciliation could not be started"),
+                Err(error) => tracing::warn!(%error, "cannot start a reconciliation"),
             }
         });
-    // The watches do not end by themselves.
+    // The watches never end. They are dropped when the reconciliations have ended.
     tokio::select! {
         () = reconciliations => {}
         () = follow_all => {}

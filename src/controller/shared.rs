@@ -1,4 +1,4 @@
-//! What all reconciliations share.
+//! The state that reconciliations share.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ use crate::cluster::lease::Leadership;
 use crate::cluster::watch::{SecretMeta, Synced};
 use crate::telemetry::metrics::Metrics;
 
-/// What the controller works with.
+/// The components that the controller uses.
 pub struct Parts {
     /// The Kubernetes API.
     pub cluster: Cluster,
@@ -25,18 +25,18 @@ pub struct Parts {
     pub sts: Sts,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Whether this process leads. While it does not, it watches and does nothing else.
+    /// Whether this process is the leader. If it is not, it only keeps its caches synced.
     pub leadership: Leadership,
 }
 
-/// What all reconciliations share.
+/// The state that all reconciliations share.
 pub(super) struct Shared {
     pub(super) parts: Parts,
     pub(super) queue: Arc<StsQueue>,
     pub(super) indexes: Indexes,
 }
 
-/// What is derived from the watches and remembered.
+/// The indexes of watched objects, and the memory of the process.
 pub(super) struct Indexes {
     pub(super) memories: Memories,
     pub(super) references: References,
@@ -45,7 +45,7 @@ pub(super) struct Indexes {
 }
 
 impl Indexes {
-    /// Nothing is known yet; `cluster` is the name of the cluster, for grants.
+    /// Empty indexes. `cluster` is the name of the cluster for grants, or empty if it is not set.
     pub(super) fn new(cluster: String) -> Self {
         Self {
             memories: Memories::default(),
@@ -66,7 +66,7 @@ impl Indexes {
     }
 }
 
-/// What the reconciliations in one scope share: one namespace, or all of them.
+/// The state that the reconciliations of one scope share. A scope is one namespace, or all namespaces.
 pub(super) struct Scope {
     pub(super) shared: Arc<Shared>,
     pub(super) resources: Store<TemporaryCredential>,
@@ -77,8 +77,8 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Waits until the caches are synced that a resource depends on: before, every Secret would seem to be missing and
-    /// every grant revoked. Returns false if the operator shuts down first.
+    /// Waits until the caches that a resource depends on are synced. Before that, every Secret would seem to be
+    /// missing, and every grant to be withdrawn. Returns false if the operator shuts down first.
     pub(super) async fn synced(&self, resource: &TemporaryCredential) -> bool {
         let synced = async {
             self.secrets_synced.wait().await;
@@ -90,7 +90,7 @@ impl Scope {
         self.stop.run_until_cancelled(synced).await.is_some()
     }
 
-    /// The resource as the watch sees it now, if it is still the same one.
+    /// The current version of a resource in the cache. `None` if the resource was deleted, or created again.
     pub(super) fn current(
         &self,
         resource: &TemporaryCredential,

@@ -1,4 +1,4 @@
-//! Wakes resources: has them reconciled soon.
+//! Requeues resources for an immediate reconciliation.
 
 use std::sync::Arc;
 
@@ -8,28 +8,28 @@ use tempcred_core::api::TemporaryCredential;
 
 use crate::cluster::watch::Key;
 
-/// Wakes resources of one scope.
+/// Requeues resources of one scope.
 #[derive(Clone)]
 pub(super) struct Waker {
-    /// The resources.
+    /// The cache of the resources.
     pub(super) resources: Store<TemporaryCredential>,
-    /// Where the keys of resources to reconcile go.
+    /// The channel for the resources to reconcile.
     pub(super) wake: UnboundedSender<ObjectRef<TemporaryCredential>>,
 }
 
 impl Waker {
-    /// Wakes a resource.
+    /// Requeues a resource.
     pub(super) fn wake(&self, resource: &Key) {
-        // The receiver is gone only while the operator shuts down.
+        // The receiver is dropped only when the operator shuts down.
         let _ = self.wake.unbounded_send(object_ref(resource));
     }
 
-    /// The resource as the watch knows it.
+    /// The resource in the cache.
     pub(super) fn get(&self, resource: &Key) -> Option<Arc<TemporaryCredential>> {
         self.resources.get(&object_ref(resource))
     }
 
-    /// Wakes every resource that matches, and returns their keys.
+    /// Requeues every resource that matches, and returns their keys.
     pub(super) fn wake_all(&self, matches: impl Fn(&TemporaryCredential) -> bool) -> Vec<Key> {
         let resources = self.resources.state();
         let matching = resources.iter().filter(|resource| matches(resource));

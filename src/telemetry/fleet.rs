@@ -1,4 +1,4 @@
-//! All resources together, counted from their statuses for each scrape.
+//! Totals over all resources, computed from their statuses at each scrape.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use tempcred_core::api::CredentialStatus;
 use tempcred_core::problem::Reason;
 use tempcred_core::status::ConditionType;
 
-/// Counts over all resources. Labels come from closed sets, whatever a user wrote into a status.
+/// Totals over all resources. Labels come from closed sets, even if a user edited a status.
 #[derive(Debug, PartialEq)]
 pub struct Fleet {
-    /// How many have a condition of this type and status.
+    /// Number of resources by type and status of a condition.
     pub conditions: BTreeMap<(&'static str, &'static str), u64>,
-    /// How many are not Ready, by reason.
+    /// Number of resources that are not Ready, by reason.
     pub not_ready: BTreeMap<&'static str, u64>,
-    /// How many fail, by class and reason.
+    /// Number of failing resources, by class and reason.
     pub failing: BTreeMap<(&'static str, &'static str), u64>,
-    /// Since when the first of them fails, by class.
+    /// Start of the longest current failure, by class.
     pub failing_since: BTreeMap<&'static str, Timestamp>,
-    /// How many hold valid credentials whose renewal time has passed.
+    /// Number of resources with valid credentials whose renewal time has passed.
     pub overdue: u64,
-    /// When the first of them expires.
+    /// Next expiration of valid credentials of any resource.
     pub next_expiration: Option<Timestamp>,
 }
 
@@ -29,7 +29,7 @@ pub struct Fleet {
 const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
 
 impl Default for Fleet {
-    /// No resources. Every condition is present, so that the first one shows as an increase.
+    /// No resources. Every condition is present with zero, so that the first resource is visible as an increase.
     fn default() -> Self {
         let types = ConditionType::ALL.iter();
         let conditions = types.flat_map(|type_| STATUSES.map(|status| (type_.as_str(), status)));
@@ -45,7 +45,7 @@ impl Default for Fleet {
 }
 
 impl Fleet {
-    /// Counts resources, of which `None` has no status yet.
+    /// Computes the totals. `None` is a resource without a status.
     pub fn of<'a>(
         statuses: impl IntoIterator<Item = Option<&'a CredentialStatus>>,
         now: Timestamp,
@@ -62,9 +62,9 @@ impl Fleet {
         for type_ in ConditionType::ALL {
             let name = type_.as_str();
             let found = status.conditions.iter().find(|condition| condition.type_ == name);
-            // Only Ready is always present: without it, it is unknown. The others are not true.
+            // Only Ready is always present, so its absence means Unknown. Absence of the others means False.
             let status = match (found, type_) {
-                (Some(condition), _) => among(STATUSES, &condition.status),
+                (Some(condition), _) => known_or_unknown(STATUSES, &condition.status),
                 (None, ConditionType::Ready) => "Unknown",
                 (None, _) => "False",
             };
@@ -90,12 +90,12 @@ impl Fleet {
     }
 }
 
-/// The label of a reason.
+/// The label of a reason. `Unknown` for a reason that this version of tempcred does not know.
 pub(super) fn label(reason: Option<Reason>) -> &'static str {
     reason.map_or("Unknown", Reason::as_str)
 }
 
-fn among(known: impl IntoIterator<Item = &'static str>, word: &str) -> &'static str {
+fn known_or_unknown(known: impl IntoIterator<Item = &'static str>, word: &str) -> &'static str {
     known.into_iter().find(|known| *known == word).unwrap_or("Unknown")
 }
 
@@ -118,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn counts_conditions_reasons_failures_and_expiries() {
-        let well = status(json!({"conditions": ready("True", "Issued"),
+    fn counts_conditions_reasons_failures_and_expirations() {
+        let healthy = status(json!({"conditions": ready("True", "Issued"),
             "expiration": at(900).to_string(), "renewalTime": at(600).to_string()}));
         let failure = |since| {
             json!({"class": "Refused", "reason": "AccessDenied", "message": "m", "count": 1,
@@ -130,7 +130,7 @@ mod tests {
         let expired =
             status(json!({"conditions": ready("False", "Expired"), "failure": failure(40),
             "expiration": at(90).to_string(), "renewalTime": at(50).to_string()}));
-        let fleet = Fleet::of([Some(&well), Some(&overdue), Some(&expired), None], at(100));
+        let fleet = Fleet::of([Some(&healthy), Some(&overdue), Some(&expired), None], at(100));
         assert_eq!(fleet.conditions[&("Ready", "True")], 2);
         assert_eq!(fleet.conditions[&("Ready", "False")], 1);
         assert_eq!(fleet.conditions[&("Ready", "Unknown")], 1);
@@ -139,13 +139,13 @@ mod tests {
         assert_eq!(fleet.failing, BTreeMap::from([(("Refused", "AccessDenied"), 2)]));
         assert_eq!(fleet.failing_since, BTreeMap::from([("Refused", at(40))]));
         assert_eq!(fleet.overdue, 1);
-        assert_eq!(fleet.next_expiration, Some(at(500)), "what has expired is not the next to");
+        assert_eq!(fleet.next_expiration, Some(at(500)), "expired credentials do not count");
     }
 
     #[test]
-    fn text_of_a_user_in_a_status_never_becomes_a_label() {
-        let forged = status(json!({"conditions": ready("Maybe", "x\"} 1\nforged")}));
-        let fleet = Fleet::of([Some(&forged)], at(0));
+    fn text_of_a_user_never_becomes_a_label() {
+        let edited = status(json!({"conditions": ready("Maybe", "x\"} 1\nforged")}));
+        let fleet = Fleet::of([Some(&edited)], at(0));
         assert_eq!(fleet.conditions[&("Ready", "Unknown")], 1);
         assert_eq!(fleet.not_ready, BTreeMap::from([("Unknown", 1)]));
     }

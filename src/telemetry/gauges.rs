@@ -1,4 +1,4 @@
-//! Gauges that are computed for each scrape, from the cache of resources.
+//! Gauges that are computed from the cache of resources at each scrape.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use super::fleet::{Fleet, label};
 use super::table::{self, Metric};
 use tempcred_core::api::{CredentialStatus, TemporaryCredential};
 
-/// What the gauges are computed from.
+/// The collector of these gauges.
 pub(super) struct Gauges {
     pub(super) resources: Arc<Mutex<Vec<Store<TemporaryCredential>>>>,
     pub(super) leader: Gauge,
@@ -30,7 +30,8 @@ impl fmt::Debug for Gauges {
 
 impl Collector for Gauges {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        // Every replica sees the same resources. Only the leader exports them, or sums would count them twice.
+        // Every replica has the same resources in its cache. Only the leader exports them, so that sums over replicas
+        // do not count them twice.
         if self.leader.get() == 0 {
             return Ok(());
         }
@@ -89,7 +90,7 @@ impl Page<'_> {
         self.gauge(&table::UNTIL_EXPIRATION, of_each(resources, until))?;
         let until = |status: &CredentialStatus| Some(renewal(status)? - now);
         self.gauge(&table::UNTIL_RENEWAL, of_each(resources, until))?;
-        // Includes new resources, which have no status yet.
+        // New resources without a status are included.
         let ready = resources.iter().map(|resource| {
             (labels(resource), f64::from(resource.status.as_ref().is_some_and(is_ready)))
         });
@@ -130,7 +131,7 @@ impl Page<'_> {
     }
 }
 
-/// The value of each resource that has one.
+/// The value of each resource for which there is one.
 fn of_each<'a>(
     resources: &'a [Arc<TemporaryCredential>],
     value: impl Fn(&CredentialStatus) -> Option<f64> + 'a,

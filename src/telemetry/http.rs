@@ -1,4 +1,4 @@
-//! The one HTTP listener: `/livez`, `/readyz` and `/metrics`.
+//! The HTTP listener for `/livez`, `/readyz` and `/metrics`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,34 +14,34 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
 
-/// How many of the caches have synced; the operator is ready when all have.
+/// Counts the synced caches. The operator is ready when all caches are synced.
 #[derive(Default)]
 pub struct Readiness {
-    wanted: AtomicUsize,
+    expected: AtomicUsize,
     synced: AtomicUsize,
 }
 
 impl Readiness {
     /// Sets the number of caches.
     pub fn expect(&self, caches: usize) {
-        self.wanted.store(caches, Ordering::Release);
+        self.expected.store(caches, Ordering::Release);
     }
 
-    /// One more cache is synced.
+    /// Counts one more synced cache.
     pub fn synced(&self) {
         self.synced.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether all caches are synced.
     pub fn is_ready(&self) -> bool {
-        let wanted = self.wanted.load(Ordering::Acquire);
-        wanted > 0 && self.synced.load(Ordering::Acquire) >= wanted
+        let expected = self.expected.load(Ordering::Acquire);
+        expected > 0 && self.synced.load(Ordering::Acquire) >= expected
     }
 }
 
-/// What the listener serves from.
+/// The state that the handlers share.
 #[derive(Clone)]
-pub struct Answers {
+pub struct HandlerState {
     /// Whether the operator is ready.
     pub readiness: Arc<Readiness>,
     /// The metrics.
@@ -50,33 +50,33 @@ pub struct Answers {
     pub stop: CancellationToken,
 }
 
-/// Listens on `address` (port 0 takes a free one) and answers until the runtime ends.
+/// Binds `address` (port 0 selects a free port) and serves requests until the runtime ends.
 ///
 /// # Errors
-/// If the address cannot be listened on.
-pub async fn serve(address: SocketAddr, answers: Answers) -> std::io::Result<()> {
+/// If the address cannot be bound.
+pub async fn serve(address: SocketAddr, state: HandlerState) -> std::io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     tracing::info!(address = %listener.local_addr()?, "serving /livez, /readyz and /metrics");
     let router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(answers);
+        .with_state(state);
     tokio::spawn(axum::serve(listener, router).into_future());
     Ok(())
 }
 
-async fn readyz(State(answers): State<Answers>) -> (StatusCode, &'static str) {
-    if answers.stop.is_cancelled() {
+async fn readyz(State(state): State<HandlerState>) -> (StatusCode, &'static str) {
+    if state.stop.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
-    } else if answers.readiness.is_ready() {
+    } else if state.readiness.is_ready() {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "waiting for the caches to sync\n")
     }
 }
 
-async fn metrics(State(answers): State<Answers>) -> impl IntoResponse {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], answers.metrics.text())
+async fn metrics(State(state): State<HandlerState>) -> impl IntoResponse {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], state.metrics.text())
 }

@@ -1,4 +1,4 @@
-//! Logs: text for people or JSON for machines, without secret values.
+//! Logs, as text or JSON, without secret values.
 
 use clap::ValueEnum;
 use tracing::Level;
@@ -10,20 +10,20 @@ use tracing_subscriber::{Layer, fmt};
 
 use super::traces::{self, Exporter};
 
-/// How log lines look.
+/// Format of the log lines.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One line of text each.
+    /// One line of text for each event.
     Text,
-    /// One JSON object a line.
+    /// One JSON object for each event.
     Json,
 }
 
-/// Starts logging to standard error, as `filter` says (`info`, `tempcred=debug`, …), and tracing if there
-/// is an exporter.
+/// Starts logging to standard error with a filter such as `info` or `info,tempcred=debug`, and tracing if there is an
+/// exporter.
 ///
 /// # Errors
-/// If the filter cannot be read, or logging was started before.
+/// If the filter cannot be parsed, or logging was already started.
 pub fn start(filter: &str, format: LogFormat, exporter: Option<&Exporter>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let lines = fmt::layer().with_writer(std::io::stderr);
@@ -41,18 +41,18 @@ pub fn start(filter: &str, format: LogFormat, exporter: Option<&Exporter>) -> an
     Ok(())
 }
 
-/// Whether lines of this target and level may be logged at all, whatever the filter says.
+/// Whether events of this target and level may be logged, regardless of the filter.
 ///
-/// Libraries log requests and replies: the Kubernetes client prints a reply that it cannot parse, which may be a
-/// Secret; the SDK and the HTTP stack print both below `info`.
+/// Libraries log requests and replies. The Kubernetes client prints replies that it cannot parse, which may contain a
+/// Secret. The AWS SDK and the HTTP libraries print requests and replies at levels below `info`.
 fn may_log(target: &str, level: Level) -> bool {
     let origin = target.split("::").next().unwrap_or_default();
     match origin {
         "tempcred" => target != traces::TARGET,
         "kube_client" => false,
-        // It prints errors with `Debug`, at any level, and the error of a call contains its reply.
+        // The SDK prints errors with `Debug` at any level, and the error of a call contains its reply.
         aws if aws.starts_with("aws_") => false,
-        // Its spans repeat the content of ours.
+        // The spans of kube-runtime repeat the fields of the spans of tempcred.
         "kube_runtime" | "opentelemetry" | "opentelemetry_sdk" | "opentelemetry-otlp" => {
             level <= Level::WARN
         }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_could_quote_a_value_are_never_logged() {
+    fn events_that_may_contain_secret_values_are_never_logged() {
         for (target, level, logged) in [
             ("tempcred::controller", Level::TRACE, true),
             (traces::TARGET, Level::INFO, false),

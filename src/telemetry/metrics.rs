@@ -1,5 +1,5 @@
-//! The metrics of this process, for Prometheus. Labels come from closed sets, except the names of resources, which
-//! can be switched off.
+//! The Prometheus metrics of this process. Labels come from closed sets. The exception is the gauges for each resource,
+//! which can be disabled.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,8 +26,8 @@ type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
 
-/// Buckets from 1 ms to 33 s, each twice the previous one: from a reconciliation that does nothing to a chain of
-/// slow calls.
+/// Buckets from 1 ms to 33 s, each twice the previous one. They cover reconciliations without requests and chains of
+/// slow STS calls.
 #[derive(Clone)]
 struct Durations;
 
@@ -57,7 +57,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics that count nothing yet. `each_resource` says whether there are gauges for each resource.
+    /// Registers the metrics. `each_resource` enables the gauges for each resource.
     pub fn new(each_resource: bool) -> Self {
         let mut registry = Registry::with_prefix(table::PREFIX);
         let resources = Arc::default();
@@ -93,17 +93,17 @@ impl Metrics {
         Self { registry, ..this }
     }
 
-    /// Includes the resources of this store.
+    /// Includes the resources of this cache in the gauges.
     pub fn count(&self, store: Store<TemporaryCredential>) {
         self.resources.lock().unwrap_or_else(PoisonError::into_inner).push(store);
     }
 
-    /// Whether this process leads.
+    /// Records whether this process leads.
     pub fn leads(&self, leads: bool) {
         self.leader.set(leads.into());
     }
 
-    /// STS issued credentials.
+    /// Counts credentials that STS issued.
     pub fn issued(&self, operation: &'static str, cause: IssueCause) {
         let family = match cause {
             IssueCause::Missing | IssueCause::Damaged | IssueCause::RequestChanged => &self.issued,
@@ -112,7 +112,7 @@ impl Metrics {
         family.get_or_create(&[("operation", operation)]).inc();
     }
 
-    /// An attempt failed. `operation` is `none` if the spec makes no request.
+    /// Counts a failed attempt. `operation` is `none` if the spec contains no valid request.
     pub fn failed(&self, operation: &'static str, problem: &Problem) {
         let labels = [
             ("operation", operation),
@@ -122,7 +122,7 @@ impl Metrics {
         self.failed.get_or_create(&labels).inc();
     }
 
-    /// One call to STS: how long it took, and the class of its failure, if it failed.
+    /// Records a call to STS: its duration, and the class of its failure if it failed.
     pub fn sts_call(&self, action: &'static str, took: Duration, failure: Option<Class>) {
         let outcome = match failure {
             None => "answered",
@@ -135,22 +135,22 @@ impl Metrics {
         self.sts_call_duration.get_or_create(&[("action", action)]).observe(took.as_secs_f64());
     }
 
-    /// Number of resources that wait in the queue to STS.
+    /// Records the number of resources in the STS queue.
     pub fn sts_queue(&self, depth: usize) {
         self.sts_queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
-    /// One reconciliation.
+    /// Records the duration of a reconciliation.
     pub fn reconciled(&self, took: Duration) {
         self.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// One successful write to the Kubernetes API.
+    /// Counts a successful write to the Kubernetes API.
     pub fn write(&self, object: &'static str) {
         self.api_writes.get_or_create(&[("object", object)]).inc();
     }
 
-    /// All metrics, in the OpenMetrics text format.
+    /// Encodes all metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.

@@ -1,50 +1,50 @@
-//! Every metric: its name, kind, labels and meaning. `docs/metrics.md` is made from this table, and
-//! nothing is exported that is not in it.
+//! The table of all metrics: name, type, scope, labels and meaning. `docs/metrics.md` is generated from it, and every
+//! exported metric is in it.
 
-/// What kind of metric it is.
+/// Type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It only grows. Its name ends with `_total`.
+    /// A value that only increases. The exported name ends with `_total`.
     Counter,
-    /// It goes up and down.
+    /// A value that increases and decreases.
     Gauge,
-    /// Counts of observations by size. Its names end with `_bucket`, `_sum` and `_count`.
+    /// Counts of observations in buckets. The exported names end with `_bucket`, `_sum` and `_count`.
     Histogram,
-    /// Always 1: what it tells is in its labels. Its name ends with `_info`.
+    /// Always 1, with the information in labels. The exported name ends with `_info`.
     Info,
 }
 
-/// Which process exports it.
+/// The processes that export a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Every replica, of itself.
+    /// Every replica exports its own values.
     Process,
-    /// The leader, of all resources together.
+    /// The leader exports totals over all resources.
     Fleet,
-    /// The leader, of each resource, unless `--resource-metrics=false`.
+    /// The leader exports a value for each resource, unless `--resource-metrics=false` is set.
     Resource,
 }
 
 /// A metric.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// Its name, without the prefix of all and the suffix of its kind.
+    /// Name without the common prefix and the suffix of the type.
     pub name: &'static str,
-    /// Its kind.
+    /// Type.
     pub kind: Kind,
-    /// Which process exports it.
+    /// The processes that export the metric.
     pub scope: Scope,
-    /// Its labels.
+    /// Names of the labels.
     pub labels: &'static [&'static str],
-    /// What it says, in one sentence.
+    /// The meaning: one sentence without the final period.
     pub help: &'static str,
 }
 
-/// What all names begin with.
+/// Prefix of all names.
 pub const PREFIX: &str = "tempcred";
 
 impl Metric {
-    /// The name by which Prometheus knows it. That of a histogram has one of three suffixes.
+    /// The exported name. That of a histogram is without the suffixes `_bucket`, `_sum` and `_count`.
     pub fn exported(&self) -> String {
         let suffix = match self.kind {
             Kind::Counter => "_total",
@@ -76,47 +76,47 @@ macro_rules! metrics {
 metrics! {
     /// Version and commit of this process
     BUILD "build" Info Process ["version", "commit"];
-    /// Whether this replica leads (1) or waits (0)
+    /// Whether this replica is the leader (1) or not (0)
     LEADER "leader" Gauge Process [];
-    /// Credentials that STS issued where there were none, or none that answered the spec
+    /// Credentials that STS issued because the Secret contained none, or none that match the spec
     ISSUED "credentials_issued" Counter Process ["operation"];
-    /// Credentials that STS issued in place of those that were about to expire, had expired or were to be renewed on request
+    /// Credentials that STS issued to replace credentials that match the spec: at their renewal time, after their expiration, or on request
     RENEWED "credentials_renewed" Counter Process ["operation"];
-    /// Attempts that failed, by what stood in the way
+    /// Failed attempts, by class and reason of the failure
     FAILED "credentials_failed" Counter Process ["operation", "class", "reason"];
-    /// Calls to AWS STS, hops included; outcome is answered, blocked, refused, throttled or transient
+    /// Calls to AWS STS, including those for hops; outcome is answered (the call succeeded) or the class of the failure: blocked, refused, throttled or transient
     STS_CALLS "sts_calls" Counter Process ["action", "outcome"];
-    /// How long calls to AWS STS took, whatever came of them
+    /// Duration of calls to AWS STS in seconds, including failed calls
     STS_CALL_DURATION "sts_call_duration_seconds" Histogram Process ["action"];
-    /// Credentials that wait for their turn to call STS, which --concurrency and --sts-rate limit
+    /// Resources in the queue for STS calls, which --concurrency and --sts-rate limit
     STS_QUEUE "sts_queue_depth" Gauge Process [];
-    /// How long looks at a resource took, waiting for STS included
+    /// Duration of reconciliations in seconds, including the time in the STS queue
     RECONCILE_DURATION "reconcile_duration_seconds" Histogram Process [];
-    /// Writes to the Kubernetes API that went through; object is secret, status, grant_status or event
+    /// Successful writes to the Kubernetes API; object is secret, status, grant_status or event
     API_WRITES "api_writes" Counter Process ["object"];
-    /// Resources by condition
+    /// Resources, by type and status of each condition
     CREDENTIALS "credentials" Gauge Fleet ["condition", "status"];
-    /// Resources that are not Ready, by the reason that their condition gives
+    /// Resources that are not Ready, by the reason of the Ready condition
     NOT_READY "credentials_not_ready" Gauge Fleet ["reason"];
     /// Resources whose last attempt failed, whether or not they still hold valid credentials
     FAILING "credentials_failing" Gauge Fleet ["class", "reason"];
     /// Resources with valid credentials whose renewal time has passed
     OVERDUE "credentials_overdue" Gauge Fleet [];
-    /// When the first of all credentials expires, in seconds since 1970
+    /// Next expiration of valid credentials of any resource, in seconds since the Unix epoch
     NEXT_EXPIRATION "next_expiration_timestamp_seconds" Gauge Fleet [];
-    /// Since when the resource that has failed for longest fails, in seconds since 1970
+    /// Start of the longest current failure of any resource, in seconds since the Unix epoch
     FAILING_SINCE "failing_since_timestamp_seconds" Gauge Fleet ["class"];
-    /// When the credentials expire, in seconds since 1970
+    /// When the credentials expire, in seconds since the Unix epoch
     EXPIRATION "credential_expiration_timestamp_seconds" Gauge Resource ["namespace", "name"];
-    /// When the credentials are renewed, in seconds since 1970
+    /// When the credentials are renewed, in seconds since the Unix epoch
     RENEWAL "credential_renewal_timestamp_seconds" Gauge Resource ["namespace", "name"];
-    /// Seconds until the credentials expire; negative once they have
+    /// Seconds until the credentials expire; negative after the expiration
     UNTIL_EXPIRATION "credential_seconds_until_expiration" Gauge Resource ["namespace", "name"];
     /// Seconds until the credentials are renewed; negative while the renewal is overdue
     UNTIL_RENEWAL "credential_seconds_until_renewal" Gauge Resource ["namespace", "name"];
     /// Whether the resource is Ready (1) or not (0)
     READY "credential_ready" Gauge Resource ["namespace", "name"];
-    /// Since when the resource fails, in seconds since 1970; absent while all is well
+    /// Start of the current failure of the resource, in seconds since the Unix epoch; absent while nothing fails
     CREDENTIAL_FAILING_SINCE "credential_failing_since_timestamp_seconds" Gauge Resource ["namespace", "name", "class", "reason"];
 }
 
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_prometheus_expects() {
+    fn exported_names_have_the_suffixes_of_openmetrics() {
         for (metric, exported) in [
             (&STS_CALLS, "tempcred_sts_calls_total"),
             (&BUILD, "tempcred_build_info"),
@@ -136,6 +136,6 @@ mod tests {
         let mut names: Vec<_> = ALL.iter().map(Metric::exported).collect();
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), ALL.len(), "two metrics of one name");
+        assert_eq!(names.len(), ALL.len(), "two metrics with the same name");
     }
 }

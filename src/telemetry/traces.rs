@@ -1,7 +1,7 @@
-//! Traces over OTLP: one for each rotation, with its calls to STS and to the Kubernetes API as spans.
+//! Traces over OTLP: one trace for each rotation, with spans for the calls to STS and to the Kubernetes API.
 //!
-//! Only spans that this file creates are exported, so this file shows everything that a trace contains: names of
-//! resources, requests and reasons, and no value of a credential.
+//! Only spans of this file are exported, so this file shows everything that a trace contains: names of resources,
+//! requests and reasons. Traces contain no secret values.
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{TraceContextExt, TracerProvider};
@@ -16,21 +16,22 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::version::VERSION;
 
-/// Target of the exported spans. Logs do not show them.
+/// Target of the exported spans. Logs do not contain them.
 pub const TARGET: &str = "tempcred::traces";
 
-/// The variables that configure an endpoint, by the specification of OpenTelemetry.
+/// The environment variables for the endpoint, from the OpenTelemetry specification.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
-/// Exports spans until it is stopped.
+/// The exporter of spans.
 pub struct Exporter(SdkTracerProvider);
 
 impl Exporter {
-    /// Starts if one of the OpenTelemetry variables names an endpoint; further `OTEL_` variables count
-    /// as the SDK documents them. `cluster` becomes the attribute `k8s.cluster.name`.
+    /// Starts the exporter if one of the OpenTelemetry variables sets an endpoint; returns `None` otherwise. Other
+    /// `OTEL_` variables have the effect that the OpenTelemetry SDK documents. `cluster` becomes the attribute
+    /// `k8s.cluster.name`.
     ///
     /// # Errors
-    /// If a variable cannot be read.
+    /// If the value of a variable is invalid.
     pub fn start(cluster: Option<&str>) -> anyhow::Result<Option<Self>> {
         let set = |name| std::env::var(name).is_ok_and(|value: String| !value.is_empty());
         if !ENDPOINTS.into_iter().any(set) {
@@ -62,15 +63,15 @@ impl Exporter {
             .with_filter(filter_fn(|metadata| metadata.target() == TARGET))
     }
 
-    /// Sends the remaining spans. Blocks until the collector has them, at most 5 s.
+    /// Sends the remaining spans. Blocks until the collector has received them, at most 5 s.
     pub fn stop(self) {
         if let Err(error) = self.0.shutdown() {
-            tracing::warn!(%error, "the last traces could not be sent");
+            tracing::warn!(%error, "the last traces could not be exported");
         }
     }
 }
 
-/// One rotation: of which resource, by which STS action, and why.
+/// The span of a rotation. `action` is the STS action, and `cause` the reason for the rotation.
 pub fn rotation(namespace: &str, name: &str, action: &'static str, cause: &str) -> Span {
     info_span!(
         target: TARGET,
@@ -85,12 +86,12 @@ pub fn rotation(namespace: &str, name: &str, action: &'static str, cause: &str) 
     )
 }
 
-/// The wait in the queue to STS.
+/// The span of the time in the STS queue.
 pub fn queue() -> Span {
     info_span!(target: TARGET, "queue")
 }
 
-/// One call to STS; `target` is what it requests.
+/// The span of a call to STS. `target` is the target of the request.
 pub fn sts(action: &'static str, target: &str) -> Span {
     if !in_rotation() {
         return Span::none();
@@ -109,7 +110,7 @@ pub fn sts(action: &'static str, target: &str) -> Span {
     )
 }
 
-/// One request to the Kubernetes API; `what` describes it.
+/// The span of a request to the Kubernetes API. `what` describes the request.
 pub fn kubernetes(what: &str) -> Span {
     if !in_rotation() {
         return Span::none();
@@ -124,20 +125,21 @@ pub fn kubernetes(what: &str) -> Span {
     )
 }
 
-/// Records in `span` that its operation failed for this reason.
+/// Records in `span` that its operation failed with this reason.
 pub fn failed(span: &Span, reason: &'static str) {
     span.record("otel.status_code", "ERROR");
     span.record("error.type", reason);
 }
 
-/// ID of the current trace, for log lines. `None` without an endpoint.
+/// The ID of the current trace, for log lines. `None` if traces are not exported.
 pub fn id() -> Option<String> {
     let context = Span::current().context();
     let context = context.span().span_context().clone();
     context.is_valid().then(|| context.trace_id().to_string())
 }
 
-/// Requests outside of a rotation, such as a status write after a failure, are not traces of their own.
+/// Whether the current span belongs to a rotation. Requests outside a rotation, such as a status write after a failure,
+/// are not traced.
 fn in_rotation() -> bool {
     Span::current().metadata().is_some_and(|metadata| metadata.target() == TARGET)
 }

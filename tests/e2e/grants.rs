@@ -129,18 +129,18 @@ async fn a_narrowed_grant_is_a_withdrawn_one_for_whom_it_no_longer_fits() {
     let elsewhere = json!({"namespaces": {"names": ["elsewhere"]}});
     let labelled = json!({"namespaces": {"names": ["*"], "selector": {"matchLabels": {"t": "x"}}}});
     for (row, narrowed, says) in [
-        ("another namespace", for_role(&world, ROLE, elsewhere), "No RoleGrant lets"),
-        ("a label that it has not", for_role(&world, ROLE, labelled), "No RoleGrant lets"),
-        ("another role", for_role(&world, HUB, json!({})), "No RoleGrant lets"),
+        ("another namespace", for_role(&world, ROLE, elsewhere), "No RoleGrant allows"),
+        ("a label that it has not", for_role(&world, ROLE, labelled), "No RoleGrant allows"),
+        ("another role", for_role(&world, HUB, json!({})), "No RoleGrant allows"),
         (
             "shorter",
             for_role(&world, ROLE, json!({"maxDuration": "30m"})),
-            "it allows a duration of at most 30m, and the resource requests 1h: lower duration",
+            "the grant allows a duration of at most 30m, but the resource requests 1h: lower duration",
         ),
         (
             "in a cluster that has no name",
             for_role(&world, ROLE, json!({"session": {"attribution": true}})),
-            "No RoleGrant lets",
+            "No RoleGrant allows",
         ),
     ] {
         world.grant(&world.namespace, narrowed).await;

@@ -317,7 +317,7 @@ async fn what_is_missing_is_named_and_found_once_it_is_there() {
         (
             "no-secret",
             token("absent", "token"),
-            "Secret absent, whose key token is needed, does not exist",
+            "Secret absent does not exist; the request needs its key token",
         ),
         ("no-key", token("empty", "token"), "Secret empty has no key token"),
         ("no-account", account, "ServiceAccount nobody does not exist"),

@@ -151,7 +151,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
                 spec["identity"] = identity();
                 spec
             },
-            "duration must be at most 1h when identity is itself a session",
+            "duration must be at most 1h when identity is itself a role session",
         ),
         (
             "a session for two days",
@@ -267,7 +267,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
         (
             "equal tags",
             request(json!({"tags": {"Team": "a", "team": "b"}})),
-            "no two tag keys may be equal",
+            "tag keys must differ in more than case",
         ),
         ("tags of AWS", request(json!({"tags": {"aws:x": "a"}})), "must not begin with aws:"),
         (
@@ -302,7 +302,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
         (
             "a service account token",
             beside("secret", json!({"type": "kubernetes.io/service-account-token"})),
-            "leave type out",
+            "omit type",
         ),
         (
             "our annotation",

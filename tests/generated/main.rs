@@ -56,22 +56,22 @@ fn api_reference() {
     let pages: Vec<_> = tempcred_core::api::crds().iter().map(reference::page).collect();
     up_to_date(
         "docs/api.md",
-        &format!("# API reference\n\nMade from the types; do not edit.\n{}", pages.concat()),
+        &format!("# API reference\n\nGenerated from the types; do not edit.\n{}", pages.concat()),
     );
 }
 
 #[test]
 fn reasons() {
     let mut page = String::from(
-        "# Reasons\n\nWhy a credential is ready or not, as conditions, `status.failure` and events say it. The \
-         names are stable. Where the code of an error of AWS tells more, the message ends with\n[the advice for that code](sts-errors.md) instead of the one here. Made from `src/reason.rs`; do not edit.\n\n| Reason | Class | Meaning | What to do |\n|---|---|---|---|\n",
+        "# Reasons\n\nThe reasons in conditions, in `status.failure` and in events. Their names are stable. If there is [specific \
+         advice for the error code](sts-errors.md) of AWS,\nthe message ends with that advice instead of the advice here. Generated from `core/src/problem/reason.rs`; do not edit.\n\n| Reason | Class | Meaning | What to do |\n|---|---|---|---|\n",
     );
     for reason in Reason::ALL {
         let class = reason.class().map_or("—".to_owned(), |class| format!("{class:?}"));
         writeln!(page, "| `{reason}` | {class} | {} | {} |", reason.meaning(), reason.advice())
             .unwrap();
     }
-    page.push_str("\n## Classes\n\nHow long a failure waits before the next attempt. The wait doubles each time, and never exceeds a third of the validity that is left.\n\n| Class | First wait | Longest wait |\n|---|---|---|\n");
+    page.push_str("\n## Classes\n\nThe class of a failure decides when the next attempt is made. The wait doubles with each failed attempt. It never exceeds one third of the\nremaining validity of the credentials.\n\n| Class | First wait | Longest wait |\n|---|---|---|\n");
     for class in Class::ALL {
         writeln!(
             page,
@@ -87,10 +87,11 @@ fn reasons() {
 #[test]
 fn sts_errors() {
     let mut page = String::from(
-        "# What STS answers\n\nEach error that AWS STS is known to answer with, the [reason](reasons.md) that it becomes, and what to change. \
-         The first row that fits\nholds; where a row shows a part of the message in bold, the message must hold it. A code that is in no row \
-         becomes `StsUnavailable`\n(HTTP 5xx), `Throttled` (429) or `Refused`. Where AWS may quote\na secret (about signatures, and about tokens that are not valid), its message is not passed on. Made from `src/sts/codes.rs`; do not edit.\n\n\
-         | Code | AWS says, for example | Reason | Class | What to do |\n|---|---|---|---|---|\n",
+        "# Errors of STS\n\nThe known errors of AWS STS, with the [reason](reasons.md) and the advice for each of them. The first row that \
+         matches applies.\nIf a row has a part of the message in bold, the message must contain that part. A code without a row \
+         has the reason `StsUnavailable`\n(HTTP 5xx), `Throttled` (429) or `Refused`. Messages of AWS that may quote a \
+         secret (about signatures, and about invalid tokens)\nare not passed on. Generated from `src/aws/codes.rs`; do not edit.\n\n\
+         | Code | Example of the message | Reason | Class | What to do |\n|---|---|---|---|---|\n",
     );
     for row in CODES {
         let codes: Vec<_> = row.codes.iter().map(|code| format!("`{code}`")).collect();
@@ -108,20 +109,20 @@ fn sts_errors() {
 #[test]
 fn metrics() {
     let mut page = String::from(
-        "# Metrics\n\nWhat `tempcred run` serves at `/metrics`, in the OpenMetrics text format. The labels of the first two tables \
-         take their values from closed sets.\nMade from `src/metrics/table.rs`; do not edit.\n",
+        "# Metrics\n\nThe metrics of `tempcred run` at `/metrics`, in the OpenMetrics text format. The label values in the first two tables \
+         are from closed sets.\nGenerated from `src/telemetry/table.rs`; do not edit.\n",
     );
     for (scope, title, text) in [
-        (Scope::Process, "Of each replica", "What this process is and did."),
+        (Scope::Process, "Metrics of each replica", "Each replica exports its own values."),
         (
             Scope::Fleet,
-            "Of all resources",
-            "Counted by the leader alone, so that sums over replicas are right.",
+            "Metrics of all resources",
+            "Only the leader exports these totals, so that sums over replicas are correct.",
         ),
         (
             Scope::Resource,
-            "Of each resource",
-            "By the leader alone, and not at all with `--resource-metrics=false`.",
+            "Metrics of each resource",
+            "Only the leader exports these metrics. `--resource-metrics=false` disables them.",
         ),
     ] {
         write!(

@@ -45,7 +45,7 @@ fn object(page: &mut String, path: &str, schema: &JSONSchemaProps) {
     }
     let rules: Vec<_> = schema.x_kubernetes_validations.iter().flatten().collect();
     if !rules.is_empty() {
-        page.push_str("\nThe API server refuses what breaks one of these rules:\n\n");
+        page.push_str("\nThe API server rejects objects that violate one of these rules:\n\n");
     }
     for rule in rules {
         writeln!(page, "* {}.", rule.message.as_deref().unwrap_or_default()).unwrap();

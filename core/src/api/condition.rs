@@ -1,26 +1,26 @@
-//! Conditions, as both kinds have them.
+//! The conditions of both kinds.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// The type of the condition that every resource has.
+/// Type of the condition that every resource has.
 pub const READY: &str = "Ready";
 
-/// A condition before its transition time is known.
+/// A condition without its transition time.
 pub struct ConditionDraft {
     /// The type.
     pub type_: &'static str,
     /// Whether it is `True` or `False`.
     pub is_true: bool,
-    /// The reason, in CamelCase.
+    /// The reason, in UpperCamelCase.
     pub reason: &'static str,
-    /// The message, for a person.
+    /// The message for people.
     pub message: String,
 }
 
-/// Makes conditions of drafts. The transition time moves only when the status of the condition changes.
+/// Converts drafts to conditions. The transition time changes only with the status of the condition.
 ///
-/// `before` are the conditions of the last status.
+/// `before` are the conditions of the previous status.
 pub fn conditions(
     drafts: impl IntoIterator<Item = ConditionDraft>,
     before: &[Condition],
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_transition_time_moves_only_with_the_status() {
+    fn the_transition_time_changes_only_with_the_status() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let first = conditions([draft(true)], &[], Some(1), at(10));
         let same = conditions([draft(true)], &first, Some(2), at(20));

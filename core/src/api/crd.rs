@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions, made from the types.
+//! The CustomResourceDefinitions, generated from the types.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
@@ -11,14 +11,14 @@ use super::credential::TemporaryCredential;
 use super::grant::RoleGrant;
 use crate::problem::Reason;
 
-/// Every CustomResourceDefinition of tempcred, as `tempcred crds` prints them.
+/// The CustomResourceDefinitions of tempcred, as `tempcred crds` prints them.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![TemporaryCredential::crd(), RoleGrant::crd()];
     crds.iter_mut().flat_map(schemas).for_each(unwrap_descriptions);
     for root in schemas(&mut crds[0]) {
         if let Some(status) = root.properties.as_mut().and_then(|fields| fields.get_mut("status")) {
-            // A new resource is in progress to kstatus before the first reconciliation. If it stays so, no
-            // operator runs.
+            // With `Ready=Unknown`, kstatus reports a new resource as in progress until the first reconciliation.
+            // Without a status it would be reported as finished.
             status.default = Some(JSON(pending_status()));
         }
     }
@@ -30,8 +30,8 @@ fn schemas(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSON
     schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut())
 }
 
-/// Joins the lines of each description: they are broken where the source is, and `kubectl explain`
-/// breaks them anew.
+/// Joins the lines of each description. The lines are wrapped as in the source file, and `kubectl explain` wraps them
+/// again.
 fn unwrap_descriptions(schema: &mut JSONSchemaProps) {
     if let Some(text) = &mut schema.description {
         let paragraphs: Vec<_> =
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kubectl_explain_gets_paragraphs_and_not_broken_lines() {
+    fn descriptions_have_paragraphs_but_no_line_breaks() {
         let mut schema = JSONSchemaProps {
             description: Some("one\ntwo\n\nthree\nfour".to_owned()),
             ..JSONSchemaProps::default()
@@ -73,6 +73,8 @@ mod tests {
         unwrap_descriptions(&mut schema);
         assert_eq!(schema.description.as_deref(), Some("one two\n\nthree four"));
         let text = json!(crds()).to_string();
-        assert!(text.contains("and at most the role's own maximum; at most `1h`"));
+        assert!(
+            text.contains("and at most the maximum session duration of the role. AWS limits it")
+        );
     }
 }

@@ -11,11 +11,11 @@ use crate::request::Requests;
 use crate::request::identity::Identity;
 use crate::text::bounded;
 
-/// Annotation that asks for a renewal now: set it to a new value, for example the current time.
-/// `status.lastRenewRequest` repeats the value once the renewal is done.
+/// Annotation that requests a renewal: set it to a new value, for example the current time. The operator copies the
+/// value to `status.lastRenewRequest` when the renewal is done.
 pub const RENEW_REQUESTED_AT: &str = "tempcred.dev/renew-requested-at";
 
-/// Which credentials to request from AWS STS, where to write them and when to renew them.
+/// The credentials to request from AWS STS, the Secret to write them to, and when to renew them.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[kube(
@@ -29,42 +29,43 @@ pub const RENEW_REQUESTED_AT: &str = "tempcred.dev/renew-requested-at";
     category = "aws",
     status = "CredentialStatus",
     derive = "PartialEq",
-    doc = "A TemporaryCredential becomes a Secret that always holds short-lived AWS credentials: tempcred asks AWS STS for them, writes the Secret and replaces them before they expire.",
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "True while the Secret holds unexpired credentials that match the spec"),
-    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it is ready or not"),
-    printcolumn(name = "Secret", type_ = "string", json_path = ".status.secret.name", description = "The Secret that was written"),
+    doc = "A TemporaryCredential describes a Secret that contains short-lived AWS credentials. tempcred requests the credentials from AWS STS, writes them to the Secret, and renews them before they expire.",
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "True while the Secret contains unexpired credentials that match the spec and the grants"),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "The reason of the Ready condition"),
+    printcolumn(name = "Secret", type_ = "string", json_path = ".status.secret.name", description = "The Secret that contains the credentials"),
     printcolumn(name = "Expires", type_ = "string", json_path = ".status.expiration", description = "When the credentials in the Secret expire (UTC)"),
-    printcolumn(name = "Renews", type_ = "string", json_path = ".status.renewalTime", description = "When they are renewed (UTC)"),
+    printcolumn(name = "Renews", type_ = "string", json_path = ".status.renewalTime", description = "When the credentials are renewed (UTC)"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Principal", type_ = "string", priority = 1, json_path = ".status.principalArn", description = "The principal that the credentials belong to"),
-    validation = ("(has(self.spec.secret) && has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name) == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.name) ? oldSelf.spec.secret.name : oldSelf.metadata.name)", "spec.secret.name cannot be changed, as the workloads that use the Secret would lose it: create a second TemporaryCredential with the new name, then delete this one"),
-    validation = ("(has(self.spec.secret) && has(self.spec.secret.type) ? self.spec.secret.type : 'Opaque') == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.type) ? oldSelf.spec.secret.type : 'Opaque')", "spec.secret.type cannot be changed, as Kubernetes does not change the type of a Secret: delete this TemporaryCredential and create it anew"),
+    validation = ("(has(self.spec.secret) && has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name) == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.name) ? oldSelf.spec.secret.name : oldSelf.metadata.name)", "spec.secret.name cannot be changed, because workloads use the Secret by its name: create a second TemporaryCredential with the new name, then delete this one"),
+    validation = ("(has(self.spec.secret) && has(self.spec.secret.type) ? self.spec.secret.type : 'Opaque') == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.type) ? oldSelf.spec.secret.type : 'Opaque')", "spec.secret.type cannot be changed, because Kubernetes does not change the type of a Secret: delete this TemporaryCredential and create it again"),
 )]
 #[x_kube(
     validation = Rule::new(Requests::EXACTLY_ONE).message(Requests::EXACTLY_ONE_MESSAGE),
     validation = Rule::new(Requests::UNSIGNED).message("this request is not signed: remove identity"),
     validation = Rule::new(Requests::KEYS).message("only the long-lived key of an IAM user can make this request: set identity.accessKeySecretRef, without sessionTokenKey"),
     validation = Rule::new(Requests::OWN).message("the operator does not make this request with its own identity: set identity"),
-    validation = ("!has(self.identity) || !has(self.assumeRole) || !(has(self.identity.webIdentity) || (has(self.identity.accessKeySecretRef) && has(self.identity.accessKeySecretRef.sessionTokenKey))) || duration(self.assumeRole.duration) <= duration('1h')", "duration must be at most 1h when identity is itself a session: AWS limits sessions of chained roles to one hour; lower duration"),
-    validation = Rule::new(Requests::BEFORE_FITS).message("renewal.before must be at least 5s shorter than the duration of the credentials, or they would be renewed without pause: lower before or raise duration")
+    validation = ("!has(self.identity) || !has(self.assumeRole) || !(has(self.identity.webIdentity) || (has(self.identity.accessKeySecretRef) && has(self.identity.accessKeySecretRef.sessionTokenKey))) || duration(self.assumeRole.duration) <= duration('1h')", "duration must be at most 1h when identity is itself a role session: AWS limits sessions of chained roles to one hour; lower duration"),
+    validation = Rule::new(Requests::BEFORE_FITS).message("renewal.before must be at least 5s shorter than the duration of the credentials, because they would otherwise be renewed continuously: lower before or raise duration")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TemporaryCredentialSpec {
-    /// The request.
+    /// The request to STS. Set exactly one of its fields.
     #[serde(flatten)]
     pub request: Requests,
 
-    /// Who signs the request. Default: the operator, with its own AWS identity.
+    /// The identity that signs the request. Default: the operator's own AWS identity, which a RoleGrant must allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
 
-    /// AWS region whose STS endpoint is asked, for example `eu-central-1`; also written to the
-    /// Secret as `AWS_REGION`. Default: the operator's region, and nothing is written.
+    /// AWS region of the STS endpoint, for example `eu-central-1`. It is also written to the Secret: as `AWS_REGION` in
+    /// the format `env`, and as `region` in the credentials file. Default: the operator's region, which is not written
+    /// to the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$"))]
     pub region: Option<String>,
 
-    /// When to renew. Default: when one third of the lifetime that STS returned is left.
+    /// When to renew the credentials. Default: when one third of the lifetime that STS returned is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<Renewal>,
 
@@ -72,47 +73,49 @@ pub struct TemporaryCredentialSpec {
     #[serde(default)]
     pub secret: SecretSpec,
 
-    /// Stop renewing. What is in the Secret stays there, and expires in its time. Default: `false`.
+    /// Stop renewals. The Secret keeps its current credentials, which then expire. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
 }
 
 impl TemporaryCredential {
-    /// Whether the operator signs it with its own identity.
+    /// Whether the operator signs the request with its own identity.
     pub fn is_signed_by_operator(&self) -> bool {
         self.spec.identity.is_none() && self.spec.request.assume_role.is_some()
     }
 
-    /// The value of the annotation that asks for a renewal now, bounded, as the status repeats it.
+    /// The value of the annotation [`RENEW_REQUESTED_AT`], bounded as in the status.
     pub fn renew_request(&self) -> Option<String> {
         self.annotations().get(RENEW_REQUESTED_AT).map(|request| bounded(request))
     }
 
-    /// Name of the Secret.
+    /// Name of the Secret: that of the spec, or else the name of the resource.
     pub fn secret_name(&self) -> String {
         self.spec.secret.name.clone().unwrap_or_else(|| self.name_any())
     }
 }
 
-/// How long before expiry the credentials are renewed; at most one of the two fields. The renewal
-/// comes earlier by up to a tenth of the wait, so that many credentials do not renew at once.
+/// How long before their expiration the credentials are renewed. Set at most one of the two fields. The renewal is
+/// moved earlier by up to one tenth of the time between issue and renewal, so that many credentials are not renewed at
+/// the same time.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("!(has(self.before) && has(self.beforePercentage))", "set either renewal.before or renewal.beforePercentage, not both: remove one of them"))]
 pub struct Renewal {
-    /// Renew when this much time is left, for example `20m`. At least 5s shorter than the duration
-    /// of the credentials; at least 30s are kept.
+    /// Renew the credentials when this much time is left, for example `20m`. It must be at least 5s shorter than the
+    /// duration of the credentials. Values below 30s are raised to 30s if the lifetime allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Duration>,
 
-    /// Renew when this much of the lifetime is left, in percent: 1 to 99; at least 30s are kept.
+    /// Renew the credentials when this share of their lifetime is left, in percent: 1 to 99. Results below 30s are
+    /// raised to 30s if the lifetime allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "percentage_schema")]
     pub before_percentage: Option<u8>,
 }
 
 fn percentage_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    // By hand: the derived schema of a u8 carries `format: uint8`, which Kubernetes does not know.
+    // The derived schema of a u8 has `format: uint8`, which Kubernetes does not know.
     schemars::json_schema!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 99})
 }

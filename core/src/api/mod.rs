@@ -1,7 +1,7 @@
 //! The Kubernetes API of tempcred: the types that users write and read.
 //!
-//! Everything that the API server can check is declared here and in [`fields`](crate::fields), as schema or as
-//! a CEL rule with a message that says what to change. [`crds`] makes the manifests under `crds/` from it.
+//! Everything that the API server can check is declared here and in [`fields`](crate::fields): as schema, or as a CEL
+//! rule with a message that says what to change. [`crds`] generates the manifests in `crds/` from these types.
 
 pub mod condition;
 mod crd;

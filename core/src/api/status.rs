@@ -11,14 +11,16 @@ use crate::problem::{Class, Reason};
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialStatus {
-    /// The `metadata.generation` that this status is about.
+    /// The `metadata.generation` that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// `Ready` is always present: the Secret holds unexpired credentials that match the spec. The others are
-    /// present only while they are true. `RenewalFailing`: the last renewal failed, and why. `Reconciling` and
-    /// `Stalled`: as kstatus defines them. `RenewalClamped`: `renewal` did not fit the lifetime that STS
-    /// returned. `ClockSkew`: the clock of the operator's node is more than a minute behind that of STS.
+    /// Conditions of the resource. `Ready` is always present; the others are present only while they are `True`.
+    ///
+    /// `Ready`: the Secret contains unexpired credentials that match the spec and the grants. `RenewalFailing`: the
+    /// last renewal failed; the message says why. `Reconciling` and `Stalled`: as kstatus defines them.
+    /// `RenewalClamped`: `spec.renewal` does not fit the lifetime that STS returned. `ClockSkew`: the clock of the
+    /// operator's node is more than one minute behind the clock of STS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -27,72 +29,72 @@ pub struct CredentialStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiration: Option<Time>,
 
-    /// When they will be renewed.
+    /// When the credentials will be renewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal_time: Option<Time>,
 
-    /// When they were issued.
+    /// When the credentials were issued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Time>,
 
-    /// ARN of the principal that the credentials belong to: the session of the assumed role.
+    /// ARN of the principal that the credentials belong to, usually the session of the assumed role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal_arn: Option<String>,
 
-    /// Access key ID of the credentials in the Secret, as CloudTrail shows it. Not secret.
+    /// Access key ID of the credentials in the Secret, as CloudTrail shows it. It is not a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
 
-    /// How much of AWS's limit for session policies and tags this request uses, in percent.
+    /// Share of the AWS limit for session policies and tags that this request uses, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packed_policy_size: Option<i32>,
 
-    /// The Secret that was written.
+    /// The Secret that contains the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretStatus>,
 
-    /// The value of the annotation `tempcred.dev/renew-requested-at` of the last renewal that was done on
-    /// request. `sha256:` and a hash if the value has more than 253 characters or is not one line.
+    /// The value of the annotation `tempcred.dev/renew-requested-at` at the last requested renewal that is done. A
+    /// value that has more than 253 characters or several lines is replaced by `sha256:` and its hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_renew_request: Option<String>,
 
-    /// What fails; absent while nothing fails.
+    /// The current failure. Absent while nothing fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureStatus>,
 }
 
-/// The Secret that was written.
+/// The Secret that contains the credentials.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretStatus {
-    /// Its name.
+    /// Name of the Secret.
     pub name: String,
-    /// Its `metadata.resourceVersion` after tempcred last wrote or verified it.
+    /// The `metadata.resourceVersion` of the Secret after tempcred last wrote or verified it.
     pub resource_version: String,
 }
 
-/// What fails, and when the next attempt is made.
+/// The current failure, and the time of the next attempt.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureStatus {
-    /// `Blocked`: the spec or the cluster must change. `Refused`: AWS denies the request. `Throttled`: AWS
-    /// asks for fewer requests. `Transient`: a temporary failure.
+    /// `Blocked`: the spec or the cluster must change. `Refused`: AWS denies the request. `Throttled`: AWS limits the
+    /// rate of requests. `Transient`: the failure is expected to be temporary.
     pub class: Class,
     /// The reason, as in the conditions.
     pub reason: String,
-    /// What happened and what to change.
+    /// A description of the failure, and what to change.
     pub message: String,
-    /// Number of attempts that failed in a row in this class.
+    /// Number of consecutive failed attempts of this class.
     #[schemars(schema_with = "count_schema")]
     pub count: u32,
-    /// When the first of them failed.
+    /// When the first of the consecutive attempts, of any class, failed.
     pub since: Time,
     /// When the next attempt is made.
     pub next_attempt: Time,
 }
 
 fn count_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    // By hand: the derived schema of a u32 carries `format: uint32`, which Kubernetes does not know.
+    // The derived schema of a u32 has `format: uint32`, which Kubernetes does not know.
     schemars::json_schema!({"type": "integer", "format": "int32", "minimum": 1})
 }
 
@@ -101,14 +103,14 @@ fn count_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 pub struct Readiness<'a> {
     /// Whether its status is `True`.
     pub ready: bool,
-    /// Its reason; `None` if this version does not know it.
+    /// Its reason. `None` if this version of tempcred does not know it.
     pub reason: Option<Reason>,
     /// Its message.
     pub message: &'a str,
 }
 
 impl CredentialStatus {
-    /// The `Ready` condition; `None` before the first reconciliation.
+    /// The `Ready` condition. `None` if there is no such condition.
     pub fn readiness(&self) -> Option<Readiness<'_>> {
         let ready = self.conditions.iter().find(|c| c.type_ == READY)?;
         Some(Readiness {
@@ -120,7 +122,7 @@ impl CredentialStatus {
 }
 
 impl FailureStatus {
-    /// Its reason; `None` if this version does not know it.
+    /// The reason. `None` if this version of tempcred does not know it.
     pub fn reason(&self) -> Option<Reason> {
         Reason::parse(&self.reason)
     }

@@ -1,4 +1,4 @@
-//! Lengths of time as the API writes them.
+//! Durations in the format of the API.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,36 +7,36 @@ use std::time;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A length of time in whole seconds, written as `15m`, `1h30m` or `900s`.
+/// A duration in whole seconds, written as `15m`, `1h30m` or `900s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duration(u64);
 
 impl Duration {
-    /// A length of so many seconds.
+    /// A duration of this number of seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds)
     }
 
-    /// The length in seconds.
+    /// The duration in seconds.
     pub const fn as_secs(self) -> u64 {
         self.0
     }
 
-    /// The length in seconds, as the AWS SDK takes it. Lengths beyond that saturate.
+    /// The duration in seconds, in the type of the AWS SDK. Longer durations become [`i32::MAX`].
     pub fn as_i32(self) -> i32 {
         i32::try_from(self.0).unwrap_or(i32::MAX)
     }
 
-    /// The length as a span that can be added to a timestamp.
+    /// The duration in the type that can be added to a timestamp.
     ///
-    /// Lengths beyond what a timestamp can hold saturate.
+    /// Durations that do not fit become [`i64::MAX`] seconds.
     pub fn as_signed(self) -> jiff::SignedDuration {
         jiff::SignedDuration::from_secs(i64::try_from(self.0).unwrap_or(i64::MAX))
     }
 }
 
 impl fmt::Display for Duration {
-    /// The shortest spelling: `1h30m`, never `1h30m0s`.
+    /// Writes the shortest form: `1h30m`, never `1h30m0s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (hours, minutes, seconds) = (self.0 / 3600, self.0 / 60 % 60, self.0 % 60);
         for (amount, unit) in [(hours, 'h'), (minutes, 'm'), (seconds, 's')] {
@@ -62,7 +62,9 @@ impl<'de> Deserialize<'de> for Duration {
         let text = String::deserialize(deserializer)?;
         let written: kube_core::Duration = text.parse().map_err(serde::de::Error::custom)?;
         if text.is_empty() || written.is_negative() {
-            return Err(serde::de::Error::custom("a duration looks like 15m or 1h30m"));
+            return Err(serde::de::Error::custom(
+                "a duration must have a form such as 15m or 1h30m",
+            ));
         }
         Ok(Self(time::Duration::from(written).as_secs()))
     }
@@ -78,8 +80,8 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // No `format: duration`: with it the API server also takes spellings such as "1 day", which
-        // neither Go's parser nor CEL's duration() reads.
+        // Not `format: duration`: with it the API server also accepts forms such as "1 day", which neither Go nor the
+        // CEL function `duration()` can parse.
         json_schema!({
             "type": "string",
             "minLength": 2,
@@ -95,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn reads_valid_durations() {
         for (written, seconds) in [("15m", 900), ("1h30m", 5400), ("900s", 900), ("12h", 43_200)] {
             let read: Duration = serde_json::from_value(written.into()).expect(written);
             assert_eq!(read.as_secs(), seconds, "{written}");
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_duration() {
+    fn rejects_invalid_durations() {
         for written in ["", "15", "-5m", "1 day", "m"] {
             assert!(serde_json::from_value::<Duration>(written.into()).is_err(), "{written:?}");
         }

@@ -1,4 +1,4 @@
-//! Small values of the API, with their schema and limits.
+//! Values that several fields of the API share, with their schemas and limits.
 
 mod duration;
 mod policies;

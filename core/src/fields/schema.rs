@@ -1,22 +1,22 @@
-//! Parts of the schema that several requests have in common.
+//! Parts of the schema that several requests share.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::duration::Duration;
 
-/// CEL: the duration is one that STS takes for a role.
+/// CEL rule: STS accepts the duration for a role.
 pub const ROLE_DURATION: &str =
     "duration(self.duration) >= duration('15m') && duration(self.duration) <= duration('12h')";
 
-/// What to say if it is not.
-pub const ROLE_DURATION_MESSAGE: &str = "duration must be between 15m and 12h: STS accepts nothing outside, and the role's own maximum session duration may be lower";
+/// Message of [`ROLE_DURATION`].
+pub const ROLE_DURATION_MESSAGE: &str = "duration must be between 15m and 12h: STS accepts no other duration for a role, and the maximum session duration of the role may be lower";
 
-/// The default duration, which is that of STS for roles.
+/// The default duration of STS for roles, 1 hour.
 pub const fn one_hour() -> Duration {
     Duration::from_secs(3600)
 }
 
-/// The ARN of a role.
+/// Schema of the ARN of a role.
 pub fn role_arn(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -26,65 +26,64 @@ pub fn role_arn(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// CEL: the duration is one that STS takes for an IAM user.
+/// CEL rule: STS accepts the duration for an IAM user.
 pub const USER_DURATION: &str =
     "duration(self.duration) >= duration('15m') && duration(self.duration) <= duration('36h')";
 
-/// What to say if it is not.
+/// Message of [`USER_DURATION`].
 pub const USER_DURATION_MESSAGE: &str =
-    "duration must be between 15m and 36h: STS accepts nothing outside for an IAM user";
+    "duration must be between 15m and 36h: STS accepts no other duration for an IAM user";
 
-/// The default duration of STS for IAM users.
+/// The default duration of STS for IAM users, 12 hours.
 pub const fn twelve_hours() -> Duration {
     Duration::from_secs(12 * 3600)
 }
 
-/// The default, and longest, duration of STS for root users.
+/// The default and maximum duration of STS for root sessions, 15 minutes.
 pub const fn fifteen_minutes() -> Duration {
     Duration::from_secs(900)
 }
 
-/// The default duration for web identity tokens: a shorter token is renewed faster than a kubelet updates a
-/// mount.
+/// The default duration for web identity tokens. Tokens with a much shorter lifetime are renewed more often than a
+/// kubelet updates a mounted Secret.
 pub const fn forty_five_minutes() -> Duration {
     Duration::from_secs(45 * 60)
 }
 
-/// CEL: a token comes from exactly one place.
+/// CEL rule: exactly one of the two fields for a token is set.
 pub const TOKEN_FROM_ONE: &str = "has(self.serviceAccountName) != has(self.tokenSecretRef)";
 
-/// What to say if it does not.
-pub const TOKEN_FROM_ONE_MESSAGE: &str =
-    "set exactly one of serviceAccountName and tokenSecretRef: a token comes from one of them";
+/// Message of [`TOKEN_FROM_ONE`].
+pub const TOKEN_FROM_ONE_MESSAGE: &str = "set exactly one of serviceAccountName and tokenSecretRef";
 
-/// CEL: an audience is chosen only for a token that is requested.
+/// CEL rule: an audience is set only for a token of a ServiceAccount.
 pub const TOKEN_AUDIENCE: &str = "!has(self.audience) || has(self.serviceAccountName)";
 
-/// What to say if it is not.
-pub const TOKEN_AUDIENCE_MESSAGE: &str = "audience goes with serviceAccountName: a token from a Secret has its audience already; remove audience";
+/// Message of [`TOKEN_AUDIENCE`].
+pub const TOKEN_AUDIENCE_MESSAGE: &str = "audience applies only to serviceAccountName, because a token from a Secret already has an audience: remove audience";
 
-/// CEL: each key of tags is one that STS takes.
+/// CEL rule: STS accepts each key of the tags.
 pub const TAG_KEYS: &str =
     "self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[\\\\pL\\\\pZ\\\\pN_.:/=+@-]+$'))";
 
-/// What to say if it is not so.
+/// Message of [`TAG_KEYS`].
 pub const TAG_KEYS_MESSAGE: &str =
     "tag keys must have 1 to 128 characters: letters, digits, spaces and _.:/=+-@";
 
-/// CEL: no key of tags is one that AWS keeps for itself.
+/// CEL rule: no key of the tags has the prefix that AWS reserves.
 pub const TAG_PREFIX: &str = "self.all(k, !k.lowerAscii().startsWith('aws:'))";
 
-/// What to say if it is not so.
+/// Message of [`TAG_PREFIX`].
 pub const TAG_PREFIX_MESSAGE: &str =
-    "tag keys must not begin with aws: as AWS keeps that prefix for itself; rename the tag";
+    "tag keys must not begin with aws: because AWS reserves that prefix; rename the tag";
 
-/// CEL: no two keys of tags are equal to STS.
+/// CEL rule: no two keys of the tags differ only in case.
 pub const TAG_CASE: &str = "self.all(a, self.exists_one(b, a.lowerAscii() == b.lowerAscii()))";
 
-/// What to say if it is not so.
-pub const TAG_CASE_MESSAGE: &str = "no two tag keys may be equal when case is ignored: STS treats them as one; remove or rename one of them";
+/// Message of [`TAG_CASE`].
+pub const TAG_CASE_MESSAGE: &str = "tag keys must differ in more than case, because STS ignores the case of tag keys: remove or rename one of them";
 
-/// Tags of a session.
+/// Schema of session tags.
 pub fn tags(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
@@ -93,7 +92,7 @@ pub fn tags(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// ARNs of managed policies that are used as session policies.
+/// Schema of the ARNs of managed policies that are used as session policies.
 pub fn policy_arns(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",

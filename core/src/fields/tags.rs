@@ -1,4 +1,4 @@
-//! `tags`, which several requests have in common.
+//! `tags`, which several requests share.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use super::schema;
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 pub struct SessionTags {
-    /// Session tags, for access control by attribute (in a token: claims). At most 50; keys 1 to 128
-    /// and values 0 to 256 characters; no two keys may be equal when case is ignored. For a role, its
-    /// trust policy must allow `sts:TagSession`.
+    /// Tags for attribute-based access control: session tags, or claims of a web identity token. At most 50 tags. Keys
+    /// have 1 to 128 characters, values 0 to 256. Keys must differ in more than case. If a role is assumed, its trust
+    /// policy must allow `sts:TagSession`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::tags")]
     #[x_kube(
@@ -25,7 +25,7 @@ pub struct SessionTags {
 }
 
 impl SessionTags {
-    /// Keys and values.
+    /// The keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }

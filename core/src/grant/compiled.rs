@@ -1,4 +1,4 @@
-//! One grant, compiled: its namespaces, its roles, and how it constrains the session.
+//! One compiled grant: its namespace matcher, its roles, and how it constrains the session.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +14,7 @@ use crate::request::arn::{RoleArn, is_segment};
 use crate::request::{RequestedRole, SessionConstraints, SessionOverrides};
 use crate::template::{Context, InvalidTemplate, Template, Variable};
 
-/// Largest number of session tags that STS accepts.
+/// Largest number of session tags that STS accepts. From the STS API reference.
 const MOST_TAGS: usize = 50;
 
 /// The tags of `session.attribution`, with their values.
@@ -24,12 +24,12 @@ const ATTRIBUTION: [(&str, &str); 3] = [
     ("kubernetes-credential-name", "{{ name }}"),
 ];
 
-/// Why a grant that the API server accepted allows nothing.
+/// The error of an invalid grant that the API server accepted. Such a grant allows nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidGrant {
-    /// It uses the name of the cluster, which is not set.
+    /// The grant uses the name of the cluster, which is not set.
     #[error(
-        "session uses the name of the cluster, in {{{{ cluster }}}} or by attribution: start the operator with --cluster-name"
+        "session uses the name of the cluster (in {{{{ cluster }}}} or through attribution), which is not set: start the operator with --cluster-name"
     )]
     NoClusterName,
     /// An entry of `roleArns` is not a valid pattern.
@@ -37,8 +37,8 @@ pub enum InvalidGrant {
         "{0:?} in roleArns is not the ARN of a role with a literal partition and account: write it as arn:aws:iam::123456789012:role/PATTERN"
     )]
     RoleArn(String),
-    /// Neither names nor selector.
-    #[error("namespaces matches none: set namespaces.names or namespaces.selector")]
+    /// Neither `names` nor `selector` is set.
+    #[error("namespaces matches no namespace: set namespaces.names or namespaces.selector")]
     NoNamespaces,
     /// The selector is invalid.
     #[error("namespaces.selector is invalid: {0}")]
@@ -48,12 +48,12 @@ pub enum InvalidGrant {
     Template {
         /// The template.
         text: String,
-        /// Why not.
+        /// The error.
         why: InvalidTemplate,
     },
 }
 
-/// Which namespaces a grant matches.
+/// The compiled namespace matcher of a grant.
 #[derive(Debug)]
 pub struct NamespaceMatcher {
     names: Option<Vec<WildMatch>>,
@@ -61,10 +61,10 @@ pub struct NamespaceMatcher {
 }
 
 impl NamespaceMatcher {
-    /// Compiles it.
+    /// Compiles `spec.namespaces`.
     ///
     /// # Errors
-    /// [`InvalidGrant`] says why it matches nothing.
+    /// [`InvalidGrant`] if neither field is set, or the selector is invalid.
     pub fn compile(namespaces: &GrantedNamespaces) -> Result<Self, InvalidGrant> {
         if namespaces.names.is_none() && namespaces.selector.is_none() {
             return Err(InvalidGrant::NoNamespaces);
@@ -78,7 +78,7 @@ impl NamespaceMatcher {
         })
     }
 
-    /// Whether it matches a namespace.
+    /// Whether this matches a namespace with these labels.
     pub fn matches(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
         let named = |names: &Vec<WildMatch>| names.iter().any(|name| name.matches(namespace));
         self.names.as_ref().is_none_or(named)
@@ -86,7 +86,7 @@ impl NamespaceMatcher {
     }
 }
 
-/// The rest of one grant: its roles, and how it constrains the session.
+/// The roles of a compiled grant, and how it constrains the session.
 #[derive(Debug)]
 pub struct Grant {
     roles: Vec<WildMatch>,
@@ -98,10 +98,11 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Compiles a grant, for a cluster of this name.
+    /// Compiles a grant. `cluster` is the name of the cluster, or empty if it is not set.
     ///
     /// # Errors
-    /// [`InvalidGrant`] says why it allows nothing.
+    /// [`InvalidGrant`] if a pattern or a template is invalid, or a template uses the name of the cluster and it is not
+    /// set.
     pub fn compile(spec: &RoleGrantSpec, cluster: &str) -> Result<Self, InvalidGrant> {
         let session = &spec.session;
         let optional = |text: &Option<String>| text.as_deref().map(template).transpose();
@@ -125,22 +126,22 @@ impl Grant {
         Ok(grant)
     }
 
-    /// Whether it covers a role.
+    /// Whether the grant matches a role.
     pub fn covers(&self, role: &RoleArn) -> bool {
         self.roles.iter().any(|pattern| pattern.matches(role.as_str()))
     }
 
-    /// The literal prefixes, up to the first wildcard, of the ARNs that it covers.
+    /// The literal prefixes, up to the first wildcard, of the role ARNs that the grant matches.
     pub fn prefixes(&self) -> impl Iterator<Item = String> {
         self.roles.iter().map(|pattern| {
             pattern.pattern_chars().iter().take_while(|c| !matches!(c, '*' | '?')).collect()
         })
     }
 
-    /// How it constrains the session of a requested role that it covers.
+    /// The constraints on the session of a requested role that the grant matches.
     ///
     /// # Errors
-    /// What the resource must change, in sentences for a person.
+    /// One message for each setting of the resource that the grant rejects. A message says what to change.
     pub fn constrain(
         &self,
         requested: &RequestedRole<'_>,
@@ -151,7 +152,7 @@ impl Grant {
             external_id: self.external_id.as_ref().map(fill),
             source_identity: self.source_identity.as_ref().map(fill),
             tags: self.tags.iter().map(|(key, value)| (key.clone(), fill(value))).collect(),
-            // A hop only has to assume the next role: a boundary would prevent that.
+            // A boundary would prevent a hop from assuming the next role.
             policy_arns: requested
                 .overrides
                 .iter()
@@ -160,7 +161,7 @@ impl Grant {
         };
         let mut conflicts = invalid_values(&constraints);
         if differs(requested.external_id, constraints.external_id.as_deref()) {
-            conflicts.push("it sets the external ID itself: remove externalId".to_owned());
+            conflicts.push("the grant sets a different external ID: remove externalId".to_owned());
         }
         if let Some(overrides) = &requested.overrides {
             conflicts.extend(self.conflicts(overrides, &constraints));
@@ -177,37 +178,39 @@ impl Grant {
         let mut conflict = |text: String| conflicts.push(text);
         if let Some(most) = self.max_duration.filter(|most| overrides.duration > *most) {
             conflict(format!(
-                "it allows a duration of at most {most}, and the resource requests {}: lower duration",
+                "the grant allows a duration of at most {most}, but the resource requests {}: lower duration",
                 overrides.duration
             ));
         }
         if differs(overrides.source_identity, constraints.source_identity.as_deref()) {
-            conflict("it sets the source identity itself: remove sourceIdentity".to_owned());
+            conflict(
+                "the grant sets a different source identity: remove sourceIdentity".to_owned(),
+            );
         }
-        // STS compares keys without case.
-        let ours =
-            |key: &str| constraints.tags.iter().find(|(our, _)| equal_ignoring_case(our, key));
+        // STS compares tag keys case-insensitively.
+        let enforced =
+            |key: &str| constraints.tags.iter().find(|(other, _)| equal_ignoring_case(other, key));
         let mut own = 0;
         for (key, value) in overrides.tags {
-            match ours(key) {
+            match enforced(key) {
                 None => own += 1,
-                Some((our, set)) if our == key && set == value => {}
-                Some((our, _)) => {
-                    conflict(format!("it sets the tag {our} itself: remove {key} from tags"));
+                Some((same, set)) if same == key && set == value => {}
+                Some((tag, _)) => {
+                    conflict(format!("the grant sets the tag {tag}: remove {key} from tags"));
                 }
             }
         }
         let all = own + constraints.tags.len();
         if all > MOST_TAGS {
             conflict(format!(
-                "together with the tags that it sets, the session would have {all} tags, and STS accepts {MOST_TAGS}: remove some tags"
+                "together with the tags of the grant, the session would have {all} tags, but STS accepts at most {MOST_TAGS}: remove some tags"
             ));
         }
         let foreign =
             overrides.policy_arns.iter().any(|arn| !constraints.policy_arns.contains(arn));
         if !constraints.policy_arns.is_empty() && (overrides.has_policy || foreign) {
             conflict(
-                "it sets session policies as a boundary, and more session policies would widen it: remove policy and policyArns"
+                "the grant sets session policies as a boundary, and other session policies would widen it: remove policy and policyArns"
                     .to_owned(),
             );
         }
@@ -220,12 +223,12 @@ fn differs(chosen: Option<&str>, set: Option<&str>) -> bool {
 }
 
 fn equal_ignoring_case(one: &str, other: &str) -> bool {
-    // Both ways, as some letters have an upper case and are not the lower case of it: ſ is an S too.
+    // Folds to upper case and then to lower case, because some letters share only the upper case: ſ and s have S.
     let fold = |text: &str| text.to_uppercase().to_lowercase();
     fold(one) == fold(other)
 }
 
-/// Which values, which depend on the resource, STS would reject.
+/// Messages for the rendered values that STS would reject. The limits are those of the STS API reference.
 fn invalid_values(constraints: &SessionConstraints) -> Vec<String> {
     let of = |more: &'static str| {
         move |c: char| c.is_alphanumeric() || c.is_whitespace() || more.contains(c)
@@ -235,10 +238,10 @@ fn invalid_values(constraints: &SessionConstraints) -> Vec<String> {
         let length = value.chars().count();
         if !(least..=most).contains(&length) {
             Some(format!(
-                "{what} that it sets would have {length} characters, and STS accepts {least} to {most}: use another name for the resource, or have the grant changed"
+                "{what} that the grant sets would have {length} characters, but STS accepts {least} to {most}: use another name for the resource, or ask the platform team to change the grant"
             ))
         } else {
-            (!fits).then(|| format!("{what} that it sets would contain characters that STS does not accept: have the grant or the operator's --cluster-name changed"))
+            (!fits).then(|| format!("{what} that the grant sets would contain characters that STS does not accept: ask the platform team to change the grant or the operator's --cluster-name"))
         }
     };
     let external = constraints.external_id.iter().filter_map(|value| {
@@ -258,7 +261,7 @@ fn invalid_values(constraints: &SessionConstraints) -> Vec<String> {
 fn tags(session: &GrantedSession) -> Result<BTreeMap<String, Template>, InvalidGrant> {
     let attribution = ATTRIBUTION.into_iter().filter(|_| session.attribution);
     let all = session.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    // Attribution comes last, so that nothing overrides it.
+    // Attribution is last: later entries replace earlier ones, so no other tag overrides it.
     all.chain(attribution).map(|(key, value)| Ok((key.to_owned(), template(value)?))).collect()
 }
 
@@ -266,8 +269,7 @@ fn template(text: &str) -> Result<Template, InvalidGrant> {
     Template::parse(text).map_err(|why| InvalidGrant::Template { text: text.to_owned(), why })
 }
 
-/// A pattern over the ARNs of roles. Partition and account must be literal, so that a wildcard never matches
-/// an account by accident.
+/// A pattern for role ARNs. Partition and account must be literal, so that no wildcard matches another account.
 fn role_pattern(text: &str) -> Option<WildMatch> {
     let (account, name) = text.split_once(":role/")?;
     let literal = RoleArn::try_from(format!("{account}:role/x").as_str()).is_ok();

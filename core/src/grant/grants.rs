@@ -1,8 +1,8 @@
-//! All grants and the namespaces that they are for, indexed; and the decision.
+//! All grants, indexed by namespace and by prefix of the role ARN, and the decision whether a request is granted.
 //!
-//! What a decision costs does not grow with the number of grants: which grants are for a namespace is
-//! worked out when a grant or the labels of a namespace change, and which are about a role is looked up
-//! by how its ARN begins. Only grants that are in both sets are looked at.
+//! The cost of a decision does not grow with the number of grants. The grants that match a namespace are computed when
+//! a grant or the labels of a namespace change. The grants that may match a role are found by the prefix of its ARN. A
+//! decision evaluates only the grants in both sets.
 
 #[cfg(test)]
 mod tests;
@@ -19,20 +19,20 @@ use crate::problem::{Problem, Reason};
 use crate::request::{RequestedRole, SessionConstraints};
 use crate::template::Context;
 
-/// Whether a resource may have its roles assumed in the operator's name.
+/// Whether the operator may assume the roles of a resource with its own identity.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Permission {
-    /// Somebody else signs, or nobody: IAM alone decides.
+    /// The operator does not sign the request. Only IAM decides.
     NotNeeded,
-    /// These grants allow it, on these terms: one for each role, in the order in which they are assumed.
+    /// The grant that allows each role and its session constraints, in the order in which the roles are assumed.
     Granted(Vec<(GrantName, SessionConstraints)>),
-    /// No grant allows it.
+    /// No grant allows the request.
     Denied(Problem),
-    /// The namespace has not been seen yet.
+    /// The namespace is not in the cache yet.
     Unknown,
 }
 
-/// All grants.
+/// All grants and namespaces.
 #[derive(Debug, Default)]
 pub struct Grants {
     cluster: String,
@@ -50,12 +50,12 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether it allows something in a namespace.
+    /// Whether the grant is valid and matches a namespace.
     fn allows_in(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
         self.grant.is_ok() && self.is_for(namespace, labels)
     }
 
-    /// Whether it is for a namespace, be there a flaw in it or not.
+    /// Whether the grant matches a namespace, even if the rest of the grant is invalid.
     fn is_for(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
         self.namespaces.as_ref().is_ok_and(|matcher| matcher.matches(namespace, labels))
     }
@@ -68,12 +68,12 @@ struct Namespace {
 }
 
 impl Grants {
-    /// None yet, in a cluster of this name; empty if it has none.
+    /// No grants yet. `cluster` is the name of the cluster, or empty if it is not set.
     pub fn new(cluster: String) -> Self {
         Self { cluster, ..Self::default() }
     }
 
-    /// Takes note of a grant. Gives the namespaces for which something may have changed.
+    /// Adds or replaces a grant. Returns the namespaces that the change may affect.
     pub fn set(&mut self, resource: &RoleGrant) -> BTreeSet<String> {
         let name = GrantName::from(resource.name_any());
         if resource.meta().deletion_timestamp.is_some() {
@@ -104,7 +104,7 @@ impl Grants {
         affected
     }
 
-    /// Forgets a grant. Gives the namespaces for which it was.
+    /// Removes a grant. Returns the namespaces that it matched.
     pub fn remove(&mut self, name: &str) -> BTreeSet<String> {
         let Some((name, entry)) = self.grants.remove_entry(name) else { return BTreeSet::new() };
         for prefix in entry.grant.iter().flat_map(Grant::prefixes) {
@@ -116,14 +116,14 @@ impl Grants {
             .collect()
     }
 
-    /// Forgets all grants but these. Gives the namespaces for which the others were.
+    /// Removes all grants except these. Returns the namespaces that the removed grants matched.
     pub fn retain(&mut self, names: &BTreeSet<String>) -> BTreeSet<String> {
         let gone: Vec<GrantName> =
             self.grants.keys().filter(|name| !names.contains(&***name)).cloned().collect();
         gone.iter().flat_map(|name| self.remove(name)).collect()
     }
 
-    /// Takes note of a namespace and its labels. Says whether other grants are for it by now.
+    /// Adds or updates a namespace. Returns whether the set of grants that match it changed.
     pub fn set_namespace(&mut self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
         let known = self.namespaces.get(namespace);
         if known.is_some_and(|known| known.labels == *labels) {
@@ -141,7 +141,7 @@ impl Grants {
         changed
     }
 
-    /// Forgets a namespace that is gone.
+    /// Removes a namespace.
     pub fn remove_namespace(&mut self, namespace: &str) {
         self.namespaces.remove(namespace);
     }
@@ -151,14 +151,14 @@ impl Grants {
         self.grants.keys()
     }
 
-    /// Generation of a grant, and what is wrong with it if anything is.
+    /// The generation of a grant, and its error if it is invalid. `None` if there is no such grant.
     pub fn state(&self, name: &str) -> Option<(Option<i64>, Option<&InvalidGrant>)> {
         let entry = self.grants.get(name)?;
         let invalid = entry.namespaces.as_ref().err().or(entry.grant.as_ref().err());
         Some((entry.generation, invalid))
     }
 
-    /// Whether a grant is for any known namespace, be there a flaw in it or not.
+    /// Whether a grant matches any known namespace, even if the rest of the grant is invalid.
     pub fn is_for_any(&self, name: &str) -> bool {
         let mut namespaces = self.namespaces.iter();
         self.grants.get(name).is_some_and(|entry| {
@@ -166,9 +166,10 @@ impl Grants {
         })
     }
 
-    /// Decides about all roles that a resource requested.
+    /// Decides whether a resource may use all roles that it requests.
     ///
-    /// Each must be allowed by a grant. Of several that allow it, the first by name sets the terms.
+    /// At least one grant must allow each role. If several grants allow it, the first one by name constrains the
+    /// session.
     pub fn decide(
         &self,
         namespace: &str,
@@ -177,7 +178,7 @@ impl Grants {
     ) -> Permission {
         let Some(known) = self.namespaces.get(namespace) else { return Permission::Unknown };
         if requested.is_empty() {
-            let nothing = "A RoleGrant allows roles, and this request names none";
+            let nothing = "The request names no role that a RoleGrant could allow";
             return Permission::Denied(Problem::new(Reason::NotGranted, nothing));
         }
         let context = Context { cluster: &self.cluster, namespace, name };
@@ -194,7 +195,7 @@ impl Grants {
         requested: &RequestedRole<'_>,
         context: Context<'_>,
     ) -> Result<(GrantName, SessionConstraints), Problem> {
-        let mut nearest = None;
+        let mut rejection = None;
         for (name, grant) in self.candidates(namespace, requested) {
             if !grant.covers(requested.role) {
                 continue;
@@ -202,38 +203,43 @@ impl Grants {
             match grant.constrain(requested, context) {
                 Ok(constraints) => return Ok((name.clone(), constraints)),
                 Err(conflicts) => {
-                    nearest.get_or_insert((name, conflicts));
+                    rejection.get_or_insert((name, conflicts));
                 }
             }
         }
         let (role, namespace) = (requested.role, context.namespace);
-        // Nothing here may tell what others are granted.
+        // The message must not reveal the grants of other namespaces.
         Err(Problem::new(
             Reason::NotGranted,
-            match nearest {
+            match rejection {
                 Some((name, conflicts)) => format!(
-                    "RoleGrant {name} lets namespace {namespace} use {role}, but not like this: {}",
+                    "RoleGrant {name} allows namespace {namespace} to use {role}, but rejects this request: {}",
                     conflicts.join("; ")
                 ),
                 None => format!(
-                    "No RoleGrant lets namespace {namespace} use {role} with the operator's identity. {}",
+                    "No RoleGrant allows namespace {namespace} to use {role} with the operator's identity. {}",
                     Reason::NotGranted.advice()
                 ),
             },
         ))
     }
 
-    /// The grants that may allow a requested, in the order of their names: those for the namespace that
-    /// are about ARNs that begin like the role's. Goes through the smaller of the two sets.
+    /// The grants that may allow a requested role, sorted by name: those that match the namespace and have a prefix of
+    /// the role's ARN. Iterates over the smaller of the two sets.
     fn candidates<'a>(
         &'a self,
         namespace: &'a Namespace,
         requested: &'a RequestedRole<'_>,
     ) -> Vec<(&'a GrantName, &'a Grant)> {
-        let about: Vec<_> = self.by_role.of(requested.role.as_str()).collect();
-        let few = about.iter().map(|names| names.len()).sum::<usize>() < namespace.grants.len();
-        let mut names: Vec<&GrantName> = if few {
-            about.into_iter().flatten().filter(|name| namespace.grants.contains(*name)).collect()
+        let by_prefix: Vec<_> = self.by_role.of(requested.role.as_str()).collect();
+        let fewer =
+            by_prefix.iter().map(|names| names.len()).sum::<usize>() < namespace.grants.len();
+        let mut names: Vec<&GrantName> = if fewer {
+            by_prefix
+                .into_iter()
+                .flatten()
+                .filter(|name| namespace.grants.contains(*name))
+                .collect()
         } else {
             namespace.grants.iter().collect()
         };

@@ -1,8 +1,8 @@
-//! Which namespaces may use the operator's own identity: pure decisions over the grants, the labels of
-//! namespaces and the roles that a resource requests.
+//! Decides whether a resource may use the operator's own identity, from the grants, the labels of its namespace and the
+//! roles that it requests.
 //!
-//! [`Grants`] holds all grants and decides. [`NamespaceMatcher`] and [`Grant`] are the two halves of one
-//! grant, compiled. [`GrantUsage`] counts the resources that each grant serves.
+//! [`Grants`] contains all grants and decides. [`NamespaceMatcher`] and [`Grant`] are the compiled parts of one grant.
+//! [`GrantUsage`] counts the resources that use each grant.
 
 mod compiled;
 mod grants;

@@ -1,4 +1,4 @@
-//! Names of grants.
+//! The name of a grant.
 
-/// Name of a grant. Shared, as every index has its own copies.
+/// Name of a grant. It is reference-counted, because several indexes contain it.
 pub type GrantName = std::sync::Arc<str>;

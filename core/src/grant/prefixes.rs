@@ -1,10 +1,10 @@
-//! An index by prefix: finds the grants whose prefix a text starts with, without reading the others.
+//! An index of grants by prefix. It finds the grants that have a prefix of a text, without iterating over the others.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::name::GrantName;
 
-/// Grants by a literal prefix of the ARNs that they cover.
+/// Grants by length and text of the literal prefix of the ARNs that they match.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes(BTreeMap<usize, HashMap<String, BTreeSet<GrantName>>>);
 
@@ -27,9 +27,9 @@ impl Prefixes {
         }
     }
 
-    /// The grants with a prefix of `text`, one set for each length of prefix.
+    /// The grants with a prefix of `text`, as one set for each prefix length.
     ///
-    /// Costs one lookup for each length, regardless of the number of grants.
+    /// The cost is one lookup for each prefix length, regardless of the number of grants.
     pub(super) fn of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a BTreeSet<GrantName>> {
         let longest = self.0.range(..=text.len());
         longest.filter_map(|(length, same_length)| same_length.get(text.get(..*length)?))

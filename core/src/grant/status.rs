@@ -6,8 +6,8 @@ use super::compiled::InvalidGrant;
 use crate::api::GrantStatus;
 use crate::api::condition::{ConditionDraft, READY, conditions};
 
-/// Computes the next status of a grant of this generation: why it is invalid, if it is, and how many resources it
-/// serves.
+/// Computes the next status of a grant from its generation, its error if it is invalid, and the number of resources
+/// that use it. `before` is the previous status.
 pub fn status(
     (generation, invalid): (Option<i64>, Option<&InvalidGrant>),
     credentials: u32,
@@ -16,7 +16,9 @@ pub fn status(
 ) -> GrantStatus {
     let (reason, message) = match invalid {
         None => ("InEffect", "The grant is in effect.".to_owned()),
-        Some(invalid) => ("Invalid", format!("The grant allows nothing: {invalid}.")),
+        Some(invalid) => {
+            ("Invalid", format!("The grant is invalid and allows nothing: {invalid}."))
+        }
     };
     let ready = ConditionDraft { type_: READY, is_true: invalid.is_none(), reason, message };
     GrantStatus {
@@ -32,7 +34,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     #[test]
-    fn says_whether_the_grant_is_in_effect_and_since_when() {
+    fn shows_whether_the_grant_is_in_effect_and_since_when() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let good = status((Some(1), None), 3, &GrantStatus::default(), at(10));
         assert_eq!((good.credentials, good.conditions[0].status.as_str()), (Some(3), "True"));

@@ -1,4 +1,4 @@
-//! How many resources each grant serves.
+//! Grant usage: the number of resources that use each grant.
 
 use std::collections::HashMap;
 
@@ -7,21 +7,22 @@ use super::name::GrantName;
 /// Namespace and name of a resource.
 type Key = (String, String);
 
-/// Which grants each resource uses.
+/// The grants that each resource uses.
 #[derive(Debug, Default)]
 pub struct GrantUsage {
-    served: HashMap<Key, Vec<GrantName>>,
+    used: HashMap<Key, Vec<GrantName>>,
     counts: HashMap<GrantName, u32>,
 }
 
 impl GrantUsage {
-    /// Replaces the grants that a resource uses: none if it is gone. Returns the grants whose count changed.
+    /// Replaces the grants that a resource uses. Pass none if the resource is deleted. Returns the grants whose count
+    /// changed.
     pub fn set(&mut self, namespace: &str, name: &str, grants: &[GrantName]) -> Vec<GrantName> {
         let key = (namespace.to_owned(), name.to_owned());
         let mut now = grants.to_vec();
         now.sort();
         now.dedup();
-        let before = self.served.get(&key).cloned().unwrap_or_default();
+        let before = self.used.get(&key).cloned().unwrap_or_default();
         let (gone, new) = (without(&before, &now), without(&now, &before));
         for name in &gone {
             if let Some(count) = self.counts.get_mut(name) {
@@ -33,9 +34,9 @@ impl GrantUsage {
         }
         self.counts.retain(|_, count| *count > 0);
         if now.is_empty() {
-            self.served.remove(&key);
+            self.used.remove(&key);
         } else {
-            self.served.insert(key, now);
+            self.used.insert(key, now);
         }
         [gone, new].concat()
     }

@@ -1,4 +1,4 @@
-//! What this process remembers of one resource from one reconciliation to the next.
+//! The memory of this process about one resource, which is kept between reconciliations.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -23,13 +23,14 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What the resource itself says, at the beginning of a term of leadership.
+    /// The memory at the beginning of a leadership term, from the status of the resource.
     ///
-    /// `sole` says that no other process ever leads: then the watch cannot be behind the writes of another one.
+    /// `sole` says that no other process ever leads. Then the watch cannot be behind the writes of another process.
     pub fn of(resource: &TemporaryCredential, sole: bool) -> Self {
         let status = resource.status.clone().unwrap_or_default();
         let current = status.observed_generation == resource.metadata.generation;
-        // A request that is failing has been tried: a restart does not try it again before its time.
+        // A renewal request whose attempt failed was already tried: a restart does not retry it before its next
+        // attempt.
         let attempted = resource.renew_request().filter(|_| current && status.failure.is_some());
         Self {
             verified: sole,
@@ -42,33 +43,33 @@ impl Memory {
         }
     }
 
-    /// The same, with credentials that are not written yet from an earlier term.
+    /// Adds credentials of an earlier term that are not written yet.
     pub fn with_pending(self, pending: Option<PendingWrite>) -> Self {
         Self { pending, ..self }
     }
 
-    /// The last status that was computed, whether or not its write succeeded.
+    /// The last computed status, whether or not its write succeeded.
     pub fn status(&self) -> &CredentialStatus {
         &self.status
     }
 
-    /// Takes out the credentials that are not written yet.
+    /// Removes and returns the credentials that are not written yet.
     pub fn take_pending(&mut self) -> Option<PendingWrite> {
         self.pending.take()
     }
 
-    /// Credentials that are not written yet.
+    /// The credentials that are not written yet.
     pub fn pending(&self) -> Option<&PendingWrite> {
         self.pending.as_ref()
     }
 
-    /// The Secret with this metadata, as the watch knows it.
+    /// The view of a watched Secret with this metadata.
     pub fn watched(&self, desired: &Desired, metadata: Option<&ObjectMeta>) -> SecretView {
         let secret = self.remembered().watched(desired, metadata);
         SecretView::Watched(secret)
     }
 
-    /// The Secret, as it was read from the API server.
+    /// The view of a Secret that was read from the API server. Remembers its record.
     pub fn read(
         &mut self,
         desired: &Desired,
@@ -85,7 +86,7 @@ impl Memory {
         SecretView::Read(secret)
     }
 
-    /// Everything to make a plan from. Takes the pending credentials out: [`keep`](Self::keep) puts them back.
+    /// The inputs of a plan. Removes the pending credentials; [`keep`](Self::keep) restores them.
     pub fn observed(&mut self, secret: SecretView) -> Observed<'_> {
         Observed {
             secret,
@@ -104,8 +105,8 @@ impl Memory {
         self.pending = pending;
     }
 
-    /// Drops pending credentials that have expired, or that are older than `issued_at` in the status of
-    /// another leader.
+    /// Drops pending credentials that have expired, or that are older than `issuedAt` in a status that another leader
+    /// wrote.
     pub fn drop_outdated(&mut self, status: Option<&CredentialStatus>, now: Timestamp) {
         let issued_at = status.and_then(|status| status.issued_at.as_ref());
         let outdated = |pending: &PendingWrite| {
@@ -118,18 +119,18 @@ impl Memory {
         }
     }
 
-    /// An input of the request changed: what failed may succeed now.
+    /// Records that an input of the request changed: the next attempt does not back off.
     pub fn inputs_changed(&mut self) {
         self.inputs_changed = true;
     }
 
-    /// An attempt begins: from now on, its failure decides when the next one is made.
+    /// Records that an attempt begins. If it fails, the failure decides when the next attempt is made.
     pub fn attempt(&mut self, desired: &Desired) {
         self.attempted_request.clone_from(&desired.renew_request);
         self.inputs_changed = false;
     }
 
-    /// STS is asked to replace a missing or damaged Secret.
+    /// Records that credentials are requested from STS to replace a missing or damaged Secret.
     pub fn repair(&mut self, now: Timestamp) {
         // The first issue of a resource is not a repair.
         if self.status.issued_at.is_some() {
@@ -137,12 +138,12 @@ impl Memory {
         }
     }
 
-    /// When this process last asked STS to replace a missing or damaged Secret.
+    /// When this process last requested credentials from STS to replace a missing or damaged Secret.
     pub fn repaired_at(&self) -> Option<Timestamp> {
         self.repaired_at
     }
 
-    /// The Secret was written.
+    /// Records that the Secret was written.
     pub fn written(&mut self, record: IssueRecord) {
         self.verified = true;
         self.record = Some(record);
@@ -154,7 +155,7 @@ impl Memory {
         self.verified = false;
     }
 
-    /// A status was computed.
+    /// Stores a computed status.
     pub fn set_status(&mut self, status: CredentialStatus) {
         self.status = status;
     }

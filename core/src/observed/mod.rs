@@ -1,4 +1,4 @@
-//! What is observed: the Secret, the status, and what this process remembers.
+//! The observed state: the Secret, the status, and the memory of this process.
 
 mod memory;
 mod read;

@@ -1,4 +1,4 @@
-//! Reading a Secret, and how far its annotations are trusted.
+//! Interprets a Secret that was watched or read, and decides whether to trust its annotations.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
@@ -11,28 +11,28 @@ use crate::credentials::Credentials;
 use crate::desired::Desired;
 use crate::secret::{IssueRecord, Manifest, Ownership, SecretVersion, ownership, read_credentials};
 
-/// What is known of the credentials in a Secret from other places than the Secret.
+/// The knowledge about the credentials in a Secret that does not come from the Secret.
 ///
-/// A user who may edit a Secret can write any time and any hash into its annotations. They are trusted only by a
-/// process that has no record of its own, and within limits.
+/// Users who may edit a Secret can write any time and any hash to its annotations. Only a process without its own
+/// record trusts the annotations, and only within limits.
 #[derive(Clone, Copy)]
 pub struct Remembered<'a> {
-    /// What the Secret was last written with, or seen to hold, in this term.
+    /// The record that was last written to the Secret, or read from it, in this term.
     pub record: Option<&'a IssueRecord>,
-    /// Whether no other process can have written it since: it was read or written in this term, and since the
-    /// last conflict.
+    /// Whether no other process can have written the Secret since then: it was read or written in this term, and after
+    /// the last conflict.
     pub verified: bool,
-    /// Credentials whose write may have succeeded although its reply was lost.
+    /// Credentials that are not known to be written. Their write may have succeeded although its reply was lost.
     pub pending: Option<&'a PendingWrite>,
-    /// The last status.
+    /// The previous status.
     pub status: &'a CredentialStatus,
 }
 
-/// How far the clock of the process that wrote a Secret may have been ahead of this one.
+/// How far the clock of the process that wrote a Secret may be ahead of the clock of this process.
 const TOLERATED_LEAD: SignedDuration = SignedDuration::from_mins(5);
 
 impl Remembered<'_> {
-    /// What the watch knows of the Secret with this metadata.
+    /// Interprets the metadata of a watched Secret.
     pub fn watched(&self, desired: &Desired, metadata: Option<&ObjectMeta>) -> WatchedSecret {
         let Some(metadata) = metadata else { return WatchedSecret::Unknown };
         if ownership(metadata, &desired.uid) != Ownership::Ours {
@@ -40,7 +40,7 @@ impl Remembered<'_> {
         }
         let annotated = || {
             let record = metadata.annotations.as_ref().and_then(IssueRecord::read)?;
-            // The plan uses it only for the version that the status is about.
+            // The plan uses this record only if the Secret still has the version of the status.
             Some(match self.times() {
                 Some((issued_at, expiration)) => IssueRecord { issued_at, expiration, ..record },
                 None => record,
@@ -50,7 +50,7 @@ impl Remembered<'_> {
         WatchedSecret::Owned(owned(metadata, record, Content::Unread))
     }
 
-    /// What a Secret holds that was read from the API server.
+    /// Interprets a Secret that was read from the API server.
     pub fn read(&self, desired: &Desired, secret: Option<Secret>, now: Timestamp) -> ReadSecret {
         let Some(mut secret) = secret else { return ReadSecret::Absent };
         if let Ownership::Foreign(holder) = ownership(&secret.metadata, &desired.uid) {
@@ -79,21 +79,21 @@ impl Remembered<'_> {
         ReadSecret::Owned(owned(&secret.metadata, record, content))
     }
 
-    /// What is known, without the Secret, to have been written to it.
+    /// The records that this process may have written to the Secret.
     fn written(&self, desired: &Desired) -> Vec<IssueRecord> {
         let pending = self.pending.map(|pending| pending.record(desired));
         self.record.cloned().into_iter().chain(pending).collect()
     }
 
-    /// Whether annotations may say something that this process does not know.
+    /// Whether the annotations may be newer than the knowledge of this process, and are plausible.
     fn may_trust(&self, annotated: &IssueRecord, now: Timestamp) -> bool {
         let known = self.record.is_some() && self.verified;
         !known && annotated.issued_at <= now + TOLERATED_LEAD
     }
 
-    /// The record of annotations that match these credentials, corrected by the status. `None` if the
-    /// credentials are older than those of the status: after a crash, the status may be behind by one rotation,
-    /// but it is never ahead.
+    /// Corrects the record of annotations that match these credentials with the times of the status. `None` if the
+    /// credentials are older than those of the status: after a crash, the status can be one rotation behind the Secret,
+    /// but never ahead of it.
     fn corrected(
         &self,
         mut record: IssueRecord,
@@ -102,18 +102,18 @@ impl Remembered<'_> {
         record.access_key_id = credentials.access_key_id().map(str::to_owned);
         let Some((issued, expires)) = self.times() else { return Some((record, credentials)) };
         let keys = record.access_key_id.as_ref().zip(self.status.access_key_id.as_ref());
-        // Tokens have no key.
+        // Web identity tokens have no access key ID: their issue times are compared.
         if keys.map_or(record.issued_at == issued, |(one, other)| one == other) {
             (record.issued_at, record.expiration) = (issued, expires);
             (credentials.issued_at, credentials.expiration) = (issued, expires);
         } else if record.issued_at < issued {
-            // Times are whole seconds: of two issues within one second, either may be the newer.
+            // Times are whole seconds: of two issues within one second, either may be newer.
             return None;
         }
         Some((record, credentials))
     }
 
-    /// When the credentials of the status were issued, and when they expire.
+    /// The issue time and the expiration of the credentials in the status.
     fn times(&self) -> Option<(Timestamp, Timestamp)> {
         let times = self.status.issued_at.as_ref().zip(self.status.expiration.as_ref());
         times.map(|(issued, expires)| (issued.0, expires.0))

@@ -1,4 +1,4 @@
-//! The Secret as it is observed, and everything else that a plan is made from.
+//! The observed Secret, and the other inputs of a plan.
 
 use jiff::Timestamp;
 
@@ -7,105 +7,105 @@ use crate::credentials::Credentials;
 use crate::desired::Desired;
 use crate::secret::{IssueRecord, SecretVersion};
 
-/// Everything that a plan is made from, besides what is desired and the time.
+/// The inputs of a plan, except the desired state and the time.
 pub struct Observed<'a> {
     /// The Secret.
     pub secret: SecretView,
     /// Whether the watch is known to be no older than the last write: the Secret was read or written in this
     /// term of leadership, and since the last write that did not succeed.
     pub verified: bool,
-    /// What the Secret was last written with, or seen to hold.
+    /// The record that was last written to the Secret, or read from it.
     pub record: Option<&'a IssueRecord>,
-    /// The last status that was computed, whether or not its write succeeded.
+    /// The last computed status, whether or not its write succeeded.
     pub status: &'a CredentialStatus,
     /// Credentials that STS issued and that are not written yet.
     pub pending: Option<PendingWrite>,
-    /// The renewal request that this process has already tried to serve.
+    /// The renewal request that this process has already tried.
     pub attempted_request: Option<&'a str>,
-    /// Whether an input of the request changed since the last attempt.
+    /// Whether an input of the request changed after the last attempt.
     pub inputs_changed: bool,
-    /// When this process last asked STS to replace a missing or damaged Secret.
+    /// When this process last requested credentials from STS to replace a missing or damaged Secret.
     pub repaired_at: Option<Timestamp>,
 }
 
 /// Credentials that STS issued and that are not written yet.
 #[cfg_attr(test, derive(Clone))]
 pub struct PendingWrite {
-    /// Hash of the request that they were issued for.
+    /// Hash of the request that the credentials were issued for.
     pub request_hash: String,
-    /// The renewal request that they serve.
+    /// The renewal request that the credentials satisfy.
     pub renew_request: Option<String>,
     /// The credentials.
     pub credentials: Credentials,
 }
 
 impl PendingWrite {
-    /// The record of their issue, as it is written now.
+    /// The record of their issue, with the hash of the currently desired format.
     pub fn record(&self, desired: &Desired) -> IssueRecord {
         let renew_request = self.renew_request.as_deref();
         IssueRecord::new(desired, &self.request_hash, &self.credentials, renew_request)
     }
 }
 
-/// The Secret, and how it was observed.
+/// The Secret, and the source of the observation.
 pub enum SecretView {
-    /// Its metadata, from the watch, which may be behind.
+    /// From the watch: only metadata, which may be outdated.
     Watched(WatchedSecret),
-    /// Read whole from the API server.
+    /// Read from the API server, with its data.
     Read(ReadSecret),
 }
 
-/// What the watch knows of the Secret.
-#[expect(clippy::large_enum_variant, reason = "one at a time, and moved only a few times")]
+/// A Secret in the watch.
+#[expect(clippy::large_enum_variant, reason = "short-lived, and moved only a few times")]
 pub enum WatchedSecret {
-    /// The watch has no such Secret with tempcred's label.
+    /// The watch contains no such Secret with tempcred's label.
     Unknown,
-    /// It belongs to something else.
+    /// The Secret does not belong to the resource.
     Foreign,
-    /// It belongs to the resource.
+    /// The Secret belongs to the resource.
     Owned(OwnedSecret),
 }
 
-/// The Secret, as the API server returned it.
-#[expect(clippy::large_enum_variant, reason = "one at a time, and moved only a few times")]
+/// A Secret as the API server returned it.
+#[expect(clippy::large_enum_variant, reason = "short-lived, and moved only a few times")]
 pub enum ReadSecret {
-    /// There is none.
+    /// There is no such Secret.
     Absent,
-    /// It belongs to something else, which this names for a person.
+    /// The Secret does not belong to the resource. Contains the reason, for a message.
     Foreign(String),
-    /// It belongs to the resource.
+    /// The Secret belongs to the resource.
     Owned(OwnedSecret),
 }
 
 /// A Secret that belongs to the resource.
 pub struct OwnedSecret {
-    /// Which version of it.
+    /// The version of the Secret.
     pub version: SecretVersion,
-    /// Whether it is being deleted, and a finalizer keeps it.
+    /// Whether the Secret is being deleted, and a finalizer keeps it.
     pub terminating: bool,
-    /// The record of the issue; `None` if its annotations are damaged.
+    /// The record of the issue. `None` if the annotations are damaged.
     pub record: Option<IssueRecord>,
-    /// What is known of its data.
+    /// The state of the data.
     pub content: Content,
 }
 
-/// What is known of the data of a Secret.
+/// The state of the data of a Secret.
 pub enum Content {
-    /// Not read: nothing changed since it was last written or verified.
+    /// Not read: the Secret did not change since it was last written or verified.
     Unread,
-    /// The data holds other values than those of the record.
+    /// The data does not contain the credentials of the record.
     Damaged,
-    /// The data holds the credentials of the record.
+    /// The data contains the credentials of the record.
     Intact {
         /// The credentials.
         credentials: Credentials,
-        /// Whether the whole Secret has the desired shape.
+        /// Whether the complete Secret has the desired format.
         in_shape: bool,
     },
 }
 
 impl OwnedSecret {
-    /// The record of the credentials in it, unless they are damaged.
+    /// The record of the credentials in the Secret, unless the data is damaged.
     pub fn intact_record(&self) -> Option<&IssueRecord> {
         match self.content {
             Content::Damaged => None,
@@ -114,24 +114,24 @@ impl OwnedSecret {
     }
 }
 
-/// What the status says about the Secret.
+/// The knowledge about the Secret from which the status is computed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum KnownSecret {
-    /// It was not read. The last status still stands; holds the record that is remembered, if any.
+    /// The Secret was not read, so the previous status stays. Contains the remembered record, if there is one.
     Unread(Option<IssueRecord>),
-    /// The resource has no Secret with usable credentials.
+    /// There is no Secret of the resource with usable credentials.
     Absent,
-    /// It holds these credentials.
+    /// The Secret contains these credentials.
     Holds {
         /// The record of their issue.
         record: Box<IssueRecord>,
-        /// The version that was verified or written; `None` if it must be read again.
+        /// The resource version that was verified or written. `None` if the Secret must be read again.
         resource_version: Option<String>,
     },
 }
 
 impl KnownSecret {
-    /// What is known of the Secret in this view.
+    /// The knowledge from this view of the Secret.
     pub(crate) fn of(desired: &Desired, secret: &ReadSecret) -> Self {
         let ReadSecret::Owned(owned) = secret else { return Self::Absent };
         let Some(record) = owned.intact_record() else { return Self::Absent };
@@ -139,7 +139,8 @@ impl KnownSecret {
             Content::Intact { in_shape, .. } => in_shape,
             Content::Unread | Content::Damaged => true,
         };
-        // A Secret in another shape is read again until it is rewritten. A suspended one stays as it is.
+        // A Secret in another format is read again until it is rewritten. That of a suspended resource is not
+        // rewritten.
         let verified = verified || desired.suspended;
         Self::Holds {
             record: Box::new(record.clone()),

@@ -1,4 +1,5 @@
-//! What to do next: a pure decision over what is desired, what is observed, and the time.
+//! Plans the next step of a reconciliation. The plan is a pure function of the desired state, the observed state and
+//! the time.
 
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,10 @@ use crate::secret::WriteTarget;
 use trusted::{Trusted, trusted};
 pub use types::{Decision, Issue, IssueCause, Plan, Rewrite};
 
-/// Decides.
+/// Plans the next step.
 ///
-/// A plan that replaces or removes credentials is made only from a Secret that was read, or from a watch that is
-/// known not to be behind; otherwise the plan is to read first. After a read, the plan is never to read again.
+/// A plan that replaces or removes credentials requires a Secret that was read, or a watch that is known to be current.
+/// Otherwise the plan is to read the Secret first. After a read, the plan is never to read again.
 pub fn plan<'a>(desired: &'a Desired, observed: Observed<'_>, now: Timestamp) -> Decision<'a> {
     let Observed { secret, verified, record, status, attempted_request, inputs_changed, .. } =
         observed;
@@ -55,9 +56,8 @@ pub fn plan<'a>(desired: &'a Desired, observed: Observed<'_>, now: Timestamp) ->
     }
 }
 
-/// Whether the Secret holds the pending credentials, or newer ones that match the request: from a write whose
-/// reply was lost, or from another leader. Times are whole seconds: of two issues within one second, neither is
-/// newer.
+/// Whether the Secret contains the pending credentials (the reply to their write was lost), or newer ones that match
+/// the request (another leader wrote them). Times are whole seconds: of two issues within one second, neither is newer.
 fn is_superseded(pending: &PendingWrite, desired: &Desired, secret: &ReadSecret) -> bool {
     let ReadSecret::Owned(owned) = secret else { return false };
     let credentials = &pending.credentials;
@@ -68,7 +68,7 @@ fn is_superseded(pending: &PendingWrite, desired: &Desired, secret: &ReadSecret)
     })
 }
 
-/// What a plan depends on besides the Secret.
+/// The inputs of a plan other than the Secret.
 struct Context<'a, 'b> {
     desired: &'a Desired,
     back_off: Option<BackOff>,
@@ -89,7 +89,7 @@ impl<'a> Context<'a, '_> {
             && pending.credentials.expiration > self.now
     }
 
-    /// What to do while the Secret is not known: `read` says whether it may be read now.
+    /// The plan while the Secret is not known. `read` says whether it may be read now.
     fn plan_unread(&self, read: bool) -> Plan<'a> {
         match &self.desired.denied {
             None if self.desired.deleted => Plan::Ignore,
@@ -116,7 +116,7 @@ impl<'a> Context<'a, '_> {
         match pending.take() {
             None => self.issue_or_rewrite(secret, request, target),
             Some(mut pending) if self.back_off.is_none() => {
-                // Nobody has used these credentials yet, so they also serve a newer renewal request.
+                // No workload has used these credentials yet, so they also satisfy a newer renewal request.
                 pending.renew_request.clone_from(&desired.renew_request);
                 Plan::WritePending { pending, target }
             }
@@ -127,8 +127,8 @@ impl<'a> Context<'a, '_> {
         }
     }
 
-    /// What to do with a Secret that no grant allows any more. Also applies to suspended resources, and to deleted
-    /// ones that a finalizer keeps: workloads could still use the Secret.
+    /// The plan for a request that no grant allows. It also applies to suspended resources, and to deleted resources
+    /// that a finalizer keeps: workloads could still use the Secret.
     fn denied(&self, secret: ReadSecret, problem: &Problem) -> Plan<'a> {
         match secret {
             ReadSecret::Owned(_) if self.waits_for_secret() => Plan::BackOff,
@@ -193,14 +193,14 @@ impl<'a> Context<'a, '_> {
         }
     }
 
-    /// Whether this would be the second repair within seconds: a user or program keeps deleting or editing the
-    /// Secret, and each repair costs an STS call.
+    /// Whether this would be a second repair within a few seconds. This happens if another client keeps deleting or
+    /// editing the Secret, and each repair costs an STS call.
     fn is_hasty(&self, cause: IssueCause) -> bool {
         cause.is_repair() && self.repaired_at.is_some_and(|at| self.now < at + LEAST_AGE)
     }
 }
 
-/// The request to make and where to write its credentials.
+/// The request to make, and the object to write its credentials to.
 fn writable<'a>(
     desired: &'a Desired,
     secret: &ReadSecret,

@@ -1,4 +1,4 @@
-//! Whether what the watch shows is enough to decide by.
+//! Decides whether the watch shows enough of the Secret to plan, or the Secret must be read.
 
 use crate::api::CredentialStatus;
 use crate::backoff::BackOff;
@@ -7,30 +7,29 @@ use crate::observed::{ReadSecret, SecretView, WatchedSecret};
 use crate::problem::Reason;
 use crate::secret::IssueRecord;
 
-/// What is known of the Secret for certain.
+/// The certain knowledge about the Secret.
 pub(super) enum Trusted {
-    /// This.
+    /// The Secret is known.
     Secret(ReadSecret),
-    /// Nothing yet.
+    /// The Secret is not known yet.
     Nothing {
-        /// Whether to read the Secret now; otherwise a failure waits for its next attempt, and reading is part of
-        /// that attempt.
+        /// Whether to read the Secret now. If not, the resource is backing off, and the next attempt reads the Secret.
         read: bool,
         /// The record that the watch knows of, if it is that of the version that the status is about.
         annotated: Option<IssueRecord>,
     },
 }
 
-/// In steady state the watch is enough: it shows the version that was last written or verified. Any other version
-/// is read, because an edit shows only in the data.
+/// In steady state the watch is enough: it shows the version that was last written or verified. Any other version must
+/// be read, because the watch contains only metadata and an edit of the data is not visible in it.
 pub(super) fn trusted(
     desired: &Desired,
     status: &CredentialStatus,
     secret: SecretView,
     back_off: Option<BackOff>,
 ) -> Trusted {
-    // Each failed read is written to the status, and that write triggers a reconciliation: without waiting here,
-    // reads would repeat endlessly.
+    // Each failed read is written to the status, and that write triggers a reconciliation. Without backing off here,
+    // the reads would repeat endlessly.
     let read = !back_off.is_some_and(|back_off| back_off.about_secret);
     let recorded = status.secret.as_ref().filter(|secret| secret.name == desired.secret_name);
     // A suspended resource without usable credentials has nothing to do. Once the status says so, reading the
@@ -52,7 +51,7 @@ pub(super) fn trusted(
             let recorded = recorded.map(|secret| &secret.resource_version);
             let same_version = recorded == Some(&owned.version.resource_version);
             let render_hash = owned.record.as_ref().map(|record| &record.render_hash);
-            // A suspended Secret stays in its shape. Edits while it was suspended were not repaired.
+            // The Secret of a suspended resource is not rewritten. Edits during the suspension were not repaired.
             let in_shape = desired.suspended
                 || (render_hash == Some(&desired.render_hash) && !was_suspended(status));
             if same_version && in_shape {

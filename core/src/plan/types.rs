@@ -1,4 +1,4 @@
-//! What a plan can be.
+//! The types of plans.
 
 use jiff::Timestamp;
 
@@ -8,64 +8,64 @@ use crate::observed::{KnownSecret, PendingWrite};
 use crate::problem::Problem;
 use crate::secret::{IssueRecord, SecretVersion, WriteTarget};
 
-/// What to do next.
+/// The next step of a reconciliation.
 pub enum Plan<'a> {
-    /// Nothing: the resource is being deleted, and its Secret with it.
+    /// Do nothing: the resource is being deleted.
     Ignore,
     /// Read the Secret from the API server, and plan again.
     Read,
-    /// Wait for the next renewal: the Secret is as desired.
+    /// Requeue at the next renewal: the Secret is as desired.
     UpToDate,
-    /// Wait for the next attempt after a failure.
+    /// Requeue at the next attempt: an earlier attempt failed.
     BackOff,
-    /// Ask STS for credentials, then write them.
+    /// Request credentials from STS, then write them.
     Issue(Issue<'a>),
     /// Write credentials that were issued earlier.
     WritePending {
         /// The credentials.
         pending: PendingWrite,
-        /// What the write replaces.
+        /// The object that the write replaces.
         target: WriteTarget,
     },
-    /// Write the credentials in the Secret again, in the desired shape.
+    /// Write the credentials of the Secret again, in the desired format.
     Rewrite(Box<Rewrite>),
     /// Remove the Secret, and report why.
     Remove {
         /// The version to remove.
         version: SecretVersion,
-        /// Why.
+        /// The reason.
         problem: Problem,
     },
-    /// Report what is wrong: there is nothing else to do.
+    /// Report a problem that prevents every other step.
     Report(Problem),
     /// Report that no grant allows the request.
     ReportDenied(Problem),
 }
 
-/// New credentials to ask STS for.
+/// New credentials to request from STS.
 pub struct Issue<'a> {
-    /// Why they are needed.
+    /// Why new credentials are needed.
     pub cause: IssueCause,
     /// The request to make.
     pub request: &'a SignedRequest,
-    /// When the credentials that they replace expire.
+    /// When the credentials that are replaced expire.
     pub deadline: Option<Timestamp>,
-    /// What the write replaces.
+    /// The object that the write replaces.
     pub target: WriteTarget,
 }
 
-/// A Secret to write again.
+/// A Secret to write again, with the same credentials.
 pub struct Rewrite {
     /// The record of the issue.
     pub record: IssueRecord,
     /// The credentials, as they were read from the Secret.
     pub credentials: Credentials,
-    /// The version that they were read from.
+    /// The version of the Secret that they were read from.
     pub version: SecretVersion,
 }
 
 impl Plan<'_> {
-    /// The name, as logs carry it.
+    /// The name in logs.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Ignore => "Ignore",
@@ -81,7 +81,7 @@ impl Plan<'_> {
         }
     }
 
-    /// Whether it attempts something: then a failure decides when the next attempt is made.
+    /// Whether the plan makes an attempt. If the attempt fails, the failure decides when the next one is made.
     pub fn is_attempt(&self) -> bool {
         match self {
             Self::Issue(_)
@@ -100,20 +100,20 @@ impl Plan<'_> {
 pub enum IssueCause {
     /// There is no Secret.
     Missing,
-    /// The Secret does not hold what was written.
+    /// The Secret does not contain the values that were written.
     Damaged,
-    /// The spec asks for other credentials than the Secret holds.
+    /// The credentials in the Secret do not match the spec.
     RequestChanged,
     /// The credentials have expired.
     Expired,
-    /// A renewal is requested by annotation.
+    /// An annotation requests a renewal.
     Requested,
     /// The renewal time has come.
     Due,
 }
 
 impl IssueCause {
-    /// The name, as logs and traces carry it.
+    /// The name in logs and traces.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "Missing",
@@ -131,12 +131,12 @@ impl IssueCause {
     }
 }
 
-/// A plan, and what belongs to it.
+/// A plan, and the state to keep.
 pub struct Decision<'a> {
-    /// What to do.
+    /// The next step.
     pub plan: Plan<'a>,
-    /// What the status says about the Secret, unless the plan changes it.
+    /// What the status will show about the Secret, unless the plan changes the Secret.
     pub known: KnownSecret,
-    /// Credentials that are not written yet and that the plan does not write: they are kept.
+    /// Credentials that are not written yet and that the plan does not write. Keep them in memory.
     pub pending: Option<PendingWrite>,
 }

@@ -1,39 +1,39 @@
-//! What stands in the way of issuing or renewing: a reason, its class, and a message.
+//! Problems that prevent an issue or a renewal. A problem has a reason, a class and a message.
 
 mod reason;
 
 use crate::text::one_line;
 pub use reason::{Class, Reason};
 
-/// Longest message, in characters. It is part of a condition, which holds up to 32 KiB, and of log lines.
+/// Longest message, in characters. Messages are part of log lines and of conditions, which are limited to 32 KiB.
 const LONGEST_MESSAGE: usize = 2000;
 
-/// A failure, before it is known how often it occurred.
+/// A failure of one attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     /// The reason.
     pub reason: Reason,
-    /// What happened and what to change, for a person. Never holds a secret value.
+    /// A description for people of the failure, and of what to change. It never contains a secret value.
     pub message: String,
 }
 
 impl Problem {
-    /// A problem with this message.
+    /// A problem with this message, which is converted to one line.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: one_line(&message.into(), LONGEST_MESSAGE) }
     }
 
-    /// A problem with a call to STS: which call, what happened, and the advice of the reason.
+    /// A problem with a call to STS. The message contains the call, the failure and the advice of the reason.
     pub fn of_call(reason: Reason, action: &str, target: &str, what: &str) -> Self {
         Self::advised(reason, action, target, what, reason.advice())
     }
 
-    /// The same, with more specific advice than that of the reason.
+    /// Like [`of_call`](Self::of_call), with specific advice instead of that of the reason.
     pub fn advised(reason: Reason, action: &str, target: &str, what: &str, advice: &str) -> Self {
         Self::new(reason, format!("{action} for {target} failed: {what}. {advice}"))
     }
 
-    /// Its class. A reason that has none counts as transient.
+    /// The class of the reason. A reason without a class counts as transient.
     pub fn class(&self) -> Class {
         self.reason.class().unwrap_or(Class::Transient)
     }
@@ -46,10 +46,10 @@ mod tests {
     #[test]
     fn a_problem_with_a_call_names_the_call_and_says_what_to_do() {
         let problem =
-            Problem::of_call(Reason::PolicyTooLarge, "AssumeRole", "arn:r", "AWS says no");
+            Problem::of_call(Reason::PolicyTooLarge, "AssumeRole", "arn:r", "STS denied it");
         assert_eq!(
             problem.message,
-            "AssumeRole for arn:r failed: AWS says no. Shorten policy, or use fewer policyArns and tags."
+            "AssumeRole for arn:r failed: STS denied it. Shorten policy, or use fewer policyArns and tags."
         );
     }
 }

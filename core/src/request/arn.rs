@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use super::invalid::InvalidRequest;
 
-/// Longest path of a role, in characters.
+/// Longest path of a role with both slashes, in characters. From the IAM API reference.
 const LONGEST_PATH: usize = 512;
 
-/// Longest name of a role, in characters.
+/// Longest name of a role, in characters. From the IAM API reference.
 const LONGEST_NAME: usize = 64;
 
 /// The ARN of an IAM role, for example `arn:aws:iam::123456789012:role/path/name`.
 ///
-/// Only `try_from` makes one, so every value is valid.
+/// Only `try_from` constructs one, so every value is valid.
 #[derive(Serialize, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoleArn(String);
 
@@ -38,7 +38,7 @@ impl TryFrom<&str> for RoleArn {
         let partition_ok = partition.split('-').all(is_word)
             && partition.split('-').next().is_some_and(|first| first == "aws");
         let account_ok = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        // The path begins and ends with the slashes around it.
+        // The path includes the slash after `role`, and the slash before the name.
         let path_and_name = resource.strip_prefix("role").and_then(|rest| rest.rsplit_once('/'));
         let name_ok = path_and_name.is_some_and(|(path, name)| is_path(path) && is_name(name));
         let ok =
@@ -47,7 +47,7 @@ impl TryFrom<&str> for RoleArn {
     }
 }
 
-/// Whether IAM lets a role have this path, given without its last slash.
+/// Whether IAM accepts this path, given without its last slash, for a role.
 fn is_path(path: &str) -> bool {
     (path.is_empty() || (path.starts_with('/') && path.len() > 1))
         && path.len() < LONGEST_PATH
@@ -55,13 +55,13 @@ fn is_path(path: &str) -> bool {
         && path.split('/').skip(1).all(is_segment)
 }
 
-/// Whether this can be a segment of a path. Rejects empty, `.` and `..` segments: a path normaliser would
+/// Whether this is a valid segment of a path. Rejects empty, `.` and `..` segments: a path normaliser would
 /// resolve another role.
 pub(crate) fn is_segment(segment: &str) -> bool {
     !["", ".", ".."].contains(&segment)
 }
 
-/// Whether IAM lets a role have this name.
+/// Whether IAM accepts this name for a role.
 fn is_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len())
         && is_segment(name)
@@ -98,12 +98,12 @@ mod tests {
             ("a name that is too long", &format!("{ROLE}{}", "r".repeat(65)), false),
             ("the longest name", &format!("{ROLE}{}", "r".repeat(64)), true),
             ("the longest path", &format!("{ROLE}{}/r", "p".repeat(510)), true),
-            ("a path of nothing", &format!("{ROLE}/r"), false),
+            ("an empty path", &format!("{ROLE}/r"), false),
             ("a path that is too long", &format!("{ROLE}{}/r", "p".repeat(511)), false),
-            ("a partition that ends in a dash", "arn:aws-:iam::123456789012:role/r", false),
-            ("no partition of AWS", "arn:awsome:iam::123456789012:role/r", false),
+            ("a partition that ends with a hyphen", "arn:aws-:iam::123456789012:role/r", false),
+            ("an unknown partition", "arn:awsome:iam::123456789012:role/r", false),
             ("an empty segment of a path", "arn:aws:iam::123456789012:role//r", false),
-            ("a path that ends nowhere", "arn:aws:iam::123456789012:role/a/", false),
+            ("a path without a name", "arn:aws:iam::123456789012:role/a/", false),
             ("a .. segment", "arn:aws:iam::123456789012:role/a/../r", false),
             ("a . segment", "arn:aws:iam::123456789012:role/a/./r", false),
             ("dots in a name", "arn:aws:iam::123456789012:role/a..b/.r.", true),

@@ -1,4 +1,4 @@
-//! AssumeRole, directly or through other roles.
+//! AssumeRole, directly or through a chain of roles.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::requested_role::{RequestedRole, SessionConstraints, SessionOverrides}
 use super::sts_request::StsRequest;
 use crate::fields::{Duration, SessionPolicies, SessionTags, schema};
 
-/// Assume an IAM role with [AssumeRole], directly or through other roles.
+/// Assume an IAM role with [AssumeRole], directly or through a chain of other roles.
 ///
-/// Limits come from the STS API reference; the packed size of policies and tags has a limit of its
-/// own, which STS reports in percent as `status.packedPolicySize`.
+/// The limits of the fields are those of the STS API reference. STS also limits the packed size of session
+/// policies and tags together: `status.packedPolicySize` shows the used share of that limit in percent.
 ///
 /// [AssumeRole]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -31,33 +31,34 @@ pub struct AssumeRole {
     #[schemars(schema_with = "schema::role_arn")]
     pub role_arn: String,
 
-    /// Roles to assume in this order before `roleArn`, each with the session of the one before it.
-    /// Their credentials stay in memory and are not stored. AWS then limits `duration` to 1h.
-    /// At most 4.
+    /// Roles to assume before `roleArn`, in this order. The session of each role assumes the next one. Their
+    /// credentials stay in memory and are not stored. With `via`, AWS limits `duration` to `1h`. At most 4.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub via: Vec<Hop>,
 
-    /// External ID that the role's trust policy asks for. 2 to 1224 characters.
+    /// External ID that the trust policy of the role requires. 2 to 1224 characters: letters, digits and
+    /// `_+=,.@:/-`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 1224), regex(pattern = r"^[\w+=,.@:/-]+$"))]
     pub external_id: Option<String>,
 
-    /// Name of the session, as CloudTrail shows it. 2 to 64 characters of letters, digits and
-    /// `_+=,.@-`. Default: `tempcred-NAMESPACE-NAME`, shortened with a hash if that is too long.
+    /// Name of the role session, as CloudTrail shows it. 2 to 64 characters: letters, digits and `_+=,.@-`.
+    /// Default: `tempcred-NAMESPACE.NAME`. A default of more than 64 characters is replaced by its first 47
+    /// characters, `+` and 16 hexadecimal digits of its SHA-256 hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub session_name: Option<String>,
 
-    /// Source identity to set for the session; it stays with every role assumed from it.
-    /// 2 to 64 characters of letters, digits and `_+=,.@-`.
+    /// Source identity of the session, as CloudTrail shows it. Sessions of roles that are assumed from this
+    /// session keep it. 2 to 64 characters: letters, digits and `_+=,.@-`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub source_identity: Option<String>,
 
-    /// How long the credentials shall live: `15m` to `12h`, and at most the role's own maximum;
-    /// at most `1h` with `via`, and whenever the operator's own identity is a role session.
-    /// Default: `1h`.
+    /// Requested lifetime of the credentials: `15m` to `12h`, and at most the maximum session duration of the
+    /// role. AWS limits it to `1h` with `via`, and if the identity that signs the request is itself a role
+    /// session. Default: `1h`.
     #[serde(default = "schema::one_hour")]
     pub duration: Duration,
 
@@ -65,18 +66,18 @@ pub struct AssumeRole {
     #[serde(flatten)]
     pub policies: SessionPolicies,
 
-    /// Tags.
+    /// Session tags.
     #[serde(flatten)]
     pub tags: SessionTags,
 
-    /// Which of `tags` stay with the session when it assumes a further role. At most 50, each a
-    /// key of `tags`.
+    /// Keys of the `tags` that are transitive: sessions of roles that are assumed from this session keep them.
+    /// Each entry must be a key of `tags`. At most 50 entries of 1 to 128 characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(min = 1, max = 128)), extend("x-kubernetes-list-type" = "set"))]
     pub transitive_tag_keys: Vec<String>,
 }
 
-/// A role that is assumed on the way to another.
+/// A role of a chain, which is assumed before `roleArn`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
@@ -85,19 +86,21 @@ pub struct Hop {
     #[schemars(schema_with = "schema::role_arn")]
     pub role_arn: String,
 
-    /// External ID that this role's trust policy asks for. 2 to 1224 characters.
+    /// External ID that the trust policy of this role requires. 2 to 1224 characters: letters, digits and
+    /// `_+=,.@:/-`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 1224), regex(pattern = r"^[\w+=,.@:/-]+$"))]
     pub external_id: Option<String>,
 
-    /// Name of the session. 2 to 64 characters of letters, digits and `_+=,.@-`.
-    /// Default: the same as for `roleArn`.
+    /// Name of the session of this role. 2 to 64 characters: letters, digits and `_+=,.@-`. Default:
+    /// `tempcred-NAMESPACE.NAME`, shortened like the default of `assumeRole.sessionName`. A hop does not use the
+    /// `sessionName` of `assumeRole`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub session_name: Option<String>,
 }
 
-/// A validated AssumeRole request. Serialised, it is part of the request hash.
+/// A validated AssumeRole request. The serialised form is part of the request hash.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Request {
     #[serde(skip)]
@@ -107,7 +110,7 @@ pub struct Request {
     session: String,
     #[serde(flatten)]
     spec: AssumeRole,
-    /// What grants set for each call, in the order of the calls.
+    /// The parameters that grants set for each call, in the order of the calls.
     #[serde(skip_serializing_if = "none_set")]
     constraints: Vec<SessionConstraints>,
 }
@@ -115,11 +118,11 @@ pub struct Request {
 /// One AssumeRole call of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call<'a> {
-    /// The role.
+    /// ARN of the role.
     pub role: &'a RoleArn,
     /// Name of the session.
     pub session_name: &'a str,
-    /// Requested lifetime; `None` for a hop, which gets the default of STS.
+    /// Requested lifetime. `None` for a hop: STS applies its default, one hour.
     pub duration: Option<Duration>,
     /// External ID.
     pub external_id: Option<&'a str>,
@@ -127,7 +130,7 @@ pub struct Call<'a> {
     pub source_identity: Option<&'a str>,
     /// Session tags.
     pub tags: BTreeMap<&'a str, &'a str>,
-    /// Keys of the tags that the session keeps when it assumes another role.
+    /// Keys of the transitive tags: sessions that are assumed from this session keep them.
     pub transitive_tag_keys: &'a [String],
     /// Inline session policy.
     pub policy: Option<&'a str>,
@@ -140,14 +143,13 @@ fn none_set(constraints: &[SessionConstraints]) -> bool {
 }
 
 impl Request {
-    /// Checks the ARNs. `session` is the session name where the spec sets none.
+    /// Validates the ARNs. `session` is the session name of each call for which the spec sets none.
     pub(super) fn new(spec: &AssumeRole, session: &str) -> Result<Self, InvalidRequest> {
         let hops = spec.via.iter();
         let hops = hops.map(|hop| Ok((RoleArn::try_from(hop.role_arn.as_str())?, hop.clone())));
         let hops = hops.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             role: RoleArn::try_from(spec.role_arn.as_str())?,
-            // Each call has its own name or the default of the resource.
             session: session.to_owned(),
             hops,
             spec: spec.clone(),

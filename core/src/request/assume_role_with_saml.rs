@@ -1,4 +1,4 @@
-//! AssumeRoleWithSAML: an assertion of an identity provider.
+//! AssumeRoleWithSAML, with an assertion of a SAML identity provider.
 
 use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -9,9 +9,9 @@ use super::invalid::InvalidRequest;
 use super::sts_request::StsRequest;
 use crate::fields::{Duration, SecretKeyRef, SessionPolicies, schema};
 
-/// Assume an IAM role with a SAML assertion, by [AssumeRoleWithSAML]. The call is not signed: IAM
-/// knows the identity provider, and the trust policy of the role decides. An assertion can be used
-/// for some minutes only, so whoever writes its Secret has to keep it fresh.
+/// Assume an IAM role with a SAML assertion, by [AssumeRoleWithSAML]. The call is not signed: the identity provider
+/// must be a SAML provider in IAM, and the trust policy of the role must allow it. An assertion is valid only for
+/// some minutes: the process that writes its Secret must replace it before each renewal.
 ///
 /// [AssumeRoleWithSAML]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithSAML.html
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -32,12 +32,12 @@ pub struct AssumeRoleWithSaml {
     )]
     pub principal_arn: String,
 
-    /// Key of a Secret, in the namespace of this resource, that holds the assertion in base64, as the
-    /// identity provider issues it.
+    /// Key of a Secret, in the namespace of this resource, that contains the assertion. The assertion is encoded in
+    /// base64, as the identity provider issues it.
     pub assertion_secret_ref: SecretKeyRef,
 
-    /// How long the credentials shall live: `15m` to `12h`, and at most the role's own maximum and
-    /// what the assertion allows. Default: `1h`.
+    /// Requested lifetime of the credentials: `15m` to `12h`. It is at most the maximum session duration of the role,
+    /// and at most what the assertion allows. Default: `1h`.
     #[serde(default = "schema::one_hour")]
     pub duration: Duration,
 
@@ -46,24 +46,24 @@ pub struct AssumeRoleWithSaml {
     pub policies: SessionPolicies,
 }
 
-/// A validated request. Serialised, it is part of the request hash.
+/// A validated request. The serialised form is part of the request hash.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The role.
+    /// ARN of the role.
     #[serde(skip)]
     pub role: RoleArn,
-    /// The part of the spec.
+    /// The request as the spec contains it.
     #[serde(flatten)]
     pub spec: AssumeRoleWithSaml,
 }
 
 impl Request {
-    /// Checks the ARN. The assertion names the session, so no name is needed.
+    /// Validates the ARN. The assertion contains the session name.
     pub(super) fn new(spec: &AssumeRoleWithSaml, _: &str) -> Result<Self, InvalidRequest> {
         Ok(Self { role: RoleArn::try_from(spec.role_arn.as_str())?, spec: spec.clone() })
     }
 
-    /// The SAML assertion.
+    /// The input that contains the SAML assertion.
     pub fn assertion(&self) -> Input {
         Input::SecretKey(self.spec.assertion_secret_ref.clone())
     }

@@ -1,4 +1,4 @@
-//! AssumeRoleWithWebIdentity: a token of a ServiceAccount, or of another identity provider.
+//! AssumeRoleWithWebIdentity, with a token of a ServiceAccount or of another identity provider.
 
 use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use super::session_name::session_name;
 use super::sts_request::StsRequest;
 use crate::fields::{Duration, SessionPolicies, TokenFrom, schema};
 
-/// Assume an IAM role with a token, by [AssumeRoleWithWebIdentity]. The call is not signed: IAM knows
-/// the issuer of the token, and the trust policy of the role decides.
+/// Assume an IAM role with a web identity token, by [AssumeRoleWithWebIdentity]. The call is not signed: the
+/// issuer of the token must be an identity provider in IAM, and the trust policy of the role must allow the token.
 ///
 /// [AssumeRoleWithWebIdentity]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -28,18 +28,19 @@ pub struct AssumeRoleWithWebIdentity {
     #[schemars(schema_with = "schema::role_arn")]
     pub role_arn: String,
 
-    /// Where the token comes from.
+    /// The source of the token: `serviceAccountName` or `tokenSecretRef`.
     #[serde(flatten)]
     pub token: TokenFrom,
 
-    /// Name of the session, as CloudTrail shows it. 2 to 64 characters of letters, digits and
-    /// `_+=,.@-`. Default: `tempcred-NAMESPACE-NAME`, shortened with a hash if that is too long.
+    /// Name of the role session, as CloudTrail shows it. 2 to 64 characters: letters, digits and `_+=,.@-`.
+    /// Default: `tempcred-NAMESPACE.NAME`. A default of more than 64 characters is replaced by its first 47
+    /// characters, `+` and 16 hexadecimal digits of its SHA-256 hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub session_name: Option<String>,
 
-    /// How long the credentials shall live: `15m` to `12h`, and at most the role's own maximum.
-    /// Default: `1h`.
+    /// Requested lifetime of the credentials: `15m` to `12h`, and at most the maximum session duration of the
+    /// role. Default: `1h`.
     #[serde(default = "schema::one_hour")]
     pub duration: Duration,
 
@@ -48,24 +49,24 @@ pub struct AssumeRoleWithWebIdentity {
     pub policies: SessionPolicies,
 }
 
-/// A validated request. Serialised, it is part of the request hash.
+/// A validated request. The serialised form is part of the request hash.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The role.
+    /// ARN of the role.
     #[serde(skip)]
     pub role: RoleArn,
-    /// The token.
+    /// The input that contains the token.
     #[serde(skip)]
     pub token: Input,
     /// Name of the session.
     pub session: String,
-    /// The part of the spec.
+    /// The request as the spec contains it.
     #[serde(flatten)]
     pub spec: AssumeRoleWithWebIdentity,
 }
 
 impl Request {
-    /// Checks the ARN and where the token comes from.
+    /// Validates the ARN and the source of the token. `session` is the session name if the spec sets none.
     pub(super) fn new(spec: &AssumeRoleWithWebIdentity, session: &str) -> Result<Self, InvalidRequest> {
         Ok(Self {
             role: RoleArn::try_from(spec.role_arn.as_str())?,

@@ -1,4 +1,4 @@
-//! AssumeRoot: one privileged task in a member account.
+//! AssumeRoot: a session for one privileged task in a member account.
 
 use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -7,40 +7,40 @@ use super::invalid::InvalidRequest;
 use super::sts_request::StsRequest;
 use crate::fields::{Duration, schema};
 
-/// Do one privileged task in a member account of the organization, by [AssumeRoot]. The management
-/// account, or a delegated administrator, has to sign the request.
+/// Get a session for one privileged task in a member account of the organization, by [AssumeRoot]. An identity of
+/// the management account, or of a delegated administrator account, must sign the request.
 ///
 /// [AssumeRoot]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoot.html
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("duration(self.duration) >= duration('1m') && duration(self.duration) <= duration('15m')", "duration must be between 1m and 15m: STS gives no longer session of a root user"))]
+#[x_kube(validation = ("duration(self.duration) >= duration('1m') && duration(self.duration) <= duration('15m')", "duration must be between 1m and 15m: STS limits root sessions to 15 minutes"))]
 pub struct AssumeRoot {
-    /// The member account: its ID of 12 digits, or the ARN of its root user.
+    /// The member account: its 12-digit account ID, or the ARN of its root user.
     #[schemars(length(min = 12, max = 2048), regex(pattern = r"^([0-9]{12}|arn:aws[a-z-]*:iam::[0-9]{12}:root)$"))]
     pub target_principal: String,
 
-    /// ARN of the managed policy that names the task, for example
+    /// ARN of the AWS managed policy that defines the task, for example
     /// `arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials`. 20 to 2048 characters.
     #[schemars(length(min = 20, max = 2048), regex(pattern = r"^arn:aws[a-z-]*:iam::aws:policy/root-task/[!-~]+$"))]
     pub task_policy_arn: String,
 
-    /// How long the credentials shall live: `1m` to `15m`. Default: `15m`.
+    /// Requested lifetime of the credentials: `1m` to `15m`. Default: `15m`.
     #[serde(default = "schema::fifteen_minutes")]
     pub duration: Duration,
 }
 
-/// A validated request. Serialised, it is part of the request hash.
+/// A validated request. The serialised form is part of the request hash.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The part of the spec.
+    /// The request as the spec contains it.
     #[serde(flatten)]
     pub spec: AssumeRoot,
 }
 
 impl Request {
-    /// There is nothing to check.
-    #[expect(clippy::unnecessary_wraps, reason = "as every request is made")]
+    /// The schema checks all fields.
+    #[expect(clippy::unnecessary_wraps, reason = "every request has the same constructor")]
     pub(super) fn new(spec: &AssumeRoot, _: &str) -> Result<Self, InvalidRequest> {
         Ok(Self { spec: spec.clone() })
     }

@@ -1,4 +1,4 @@
-//! GetFederationToken: a session of a federated user.
+//! GetFederationToken: a session for a federated user.
 
 use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -7,9 +7,9 @@ use super::invalid::InvalidRequest;
 use super::sts_request::StsRequest;
 use crate::fields::{Duration, SessionPolicies, SessionTags, schema};
 
-/// A session of a federated user, by [GetFederationToken], on behalf of the IAM user whose long-lived
-/// key signs the request. It may do what both that user and the session policies may; without session
-/// policies, nothing.
+/// Get a session for a federated user, by [GetFederationToken]. The long-lived key of an IAM user must sign the
+/// request. The session has the permissions that both the IAM user and the session policies allow. Without session
+/// policies it has no permissions.
 ///
 /// [GetFederationToken]: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -17,12 +17,11 @@ use crate::fields::{Duration, SessionPolicies, SessionTags, schema};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(schema::USER_DURATION).message(schema::USER_DURATION_MESSAGE))]
 pub struct GetFederationToken {
-    /// Name of the federated user, as CloudTrail shows it. 2 to 32 characters of letters, digits and
-    /// `_+=,.@-`.
+    /// Name of the federated user, as CloudTrail shows it. 2 to 32 characters: letters, digits and `_+=,.@-`.
     #[schemars(length(min = 2, max = 32), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub name: String,
 
-    /// How long the credentials shall live: `15m` to `36h`. Default: `12h`.
+    /// Requested lifetime of the credentials: `15m` to `36h`. Default: `12h`.
     #[serde(default = "schema::twelve_hours")]
     pub duration: Duration,
 
@@ -30,22 +29,22 @@ pub struct GetFederationToken {
     #[serde(flatten)]
     pub policies: SessionPolicies,
 
-    /// Tags.
+    /// Session tags.
     #[serde(flatten)]
     pub tags: SessionTags,
 }
 
-/// A validated request. Serialised, it is part of the request hash.
+/// A validated request. The serialised form is part of the request hash.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The part of the spec.
+    /// The request as the spec contains it.
     #[serde(flatten)]
     pub spec: GetFederationToken,
 }
 
 impl Request {
-    /// There is nothing to check.
-    #[expect(clippy::unnecessary_wraps, reason = "as every request is made")]
+    /// The schema checks all fields.
+    #[expect(clippy::unnecessary_wraps, reason = "every request has the same constructor")]
     pub(super) fn new(spec: &GetFederationToken, _: &str) -> Result<Self, InvalidRequest> {
         Ok(Self { spec: spec.clone() })
     }

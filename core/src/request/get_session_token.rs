@@ -7,9 +7,9 @@ use super::invalid::InvalidRequest;
 use super::sts_request::StsRequest;
 use crate::fields::{Duration, schema};
 
-/// A session of the IAM user whose long-lived key signs the request, by [GetSessionToken]: what the
-/// user may do, but for the hours that the session lives. It cannot call IAM, and of STS only
-/// AssumeRole and GetCallerIdentity.
+/// Get a session of an IAM user, by [GetSessionToken]. The long-lived key of that user must sign the request. The
+/// session has the permissions of the user, with two exceptions: it cannot call IAM, and it can call only AssumeRole
+/// and GetCallerIdentity of STS.
 ///
 /// [GetSessionToken]: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -17,22 +17,22 @@ use crate::fields::{Duration, schema};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(schema::USER_DURATION).message(schema::USER_DURATION_MESSAGE))]
 pub struct GetSessionToken {
-    /// How long the credentials shall live: `15m` to `36h`. Default: `12h`.
+    /// Requested lifetime of the credentials: `15m` to `36h`. Default: `12h`.
     #[serde(default = "schema::twelve_hours")]
     pub duration: Duration,
 }
 
-/// A validated request. Serialised, it is part of the request hash.
+/// A validated request. The serialised form is part of the request hash.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The part of the spec.
+    /// The request as the spec contains it.
     #[serde(flatten)]
     pub spec: GetSessionToken,
 }
 
 impl Request {
-    /// There is nothing to check.
-    #[expect(clippy::unnecessary_wraps, reason = "as every request is made")]
+    /// The schema checks all fields.
+    #[expect(clippy::unnecessary_wraps, reason = "every request has the same constructor")]
     pub(super) fn new(spec: &GetSessionToken, _: &str) -> Result<Self, InvalidRequest> {
         Ok(Self { spec: spec.clone() })
     }

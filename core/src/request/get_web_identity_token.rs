@@ -1,4 +1,4 @@
-//! GetWebIdentityToken: AWS as an identity provider for another cloud.
+//! GetWebIdentityToken: AWS as the identity provider of another cloud or service.
 
 use kube_derive::KubeSchema;
 use schemars::JsonSchema;
@@ -8,35 +8,34 @@ use super::invalid::InvalidRequest;
 use super::sts_request::StsRequest;
 use crate::fields::{Duration, SessionTags, schema};
 
-/// A token (a JWT) that tells another cloud or service who the caller is to AWS, by
-/// [GetWebIdentityToken]. It is written to the keys `token` and `expiration` of the Secret;
-/// `secret.formats` and `secret.profile` have no part in it. Outbound identity federation must be
-/// enabled for the account.
+/// Get a token (a JWT) that proves the AWS identity of the caller to another cloud or service, by
+/// [GetWebIdentityToken]. The token is written to the keys `token` and `expiration` of the Secret. `secret.formats`
+/// and `secret.profile` have no effect. Outbound identity federation must be enabled for the AWS account.
 ///
 /// [GetWebIdentityToken]: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetWebIdentityToken.html
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("duration(self.duration) >= duration('1m') && duration(self.duration) <= duration('1h')", "duration must be between 1m and 1h: STS gives tokens for no other time"))]
+#[x_kube(validation = ("duration(self.duration) >= duration('1m') && duration(self.duration) <= duration('1h')", "duration must be between 1m and 1h: STS issues tokens only with these lifetimes"))]
 pub struct GetWebIdentityToken {
-    /// Who the token is for, as the other side expects it. 1 to 10 of at most 1000 characters.
+    /// Audiences of the token, as the other cloud or service expects them. 1 to 10 entries of 1 to 1000 characters.
     #[schemars(length(min = 1, max = 10), inner(length(min = 1, max = 1000)))]
     pub audiences: Vec<String>,
 
-    /// How the token is signed: `RS256` is understood by most, `ES384` is shorter.
+    /// Signing algorithm of the token. Most services accept `RS256`; `ES384` signatures are shorter.
     pub signing_algorithm: SigningAlgorithm,
 
-    /// Lifetime of the token: `1m` to `1h`. Default: `45m`, as a shorter token is renewed faster than a
-    /// kubelet updates a mount.
+    /// Requested lifetime of the token: `1m` to `1h`. Default: `45m`. Tokens with a much shorter lifetime are renewed
+    /// more often than a kubelet updates a mounted Secret.
     #[serde(default = "schema::forty_five_minutes")]
     pub duration: Duration,
 
-    /// Tags.
+    /// Tags of the token.
     #[serde(flatten)]
     pub tags: SessionTags,
 }
 
-#[allow(missing_docs)] // With descriptions of their own the schema would not be structural.
+#[allow(missing_docs)] // Doc comments on the variants would make the schema non-structural.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SigningAlgorithm {
     RS256,
@@ -53,17 +52,17 @@ impl SigningAlgorithm {
     }
 }
 
-/// A validated request. Serialised, it is part of the request hash.
+/// A validated request. The serialised form is part of the request hash.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The part of the spec.
+    /// The request as the spec contains it.
     #[serde(flatten)]
     pub spec: GetWebIdentityToken,
 }
 
 impl Request {
-    /// There is nothing to check.
-    #[expect(clippy::unnecessary_wraps, reason = "as every request is made")]
+    /// The schema checks all fields.
+    #[expect(clippy::unnecessary_wraps, reason = "every request has the same constructor")]
     pub(super) fn new(spec: &GetWebIdentityToken, _: &str) -> Result<Self, InvalidRequest> {
         Ok(Self { spec: spec.clone() })
     }

@@ -1,4 +1,4 @@
-//! `spec.identity`: who signs a request, where it is not the operator.
+//! `spec.identity`: the identity that signs a request instead of the operator.
 
 use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -9,19 +9,19 @@ use super::invalid::InvalidRequest;
 use super::sts_request::StsRequest;
 use crate::fields::{Duration, SecretKeyRef, SessionPolicies, TokenFrom, schema};
 
-/// Who signs the request; exactly one of the two fields.
+/// The identity that signs the request. Set exactly one of the two fields.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("has(self.accessKeySecretRef) != has(self.webIdentity)", "set exactly one of identity.accessKeySecretRef and identity.webIdentity, or leave identity out"))]
 pub struct Identity {
-    /// Access key in a Secret of this namespace: of an IAM user, or of a session that something else
-    /// keeps fresh (for example another TemporaryCredential).
+    /// An access key in a Secret in the namespace of this resource: the long-lived key of an IAM user, or the key of
+    /// a session that another process renews, for example another TemporaryCredential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_secret_ref: Option<AccessKeySecretRef>,
 
-    /// A role that is assumed first, with a token of a ServiceAccount of this namespace or of another
-    /// identity provider. Its credentials stay in memory.
+    /// A role that is assumed first, with a token of a ServiceAccount in the namespace of this resource or of another
+    /// identity provider. Its credentials sign the request. They stay in memory and are not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_identity: Option<WebIdentity>,
 }
@@ -35,24 +35,24 @@ pub struct AccessKeySecretRef {
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub name: String,
 
-    /// Key of the access key ID. Default: `AWS_ACCESS_KEY_ID`.
+    /// Key in the Secret that contains the access key ID. Default: `AWS_ACCESS_KEY_ID`.
     #[serde(default = "access_key_id_key")]
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
     pub access_key_id_key: String,
 
-    /// Key of the secret access key. Default: `AWS_SECRET_ACCESS_KEY`.
+    /// Key in the Secret that contains the secret access key. Default: `AWS_SECRET_ACCESS_KEY`.
     #[serde(default = "secret_access_key_key")]
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
     pub secret_access_key_key: String,
 
-    /// Key of the session token, if the access key is that of a session: for example
-    /// `AWS_SESSION_TOKEN`. Default: none, for the long-lived key of an IAM user.
+    /// Key in the Secret that contains the session token, for example `AWS_SESSION_TOKEN`. Required if the access key
+    /// belongs to a session. Default: none, for the long-lived key of an IAM user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
     pub session_token_key: Option<String>,
 }
 
-/// A role to assume with a token before the request is made.
+/// A role to assume with a web identity token, whose credentials sign the request.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
@@ -66,7 +66,7 @@ pub struct WebIdentity {
     #[schemars(schema_with = "schema::role_arn")]
     pub role_arn: String,
 
-    /// Where the token comes from.
+    /// The source of the token: `serviceAccountName` or `tokenSecretRef`.
     #[serde(flatten)]
     pub token: TokenFrom,
 }
@@ -79,10 +79,10 @@ fn secret_access_key_key() -> String {
     "AWS_SECRET_ACCESS_KEY".to_owned()
 }
 
-/// A validated identity: the caller, as AWS names it, of a request.
+/// A validated identity: the caller of a request, in the terms of AWS.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Caller {
-    /// The operator itself.
+    /// The operator, with its own AWS identity.
     Operator,
     /// An access key from a Secret.
     AccessKey {
@@ -93,16 +93,16 @@ pub enum Caller {
         /// The session token, if the key belongs to a session.
         token: Option<Input>,
     },
-    /// A role assumed with a token.
+    /// A role that is assumed with a web identity token.
     WebIdentity(TokenExchange),
 }
 
 impl Caller {
-    /// Checks an identity. `session` names the session if a role is assumed, and `lifetime` is how long that
-    /// session must live.
+    /// Validates an identity. If it assumes a role, `session` is the session name and `lifetime` the requested
+    /// lifetime of that session.
     ///
     /// # Errors
-    /// [`InvalidRequest`] says what to change.
+    /// [`InvalidRequest`] if the identity is incomplete. Its message names what to change.
     pub fn of(
         identity: Option<&Identity>,
         session: &str,
@@ -129,7 +129,7 @@ impl Caller {
         }
     }
 
-    /// Number of STS calls that it takes to become this caller.
+    /// Number of STS calls that are needed to sign as this caller.
     pub fn calls(&self) -> u32 {
         match self {
             Self::Operator | Self::AccessKey { .. } => 0,
@@ -137,7 +137,7 @@ impl Caller {
         }
     }
 
-    /// The values that it needs from the cluster.
+    /// The inputs that this caller needs.
     pub fn inputs(&self) -> Vec<Input> {
         match self {
             Self::Operator => Vec::new(),
@@ -150,7 +150,7 @@ impl Caller {
 }
 
 impl WebIdentity {
-    /// The same as a request of its own.
+    /// The request that assumes this role.
     fn as_request(&self, lifetime: Duration) -> AssumeRoleWithWebIdentity {
         AssumeRoleWithWebIdentity {
             role_arn: self.role_arn.clone(),

@@ -1,4 +1,4 @@
-//! The values that a request needs from the cluster: keys of Secrets and ServiceAccount tokens.
+//! The inputs of a request: keys of Secrets, and ServiceAccount tokens.
 
 use std::collections::HashMap;
 
@@ -8,28 +8,28 @@ use super::invalid::InvalidRequest;
 use crate::fields::{SecretKeyRef, TokenFrom};
 use crate::problem::{Problem, Reason};
 
-/// A value that a request needs, in the namespace of the resource.
+/// A value that a request needs, from the namespace of the resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// A key of a Secret.
     SecretKey(SecretKeyRef),
-    /// A token for a ServiceAccount, requested for this one use and never stored.
+    /// A token for a ServiceAccount. It is requested for one call to STS and is not stored.
     ServiceAccountToken {
         /// Name of the ServiceAccount.
         service_account: String,
-        /// NamespaceMatcher of the token.
+        /// Audience of the token.
         audience: String,
     },
 }
 
-/// NamespaceMatcher that AWS expects unless its identity provider lists another one.
+/// Default audience: the client ID that AWS documents for OIDC providers in IAM.
 const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 
 impl Input {
-    /// The web identity token of a request.
+    /// The web identity token that a request uses.
     ///
     /// # Errors
-    /// [`InvalidRequest`] unless exactly one field of `from` says where the token comes from.
+    /// [`InvalidRequest::Missing`] unless exactly one of the two fields of `from` is set.
     pub(super) fn token(from: &TokenFrom) -> Result<Self, InvalidRequest> {
         match (&from.service_account_name, &from.token_secret_ref) {
             (Some(name), None) => Ok(Self::ServiceAccountToken {
@@ -42,7 +42,7 @@ impl Input {
     }
 }
 
-/// The values of the inputs of one request, fetched immediately before it.
+/// The values of the inputs of one request. They are fetched immediately before the request.
 #[derive(Default)]
 pub struct Inputs(HashMap<Input, SecretString>);
 
@@ -55,17 +55,17 @@ impl Inputs {
     /// The value of an input.
     ///
     /// # Errors
-    /// `InputMissing` if it was not fetched.
+    /// `InputMissing` if the input was not fetched.
     pub fn get(&self, input: &Input) -> Result<&SecretString, Problem> {
         self.0.get(input).ok_or_else(|| input_missing(&format!("{input:?} was not fetched")))
     }
 
-    /// Removes each value, or the beginning of one, from `text`: an error reply may quote the request.
+    /// Replaces each value in `text` with `…`, and also each prefix of a value: an error reply may quote the request.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for value in self.0.values() {
             let value = value.expose_secret().trim();
-            let Some((end, _)) = value.char_indices().nth(LEAST_QUOTE) else { continue };
+            let Some((end, _)) = value.char_indices().nth(MIN_REDACTED_PREFIX) else { continue };
             while let Some(at) = text.find(&value[..end]) {
                 let quoted = text[at..].chars().zip(value.chars()).take_while(|(a, b)| a == b);
                 let length: usize = quoted.map(|(c, _)| c.len_utf8()).sum();
@@ -76,10 +76,10 @@ impl Inputs {
     }
 }
 
-/// Shortest beginning of a value that is taken for a quotation, in characters.
-const LEAST_QUOTE: usize = 8;
+/// Shortest prefix of a value that is redacted, in characters. Shorter prefixes occur in ordinary text.
+const MIN_REDACTED_PREFIX: usize = 8;
 
-/// The problem that an input is missing; `what` names it.
+/// The problem `InputMissing`. `what` is a clause that names the input.
 pub fn input_missing(what: &str) -> Problem {
     Problem::new(Reason::InputMissing, format!("{what}. {}", Reason::InputMissing.advice()))
 }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn redacts_whole_values_and_beginnings_of_values() {
+    fn redacts_values_and_their_prefixes() {
         let mut inputs = Inputs::default();
         for (name, value) in
             [("token", "eyJhbGciOiJub25lIn0.b"), ("pin", "1234"), ("é", "ééééééééé\n")]

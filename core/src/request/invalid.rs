@@ -1,20 +1,20 @@
-//! Why a spec makes no request.
+//! The errors of a spec that contains no valid request.
 
-/// Why a spec makes no request. The message says what to change in the spec.
+/// The error of a spec that contains no valid request. The message names what to change in the spec.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum InvalidRequest {
-    /// No request is set, or more than one; holds the fields to choose from.
+    /// The spec sets no request, or more than one. Contains the names of the fields to choose from.
     #[error("spec must set exactly one request: one of {0}")]
     NotExactlyOne(String),
-    /// This is not the ARN of a role.
+    /// This text is not the ARN of an IAM role. Contains its first 80 characters.
     #[error("{0:?} is not the ARN of an IAM role: write it as arn:aws:iam::123456789012:role/NAME")]
     RoleArn(String),
-    /// Without `spec.identity`, the operator itself or nobody would have to sign this request.
+    /// This request needs `spec.identity`: the operator does not sign it with its own identity.
     #[error(
         "spec.{0} needs spec.identity: the operator does not make this request with its own identity"
     )]
     NeedsIdentity(&'static str),
-    /// Exactly one of these fields must be set.
+    /// The spec sets none or all of these fields, and must set exactly one.
     #[error("exactly one of {0} must be set")]
     Missing(&'static str),
 }

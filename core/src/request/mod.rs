@@ -1,5 +1,5 @@
-//! The requests that tempcred makes to STS: one file for each operation, with its part of the API and its
-//! checks, and one line for each in [`table`].
+//! The requests to STS. Each operation has one file with its API type and its validation, and one line in
+//! [`table`].
 
 pub mod arn;
 pub mod identity;
@@ -21,20 +21,20 @@ pub use sts_request::StsRequest;
 use crate::fields::Duration;
 use inputs::Input;
 
-/// Who signs a request.
+/// The identities that may sign the requests of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signer {
-    /// The operator, unless `identity` is set.
+    /// `spec.identity` if it is set, otherwise the operator.
     Operator,
-    /// Nobody.
+    /// The request is not signed.
     Unsigned,
-    /// The long-lived access key of an IAM user, in `identity`.
+    /// The long-lived access key of an IAM user, from `spec.identity`.
     AccessKey,
-    /// `identity`, never the operator.
+    /// `spec.identity`, never the operator.
     Identity,
 }
 
-/// CEL: whether the request in this field is set and signed like this.
+/// CEL: whether the request in this field is set and has this kind of signer.
 macro_rules! signer {
     (Unsigned is Unsigned, $field:literal) => {
         concat!("has(self.", $field, ")")
@@ -56,7 +56,7 @@ macro_rules! define_operations {
 
         $(pub use $module::$name;)*
 
-        /// The requests of a spec, of which exactly one is set.
+        /// The requests that a spec can set. Exactly one must be set.
         #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
         #[x_kube(crates(kube_core = "::kube_core"))]
         pub struct Requests {
@@ -68,34 +68,34 @@ macro_rules! define_operations {
         }
 
         impl Requests {
-            /// The fields, as they are written.
+            /// Names of the fields.
             pub const NAMES: &[&str] = &[$($field,)*];
 
-            /// CEL: exactly one request is set.
+            /// CEL rule: exactly one request is set.
             pub const EXACTLY_ONE: &str =
                 concat!("[", $("has(self.", $field, "), ",)* "false].filter(set, set).size() == 1");
 
-            /// What to say if it is not so.
+            /// Message of [`Self::EXACTLY_ONE`].
             pub const EXACTLY_ONE_MESSAGE: &str = concat!(
                 "set exactly one request under spec (one of", $(" ", $field,)*
                 "): for several credentials create several TemporaryCredentials"
             );
 
-            /// CEL: no identity where nobody signs.
+            /// CEL rule: an unsigned request has no identity.
             pub const UNSIGNED: &str =
                 concat!("!has(self.identity) || ![", $(signer!($signer is Unsigned, $field), ", ",)* "false].exists(unsigned, unsigned)");
 
-            /// CEL: an access key where only that of an IAM user may sign.
+            /// CEL rule: a request that only an IAM user may sign has a long-lived access key.
             pub const KEYS: &str = concat!(
                 "![", $(signer!($signer is AccessKey, $field), ", ",)*
                 "false].exists(keys, keys) || (has(self.identity) && has(self.identity.accessKeySecretRef) && !has(self.identity.accessKeySecretRef.sessionTokenKey))"
             );
 
-            /// CEL: an identity where the operator would otherwise sign with its own.
+            /// CEL rule: a request that the operator does not sign has an identity.
             pub const OWN: &str =
                 concat!("has(self.identity) || ![", $(signer!($signer is Identity, $field), ", ",)* "false].exists(own, own)");
 
-            /// CEL: `renewal.before` fits into the duration of the request.
+            /// CEL rule: `renewal.before` is at least 5 s shorter than the duration of the request.
             pub const BEFORE_FITS: &str = concat!(
                 "!has(self.renewal) || !has(self.renewal.before)",
                 " || [", $("!has(self.", $field, ") || duration(self.renewal.before) + duration('5s') <= duration(self.", $field, ".duration), ",)* "true].all(fits, fits)"
@@ -109,10 +109,11 @@ macro_rules! define_operations {
         }
 
         impl Operation {
-            /// The request of a spec; `session` is the session name where the spec sets none.
+            /// Validates the request of a spec. `session` is the session name if the spec sets none.
             ///
             /// # Errors
-            /// [`InvalidRequest`] says what to change in the spec.
+            /// [`InvalidRequest`] if the spec sets not exactly one request, or an invalid one. Its message names
+            /// what to change in the spec.
             pub fn of(requests: &Requests, session: &str) -> Result<Self, InvalidRequest> {
                 let mut all = vec![];
                 $(
@@ -126,17 +127,17 @@ macro_rules! define_operations {
                 }
             }
 
-            /// Number of STS calls that it takes.
+            /// Number of STS calls that the request needs, without the calls that its caller needs.
             pub fn calls(&self) -> u32 {
                 match self { $(Self::$name(request) => request.calls(),)* }
             }
 
-            /// Who signs it.
+            /// The identities that may sign the request.
             pub fn signer(&self) -> Signer {
                 match self { $(Self::$name(_) => Signer::$signer,)* }
             }
 
-            /// The field of the spec that asks for it.
+            /// The field of the spec that sets the request.
             pub fn field(&self) -> &'static str {
                 match self { $(Self::$name(_) => $field,)* }
             }
@@ -146,7 +147,7 @@ macro_rules! define_operations {
                 match self { $(Self::$name(_) => <$module::Request as StsRequest>::ACTION,)* }
             }
 
-            /// What is requested, for messages.
+            /// The target of the request, for messages: usually the ARN of the role.
             pub fn target(&self) -> &str {
                 match self { $(Self::$name(request) => request.target(),)* }
             }
@@ -156,7 +157,7 @@ macro_rules! define_operations {
                 match self { $(Self::$name(request) => request.duration(),)* }
             }
 
-            /// The values that it needs from the cluster.
+            /// The inputs that the request needs.
             pub fn inputs(&self) -> Vec<Input> {
                 match self { $(Self::$name(request) => request.inputs(),)* }
             }

@@ -7,17 +7,17 @@ use serde::Serialize;
 use super::arn::RoleArn;
 use crate::fields::Duration;
 
-/// One role that a resource asks the operator to assume.
+/// A role that the operator assumes for a resource.
 pub struct RequestedRole<'a> {
-    /// The role.
+    /// ARN of the role.
     pub role: &'a RoleArn,
     /// The external ID that the resource sets.
     pub external_id: Option<&'a str>,
-    /// What the resource sets for the session; `None` for a hop, whose session stays in memory.
+    /// The session settings of the resource. `None` for a hop: its session stays in memory.
     pub overrides: Option<SessionOverrides<'a>>,
 }
 
-/// What a resource sets for the session that ends in its Secret.
+/// The settings of a resource for the session whose credentials are written to its Secret.
 pub struct SessionOverrides<'a> {
     /// Requested lifetime.
     pub duration: Duration,
@@ -25,13 +25,13 @@ pub struct SessionOverrides<'a> {
     pub source_identity: Option<&'a str>,
     /// Session tags.
     pub tags: &'a BTreeMap<String, String>,
-    /// Whether it sets an inline session policy.
+    /// Whether the resource sets an inline session policy.
     pub has_policy: bool,
     /// ARNs of session policies.
     pub policy_arns: &'a [String],
 }
 
-/// What a grant sets for one call. Serialised, it is part of the request hash.
+/// The parameters that a grant sets for one call. The serialised form is part of the request hash.
 #[derive(Serialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionConstraints {
     /// External ID.
@@ -49,7 +49,7 @@ pub struct SessionConstraints {
 }
 
 impl SessionConstraints {
-    /// Whether they set nothing.
+    /// Whether no parameter is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -4,21 +4,22 @@ use sha2::{Digest, Sha256};
 
 use crate::text::hex;
 
-/// Longest session name, in characters. From the API reference of AssumeRole.
+/// Longest session name, in characters. From the STS API reference of AssumeRole.
 const LONGEST: usize = 64;
 
-/// Hex digits of the hash that keeps a shortened name unique.
+/// Number of hexadecimal digits of the hash that keeps a shortened name unique.
 const HASH_DIGITS: usize = 16;
 
 /// The default session name of a resource: `tempcred-NAMESPACE.NAME`.
 ///
-/// A namespace has no dot, so no two resources share a name. A longer name becomes its beginning, `+` and
-/// 16 hex digits of its SHA-256: no resource name contains a `+`.
+/// A namespace contains no dot, so no two resources have the same default. A default of more than 64 characters is
+/// replaced by its first 47 characters, `+` and 16 hexadecimal digits of its SHA-256 hash. No name of a resource
+/// contains a `+`, so a shortened default never equals another one.
 pub fn default_session_name(namespace: &str, name: &str) -> String {
     shortened(format!("tempcred-{namespace}.{name}"))
 }
 
-/// The session name that the spec sets, or else the default.
+/// The session name of the spec, or the default if the spec sets none.
 pub(super) fn session_name(spec: Option<&str>, default: &str) -> String {
     spec.unwrap_or(default).to_owned()
 }
@@ -28,9 +29,9 @@ fn shortened(name: String) -> String {
         return name;
     }
     let hash = &hex(&Sha256::digest(name.as_bytes()))[..HASH_DIGITS];
-    // Names of Kubernetes objects are ASCII; anything else must not be cut within a character.
-    let beginning: String = name.chars().take(LONGEST - HASH_DIGITS - 1).collect();
-    format!("{beginning}+{hash}")
+    // Cuts between characters: names of Kubernetes objects are ASCII, but the type does not guarantee it.
+    let prefix: String = name.chars().take(LONGEST - HASH_DIGITS - 1).collect();
+    format!("{prefix}+{hash}")
 }
 
 #[cfg(test)]
@@ -39,19 +40,19 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn is_the_namespace_and_the_name_as_long_as_they_fit() {
+    fn is_the_namespace_and_the_name_up_to_the_limit() {
         let long = "x".repeat(64 - "tempcred-n.".len());
         for (row, name, expected) in [
             ("short", "reports", "tempcred-n.reports".to_owned()),
-            ("as long as it may be", &long, format!("tempcred-n.{long}")),
+            ("at the limit", &long, format!("tempcred-n.{long}")),
             (
-                "a character longer",
+                "one character over the limit",
                 &format!("{long}y"),
                 format!("tempcred-n.{}+a3b0a3e4d4a36b8d", "x".repeat(36)),
             ),
         ] {
             let got = default_session_name("n", name);
-            if row == "a character longer" {
+            if row == "one character over the limit" {
                 assert_eq!((got.len(), &got[..48]), (64, &expected[..48]), "{row}");
             } else {
                 assert_eq!(got, expected, "{row}");
@@ -61,14 +62,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_always_a_name_that_sts_accepts(namespace in "[a-z0-9-]{1,63}", name in "[a-z0-9.-]{1,253}") {
+        fn is_always_valid_for_sts(namespace in "[a-z0-9-]{1,63}", name in "[a-z0-9.-]{1,253}") {
             let got = default_session_name(&namespace, &name);
             prop_assert!((2..=64).contains(&got.len()), "{got}");
             prop_assert!(got.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)), "{got}");
         }
 
         #[test]
-        fn no_two_resources_share_one(
+        fn two_resources_never_have_the_same_default(
             one in ("[ab-]{1,4}", "[ab.-]{1,4}"), other in ("[ab-]{1,4}", "[ab.-]{1,4}"), long in any::<bool>(),
         ) {
             prop_assume!(one != other);

@@ -1,4 +1,4 @@
-//! What the requests of all operations have in common.
+//! The interface of the requests of all operations.
 
 use super::inputs::Input;
 use super::requested_role::{RequestedRole, SessionConstraints};
@@ -18,13 +18,13 @@ pub trait StsRequest: Sized {
         1
     }
 
-    /// What is requested, for messages: usually the ARN of the role.
+    /// The target of the request, for messages: usually the ARN of the role.
     fn target(&self) -> &str;
 
     /// The requested lifetime.
     fn duration(&self) -> Duration;
 
-    /// The values that the request needs from the cluster.
+    /// The inputs that the request needs.
     fn inputs(&self) -> Vec<Input> {
         Vec::new()
     }

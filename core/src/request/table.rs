@@ -1,29 +1,31 @@
 //! The table of operations: one line for each.
 
-/// Calls the macro `$callback` with the table of operations. Of each: its documentation, its module, the
-/// type of its part of the API, its field in the spec, and a variant of `Signer`.
+/// Calls the macro `$callback` with the table of operations. The columns are: documentation, module, API type, field
+/// of the spec, and a variant of `Signer`.
 ///
-/// `core` makes the API and the validated requests from it, and the program the calls.
+/// The core crate generates the API and the validated requests from this table; the program generates the calls.
 #[macro_export]
 macro_rules! for_each_operation {
     ($callback:ident) => {
         $callback! {
-            /// Assume an IAM role, directly or through other roles. Signed by `identity`, or else by the
-            /// operator's own identity.
+            /// Assume an IAM role, directly or through a chain of other roles. Signed with `identity` if it is set,
+            /// otherwise with the operator's own identity.
             assume_role AssumeRole "assumeRole" Operator;
-            /// Assume an IAM role with a token of a ServiceAccount or of another identity provider. Unsigned:
-            /// the trust policy of the role alone decides.
+            /// Assume an IAM role with a token of a ServiceAccount or of another identity provider. Not signed: only
+            /// the trust policy of the role decides.
             assume_role_with_web_identity AssumeRoleWithWebIdentity "assumeRoleWithWebIdentity" Unsigned;
-            /// Assume an IAM role with a SAML assertion. Unsigned: the trust policy of the role alone decides.
+            /// Assume an IAM role with a SAML assertion. Not signed: only the trust policy of the role decides.
             assume_role_with_saml AssumeRoleWithSaml "assumeRoleWithSAML" Unsigned;
-            /// Do one privileged task in a member account of the organization. Needs `identity`.
+            /// Get a session for one privileged task in a member account of the organization. Requires `identity`.
             assume_root AssumeRoot "assumeRoot" Identity;
-            /// A session of the IAM user whose key `identity.accessKeySecretRef` names.
+            /// Get a session of an IAM user. Requires the long-lived key of that user in
+            /// `identity.accessKeySecretRef`.
             get_session_token GetSessionToken "getSessionToken" AccessKey;
-            /// A session of a federated user, on behalf of the IAM user whose key
-            /// `identity.accessKeySecretRef` names.
+            /// Get a session for a federated user. Requires the long-lived key of an IAM user in
+            /// `identity.accessKeySecretRef`.
             get_federation_token GetFederationToken "getFederationToken" AccessKey;
-            /// A token that proves the caller's AWS identity to another cloud or service. Needs `identity`.
+            /// Get a token that proves the AWS identity of the caller to another cloud or service. Requires
+            /// `identity`.
             get_web_identity_token GetWebIdentityToken "getWebIdentityToken" Identity;
         }
     };

@@ -1,4 +1,4 @@
-//! The Secret as it is applied: the only place where values leave their wrappers for the cluster.
+//! The Secret as it is applied. This is the only place where secret values are exposed to be written to the cluster.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,33 +15,33 @@ use super::render;
 use crate::credentials::Credentials;
 use crate::desired::Desired;
 
-/// A whole Secret, ready for one server-side apply.
+/// A complete Secret, ready for one server-side apply.
 pub struct Manifest {
     metadata: ObjectMeta,
     type_: String,
     data: BTreeMap<&'static str, SecretString>,
 }
 
-/// One version of a Secret that belongs to the resource. Only what was observed as such makes one.
+/// One version of a Secret that was observed to belong to the resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretVersion {
     /// UID of the Secret.
     pub uid: String,
-    /// Its resource version.
+    /// Resource version of the Secret.
     pub resource_version: String,
 }
 
-/// What a write of the Secret replaces.
+/// The object that a write of the Secret replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteTarget {
-    /// Nothing: there is no Secret of this name.
+    /// No object: there is no Secret of this name.
     New,
-    /// This version of the resource's own Secret.
+    /// This version of the Secret of the resource.
     Existing(SecretVersion),
 }
 
 impl Manifest {
-    /// Renders credentials, and the record of their issue, in the desired shape.
+    /// Renders credentials, and the record of their issue, in the desired format.
     pub fn render(desired: &Desired, record: &IssueRecord, credentials: &Credentials) -> Self {
         let mut labels = desired.secret.labels.clone();
         labels.insert(MANAGED_BY.to_owned(), "tempcred".to_owned());
@@ -63,12 +63,12 @@ impl Manifest {
         }
     }
 
-    /// Applies only if the Secret is as the plan saw it; anything else is a conflict.
+    /// Adds a precondition: the write conflicts unless the Secret is still in the state that `target` describes.
     pub fn only_if(mut self, target: &WriteTarget) -> Self {
         match target {
-            // A plain apply would adopt a Secret that a user created a moment ago. The API server compares the
-            // resource version only with that of an existing object, and no object has version "1": so this
-            // creates the Secret or conflicts.
+            // Without a precondition, the apply would adopt a Secret that a user created in the meantime. The API
+            // server compares the resource version only with that of an existing object, and no object has
+            // version "1". So this write creates the Secret or conflicts.
             WriteTarget::New => self.metadata.resource_version = Some("1".to_owned()),
             WriteTarget::Existing(version) => {
                 self.metadata.uid = Some(version.uid.clone());
@@ -78,7 +78,8 @@ impl Manifest {
         self
     }
 
-    /// Whether `actual` has everything that this would write.
+    /// Whether `actual` contains everything that this manifest would write. Additional keys, labels and annotations are
+    /// ignored.
     pub fn matches(&self, actual: &Secret) -> bool {
         let within = |wanted: &Option<BTreeMap<String, String>>,
                       have: &Option<BTreeMap<String, String>>| {
@@ -109,7 +110,7 @@ impl Manifest {
 }
 
 impl fmt::Debug for Manifest {
-    /// The keys, never the values.
+    /// Prints the keys, but not the values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manifest")
             .field("name", &self.name())
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn holds_every_format_by_default() {
+    fn contains_every_format_by_default() {
         let desired =
             desired(json!({"spec": {"region": "eu-central-1", "secret": {"profile": "reports"}}}));
         let secret = stored(&render(&desired, &credentials("ASIAEXAMPLE", "secret/+=", "token==")));

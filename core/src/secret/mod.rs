@@ -1,4 +1,4 @@
-//! The Secret as data: what tempcred writes to it and reads back from it, and its owner.
+//! The Secret as data: rendering it, reading it, and its owner.
 
 mod manifest;
 mod owner;

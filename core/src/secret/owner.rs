@@ -5,22 +5,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::record::{CREDENTIAL_UID, credential_name};
 use crate::text::one_line;
 
-/// Longest name of an object in Kubernetes.
+/// Longest name of a Kubernetes object, in characters.
 const LONGEST_NAME: usize = 253;
 
-/// The owner of a Secret, as its metadata says.
+/// The owner of a Secret according to its metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ownership {
-    /// It belongs to the resource in question.
+    /// The Secret belongs to the given resource.
     Ours,
-    /// It belongs to something else, named for a person.
+    /// The Secret does not belong to the given resource. Contains the reason, for a message.
     Foreign(String),
 }
 
 /// Whether the Secret with this metadata belongs to the resource with this UID.
 ///
-/// A controlling owner reference decides. Without one (`deletionPolicy: Retain`) the label with the
-/// UID does.
+/// If the Secret has a controlling owner reference, that decides. Otherwise (`deletionPolicy: Retain`) the label
+/// `tempcred.dev/credential-uid` decides.
 pub fn ownership(secret: &ObjectMeta, uid: &str) -> Ownership {
     let controller = secret.owner_references.iter().flatten().find(|o| o.controller == Some(true));
     if let Some(owner) = controller {
@@ -44,7 +44,7 @@ pub fn ownership(secret: &ObjectMeta, uid: &str) -> Ownership {
     }
 }
 
-/// As a message shows it: the annotation may hold anything.
+/// A name as one line of limited length: users can write any text to the annotation.
 fn shown(name: &str) -> String {
     one_line(name, LONGEST_NAME)
 }
@@ -55,7 +55,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_secret_is_ours_only_with_our_uid_on_it() {
+    fn a_secret_is_ours_only_if_it_has_our_uid() {
         let controlled_by = |uid| json!({"apiVersion": "v1", "kind": "K", "name": "n", "uid": uid, "controller": true});
         let rows = [
             ("bare", json!({}), false),

@@ -1,4 +1,4 @@
-//! Credentials read back from a Secret, so that it can be rendered again without a call to STS.
+//! Reads credentials from a Secret, so that the Secret can be rendered again without a call to STS.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use super::record::IssueRecord;
 use super::render::{CREDENTIAL_PROCESS, CREDENTIALS_FILE, TOKEN, env};
 use crate::credentials::{AccessKey, Credentials, Values};
 
-/// Access key ID, secret access key and session token, borrowed: nothing is copied before all three are found.
+/// Access key ID, secret access key and session token. They are borrowed, and copied only if all three are found.
 type Borrowed<'a> = (&'a str, &'a str, &'a str);
 
-/// The credentials in a Secret, if they are still those of `record`.
+/// The credentials in the data of a Secret, if they are still those of `record`. `None` if no format contains them.
 ///
-/// Any one format is enough: if a user edited one format, another one still counts.
+/// One unedited format is enough.
 pub fn read_credentials(
     data: &BTreeMap<String, ByteString>,
     record: &IssueRecord,
@@ -64,8 +64,8 @@ fn from_file(data: &BTreeMap<String, ByteString>) -> Option<Borrowed<'_>> {
     ))
 }
 
-/// The process credentials, borrowed: there is nothing to unescape, as [`Credentials::check`] rejects quotes and
-/// backslashes.
+/// The process credentials. The values can be borrowed, because they contain no escapes: [`Credentials::check`] rejects
+/// quotes and backslashes.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Process<'a> {

@@ -1,5 +1,5 @@
-//! The record of an issue, kept in annotations of the Secret: after a restart it says what the Secret holds,
-//! without a call to STS.
+//! The record of an issue, which is stored in annotations of the Secret. After a restart, the operator learns from it
+//! which credentials the Secret contains, without a call to STS.
 
 use std::collections::BTreeMap;
 
@@ -9,56 +9,56 @@ use crate::credentials::{Credentials, is_access_key_id, is_principal};
 use crate::desired::Desired;
 use crate::text::bounded;
 
-/// Label with the UID of the resource that the Secret belongs to; the watch selects by it.
+/// Label with the UID of the resource that the Secret belongs to. The watch selects Secrets by this label.
 pub const CREDENTIAL_UID: &str = "tempcred.dev/credential-uid";
 
-/// Well-known label that says which program manages an object.
+/// Well-known label for the program that manages an object.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// The annotations on a Secret.
 pub mod annotation {
     /// Name of the resource that the Secret belongs to.
     pub const CREDENTIAL_NAME: &str = "tempcred.dev/credential-name";
-    /// Hash of the request that the credentials were issued for.
+    /// Hash of the request that the credentials were issued for, see `Desired::request_hash`.
     pub const REQUEST_HASH: &str = "tempcred.dev/request-hash";
-    /// Hash of the shape in which they are written.
+    /// Hash of the format of the Secret, see `Desired::render_hash`.
     pub const RENDER_HASH: &str = "tempcred.dev/render-hash";
-    /// Fingerprint of the values, to detect edits.
+    /// Fingerprint of the values. Detects edits.
     pub const FINGERPRINT: &str = "tempcred.dev/fingerprint";
     /// When the credentials were issued.
     pub const ISSUED_AT: &str = "tempcred.dev/issued-at";
-    /// When they expire.
+    /// When the credentials expire.
     pub const EXPIRATION: &str = "tempcred.dev/expiration";
-    /// The principal that they belong to.
+    /// ARN of the principal that the credentials belong to.
     pub const PRINCIPAL_ARN: &str = "tempcred.dev/principal-arn";
-    /// Their access key ID.
+    /// Access key ID of the credentials.
     pub const ACCESS_KEY_ID: &str = "tempcred.dev/access-key-id";
-    /// Share of AWS's limit for session policies and tags, in percent.
+    /// Used share of the AWS limit for session policies and tags, in percent.
     pub const PACKED_POLICY_SIZE: &str = "tempcred.dev/packed-policy-size";
-    /// The renewal request that they were issued for: known even if the status write is lost.
+    /// The renewal request that the credentials were issued for. It is known even if the status write fails.
     pub const RENEW_REQUEST: &str = "tempcred.dev/last-renew-request";
 }
 
-/// The record of one issue: annotations, status and metrics are made from it.
+/// The record of one issue. The annotations and the status are generated from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssueRecord {
     /// Hash of the request that the credentials were issued for.
     pub request_hash: String,
-    /// Hash of the shape in which they are written.
+    /// Hash of the format of the Secret.
     pub render_hash: String,
     /// Fingerprint of the values.
     pub fingerprint: String,
-    /// When they were issued.
+    /// When the credentials were issued.
     pub issued_at: Timestamp,
-    /// When they expire.
+    /// When the credentials expire.
     pub expiration: Timestamp,
-    /// The principal that they belong to.
+    /// ARN of the principal that the credentials belong to.
     pub principal_arn: Option<String>,
-    /// Their access key ID; a token has none.
+    /// Access key ID of the credentials. `None` for a web identity token.
     pub access_key_id: Option<String>,
-    /// Share of AWS's limit for session policies and tags, in percent.
+    /// Used share of the AWS limit for session policies and tags, in percent.
     pub packed_policy_size: Option<i32>,
-    /// The renewal request that they were issued for.
+    /// The renewal request that the credentials were issued for.
     pub renew_request: Option<String>,
 }
 
@@ -83,12 +83,13 @@ impl IssueRecord {
         }
     }
 
-    /// The same issue, written in the shape that is desired now.
+    /// The record of the same issue, with the hash of the currently desired format.
     pub fn reshaped(&self, desired: &Desired) -> Self {
         Self { render_hash: desired.render_hash.clone(), ..self.clone() }
     }
 
-    /// Reads the annotations; `None` if a required one is missing or malformed.
+    /// Parses the annotations. `None` if a required one is missing or malformed. Optional ones that are malformed are
+    /// ignored.
     pub fn read(annotations: &BTreeMap<String, String>) -> Option<Self> {
         let text = |key: &str| annotations.get(key).cloned();
         let time = |key: &str| annotations.get(key)?.parse().ok();
@@ -98,7 +99,7 @@ impl IssueRecord {
             fingerprint: text(annotation::FINGERPRINT)?,
             issued_at: time(annotation::ISSUED_AT)?,
             expiration: time(annotation::EXPIRATION)?,
-            // The status shows these, and a user may have edited them.
+            // Validated, because the status shows these values and users can edit the annotations.
             principal_arn: text(annotation::PRINCIPAL_ARN).filter(|arn| is_principal(arn)),
             access_key_id: text(annotation::ACCESS_KEY_ID).filter(|id| is_access_key_id(id)),
             packed_policy_size: annotations
@@ -128,7 +129,7 @@ impl IssueRecord {
     }
 }
 
-/// Name of the resource that a Secret belongs to, as its annotation says.
+/// Name of the resource that a Secret belongs to, according to its annotation.
 pub fn credential_name(annotations: &BTreeMap<String, String>) -> Option<&str> {
     annotations.get(annotation::CREDENTIAL_NAME).map(String::as_str)
 }
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_reads_back_the_same() {
+    fn a_record_survives_a_round_trip_through_annotations() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let bare = IssueRecord {
             request_hash: "r".to_owned(),

@@ -1,4 +1,4 @@
-//! Credentials as files and environment variables.
+//! Renders credentials as environment variables and files.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::api::Format;
 use crate::credentials::{AccessKey, Credentials, Values};
 use crate::desired::Desired;
 
-/// AccessKey of the `env` format.
+/// Keys of the `env` format.
 pub(super) mod env {
     pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
     pub(crate) const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
@@ -24,11 +24,11 @@ pub(super) const CREDENTIALS_FILE: &str = "credentials";
 /// Key of the `credentialProcess` format.
 pub(super) const CREDENTIAL_PROCESS: &str = "credentials.json";
 
-/// AccessKey of a web identity token.
+/// Key that contains a web identity token.
 pub(super) const TOKEN: &str = "token";
 const EXPIRATION: &str = "expiration";
 
-/// What an SDK expects a [`credential_process`] to print.
+/// The JSON document that SDKs expect from a [`credential_process`], version 1.
 ///
 /// [`credential_process`]: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 #[derive(Serialize)]
@@ -41,7 +41,7 @@ struct ProcessCredentials<'a> {
     expiration: String,
 }
 
-/// The data of the Secret.
+/// The data of the Secret: one entry for each key.
 pub(super) fn data(
     desired: &Desired,
     credentials: &Credentials,
@@ -86,12 +86,12 @@ fn variables(
     variables
 }
 
-/// Only the characters that a line of a file may contain. The CRD rejects others, but an older CRD might not.
+/// Removes characters that could break out of a line of the file. The CRD rejects them, but an older CRD may not.
 fn in_line(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || "_.@/+-".contains(*c)).collect()
 }
 
-/// The name of the profile. A profile without a name would make the file invalid.
+/// The name of the profile. An empty name would make the file invalid.
 fn profile(desired: &Desired) -> String {
     let name = in_line(&desired.secret.profile);
     if name.is_empty() { "default".to_owned() } else { name }
@@ -118,6 +118,6 @@ fn credential_process(keys: &AccessKey, expiration: String) -> SecretString {
         session_token: keys.session_token.expose_secret(),
         expiration,
     };
-    // A structure of strings always serialises.
+    // Serialising a structure of strings cannot fail.
     serde_json::to_string(&credentials).unwrap_or_default().into()
 }

@@ -11,18 +11,18 @@ use crate::problem::{Class, Reason};
 /// The types of conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionType {
-    /// The Secret holds unexpired credentials that match the spec and the grants. Always present; the others are
-    /// present only while they are true.
+    /// The Secret contains unexpired credentials that match the spec and the grants. This condition is always present;
+    /// the others are present only while they are true.
     Ready,
-    /// A first issue failed and is tried again. Defined by kstatus.
+    /// No valid credentials are available, and the operator retries. Defined by kstatus.
     Reconciling,
-    /// Nothing is issued until the spec, the cluster or AWS changes. Defined by kstatus.
+    /// No valid credentials are available until the spec, the cluster or AWS changes. Defined by kstatus.
     Stalled,
     /// The last renewal failed.
     RenewalFailing,
-    /// `spec.renewal` did not fit the lifetime.
+    /// `spec.renewal` does not fit the lifetime of the credentials.
     RenewalClamped,
-    /// The clock of the operator's node is behind that of STS.
+    /// The clock of the operator's node is behind the clock of STS.
     ClockSkew,
 }
 
@@ -37,7 +37,7 @@ impl ConditionType {
         Self::ClockSkew,
     ];
 
-    /// The name, as the API has it.
+    /// The name in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ready => READY,
@@ -54,7 +54,7 @@ impl ConditionType {
     }
 }
 
-/// How far the clock may be behind before the condition is set.
+/// How far the clock may be behind before the condition `ClockSkew` is set.
 const TOLERATED_LAG: SignedDuration = SignedDuration::from_mins(1);
 
 /// The credentials in the Secret.
@@ -62,15 +62,15 @@ const TOLERATED_LAG: SignedDuration = SignedDuration::from_mins(1);
 pub(super) struct Holding {
     pub(super) issued_at: Timestamp,
     pub(super) expiration: Timestamp,
-    /// Whether they match the spec and the grants.
+    /// Whether the credentials match the spec and the grants.
     pub(super) matches_spec: bool,
-    /// Whether they do, and have not expired.
+    /// Whether the credentials match, and are unexpired.
     pub(super) unexpired: bool,
-    /// Whether the renewal margin of the spec did not fit their lifetime.
+    /// Whether `spec.renewal` does not fit their lifetime.
     pub(super) clamped: bool,
 }
 
-/// The conditions of a resource with an otherwise complete `status`.
+/// The conditions of a resource whose `status` is otherwise complete.
 pub(super) fn conditions(
     desired: &Desired,
     status: &CredentialStatus,
@@ -81,8 +81,8 @@ pub(super) fn conditions(
     let unexpired = holding.is_some_and(|h| h.unexpired);
     let matching = holding.filter(|h| h.matches_spec);
     let failure = status.failure.as_ref().and_then(|f| Some((f, f.reason()?)));
-    // To kstatus, Reconciling and Stalled are about a resource that is not ready yet. A failing renewal while the
-    // old credentials are valid is neither.
+    // In kstatus, Reconciling and Stalled describe a resource that is not ready. A failing renewal sets neither of them
+    // while the old credentials are valid.
     let not_ready = failure.filter(|_| !unexpired);
     let ready = ConditionType::Ready.draft(unexpired, ready(desired, status, holding));
     let others = [
@@ -113,7 +113,7 @@ fn clamped(holding: Holding) -> (Reason, String) {
     let lifetime = holding.expiration.duration_since(holding.issued_at);
     let reason = Reason::LifetimeShorterThanRequested;
     let message = format!(
-        "spec.renewal does not fit the lifetime of {lifetime:#} that STS returned. The credentials are renewed when a third of it is left. {}",
+        "spec.renewal does not fit the lifetime of {lifetime:#} that STS returned. The credentials are renewed when one third of the lifetime is left. {}",
         reason.advice()
     );
     (reason, message)
@@ -123,7 +123,7 @@ fn clock_skew(desired: &Desired, holding: Holding) -> Option<(Reason, String)> {
     let lag = desired.clock_lag(holding.issued_at, holding.expiration);
     let reason = Reason::ClockSkewed;
     let message = format!(
-        "The reply of STS shows that the clock of the operator's node is {lag:#} behind. Renewals are early enough nevertheless. {}",
+        "The clock of the operator's node is {lag:#} behind the clock of STS. Renewals are scheduled earlier to compensate. {}",
         reason.advice()
     );
     (lag > TOLERATED_LAG).then_some((reason, message))
@@ -141,7 +141,7 @@ fn ready(
         (Some(h), _) if h.unexpired && desired.suspended => (
             Reason::Suspended,
             format!(
-                "{what}, valid until {}. They are not renewed: spec.suspend is set.",
+                "{what}, valid until {}. They are not renewed, because spec.suspend is set.",
                 h.expiration
             ),
         ),
@@ -161,7 +161,10 @@ fn ready(
         }
         (_, None) if desired.suspended => {
             let advice = Reason::Suspended.advice();
-            (Reason::Suspended, format!("Nothing is issued: spec.suspend is set. {advice}"))
+            (
+                Reason::Suspended,
+                format!("No credentials are issued, because spec.suspend is set. {advice}"),
+            )
         }
         (_, None) => (Reason::Retrying, Reason::Retrying.advice().to_owned()),
     }

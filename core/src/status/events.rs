@@ -1,5 +1,5 @@
-//! The events that a change of status is worth: a first issue, a failure, a recovery, an expiry. A successful
-//! rotation is not an event.
+//! Events for changes of the status: a first issue, a failure, a recovery or an expiration. A successful rotation
+//! causes no event.
 
 use crate::api::CredentialStatus;
 use crate::problem::Reason;
@@ -7,11 +7,11 @@ use crate::problem::Reason;
 /// An event to publish.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatusEvent {
-    /// Whether it is a warning.
+    /// Whether the type of the event is `Warning`; otherwise it is `Normal`.
     pub warning: bool,
-    /// Its reason.
+    /// The reason of the event.
     pub reason: Reason,
-    /// Its note.
+    /// The message of the event, which the events API calls note.
     pub note: String,
 }
 

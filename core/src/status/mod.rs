@@ -1,4 +1,4 @@
-//! The next status, from what is known: pure, and written only when it differs from the last one.
+//! Computes the next status, which is written only if it differs from the last one.
 
 mod conditions;
 mod events;
@@ -18,12 +18,12 @@ pub use conditions::ConditionType;
 use conditions::{Holding, conditions};
 pub use events::{StatusEvent, events};
 
-/// How a reconciliation ended.
+/// The outcome of a reconciliation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// Everything is as desired.
+    /// The Secret is as desired.
     Succeeded,
-    /// Something is to be done, and waits for its next attempt.
+    /// The Secret is not as desired, and the resource is backing off after a failed attempt.
     BackingOff,
     /// An attempt failed.
     Failed(Problem),
@@ -31,7 +31,7 @@ pub enum Outcome {
     Denied(Problem),
 }
 
-/// Computes the next status from the last one.
+/// Computes the next status from the previous status `before`.
 pub fn next(
     desired: &Desired,
     before: &CredentialStatus,
@@ -64,7 +64,7 @@ pub fn next(
     status
 }
 
-/// Writes into `status` what the Secret holds.
+/// Writes the knowledge about the Secret to `status`. Returns the credentials in the Secret, if there are any.
 fn describe(
     status: &mut CredentialStatus,
     desired: &Desired,
@@ -125,7 +125,8 @@ fn describe(
     }
 }
 
-/// When a resource with this status must be reconciled again: at its next attempt, renewal or expiry.
+/// When to reconcile a resource with this status again: at its next attempt, renewal or expiration. `None` if only a
+/// change can require it.
 pub fn next_reconciliation(
     status: &CredentialStatus,
     desired: &Desired,
@@ -143,7 +144,7 @@ pub fn next_reconciliation(
     [failure, renewal, expiry].into_iter().flatten().min()
 }
 
-/// Whether two statuses are equal once written: times are written in whole seconds.
+/// Whether two statuses are equal after serialisation, which truncates times to whole seconds.
 pub fn is_same(a: &CredentialStatus, b: &CredentialStatus) -> bool {
     serde_json::to_value(a).ok() == serde_json::to_value(b).ok()
 }

@@ -1,4 +1,4 @@
-//! AssumeRole, directly or through other roles.
+//! AssumeRole, directly or through a chain of roles.
 
 use aws_sdk_sts::operation::assume_role::builders::AssumeRoleInputBuilder;
 use jiff::Timestamp;
@@ -46,7 +46,7 @@ async fn assume(session: &Session, call: &Call<'_>) -> Result<Credentials, Probl
         .set_transitive_tag_keys(Some(keys.to_vec()).filter(|keys| !keys.is_empty()));
     let send = |client| async move { input.send_with(&client).await };
     let output = session.call(Request::ACTION, role, send).await?;
-    #[expect(deprecated, reason = "STS in older partitions still answers with this field alone")]
+    #[expect(deprecated, reason = "STS in older partitions still returns only this field")]
     let packed = output.session_token_utilization.or(output.packed_policy_size);
     let principal = output.assumed_role_user.map(|user| user.arn);
     checked(Request::ACTION, role, requested_at, output.credentials, principal, packed)

@@ -32,7 +32,7 @@ pub(super) async fn call(
     };
     let output = session.call(Request::ACTION, request.target(), send).await?;
     let principal = output.assumed_role_user.map(|user| user.arn);
-    #[expect(deprecated, reason = "the only field that this action has for it everywhere")]
+    #[expect(deprecated, reason = "the only such field that STS returns in every partition")]
     let packed = output.packed_policy_size;
     checked(Request::ACTION, request.target(), requested_at, output.credentials, principal, packed)
 }

@@ -30,7 +30,7 @@ pub(super) async fn call(
     let expiration = output.expiration.and_then(|at| Timestamp::from_second(at.secs()).ok());
     let reply = Reply {
         values: Values::Token(output.web_identity_token.unwrap_or_default().into()),
-        // As the SDK fills in what other replies lack: the check takes it for missing.
+        // The SDK uses the epoch for a missing expiration in other replies, and the validation rejects it.
         expiration: expiration.unwrap_or(Timestamp::UNIX_EPOCH),
         principal_arn: None,
         packed_policy_size: None,

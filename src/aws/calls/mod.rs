@@ -1,4 +1,4 @@
-//! The calls to STS: one file for each operation, made from its validated request.
+//! The calls to STS. Each operation has one file, which makes the calls of its validated request.
 
 use jiff::Timestamp;
 use tempcred_core::credentials::Credentials;
@@ -21,7 +21,7 @@ macro_rules! define_calls {
             session: &Session,
             inputs: &Inputs,
         ) -> Result<Credentials, Problem> {
-            // Credentials are dated when they were requested: a slow reply does not make them newer.
+            // The issue time is the time of the request, so a slow reply does not make credentials seem newer.
             let requested_at = Timestamp::now();
             match operation {
                 $(Operation::$name(request) => {

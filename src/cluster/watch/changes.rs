@@ -1,4 +1,4 @@
-//! One adapter for every watch: turns its events, lists included, into additions, changes and removals.
+//! Converts the events of a watch, including those of a list, to changes and removals of single objects.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,32 +26,32 @@ impl Key {
     }
 }
 
-/// What changed.
+/// A change that a watch shows.
 #[derive(Debug, PartialEq)]
 pub enum Change<K> {
     /// The object is new or changed.
     Applied(K),
-    /// The object is new or changed, and this version cannot decode it, for example after a downgrade. Holds
-    /// the error.
+    /// The object is new or changed, and this version of tempcred cannot decode it, for example after a downgrade.
+    /// Contains the error.
     Undecodable(Key, String),
-    /// The object is gone: deleted, or missing in a new list. Holds the identity that it had.
+    /// The object was deleted, or is missing in a new list. Contains its last identity.
     Removed(Key, String),
-    /// A list is complete, and so are the removals since the list before it.
+    /// The watch is synced: all objects of a list, and all removals since the previous list, were delivered.
     Synced,
 }
 
-/// What a watch delivers. The metadata is always readable, even where the rest is not.
+/// An object of a watch. Its metadata can always be decoded, even if the rest cannot.
 pub trait Watched {
-    /// The object.
+    /// Type of the decoded object.
     type Object;
 
-    /// Its metadata.
+    /// The metadata of the object.
     fn metadata(&self) -> &ObjectMeta;
 
-    /// The object, or why it cannot be decoded.
+    /// The decoded object.
     ///
     /// # Errors
-    /// The error of the decoder.
+    /// The error of the decoder, if the object cannot be decoded.
     fn decoded(self) -> Result<Self::Object, String>;
 }
 
@@ -79,11 +79,11 @@ impl<K> Watched for PartialObjectMeta<K> {
     }
 }
 
-/// Follows one watch.
+/// Tracks the objects of one watch.
 ///
-/// A list after an interrupted watch contains no deletions, so this compares it with what was known before. Only
-/// the key and the identity of each object are kept. Both come from its metadata, so the removal of an object that
-/// cannot be decoded is seen as well.
+/// A list after an interrupted watch contains no deletions, so the list is compared with the objects that were known
+/// before. Only the key and the identity of each object are stored. Both come from the metadata, so the removal of an
+/// object that cannot be decoded is detected, too.
 pub struct Changes {
     known: HashMap<Key, String>,
     listed: Option<HashSet<Key>>,
@@ -91,12 +91,12 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Nothing is known yet. An object whose `identity` changes under the same key counts as removed and new.
+    /// No objects are known yet. An object whose `identity` changes under the same key counts as removed and new.
     pub fn new(identity: fn(&ObjectMeta) -> String) -> Self {
         Self { known: HashMap::new(), listed: None, identity }
     }
 
-    /// The changes of one event, in order.
+    /// Converts one event to changes, in order.
     pub fn of<W: Watched>(&mut self, event: Event<W>) -> Vec<Change<W::Object>> {
         match event {
             Event::Init => {
@@ -106,9 +106,9 @@ impl Changes {
             Event::InitApply(object) | Event::Apply(object) => self.applied(object),
             Event::InitDone => {
                 let listed = self.listed.take().unwrap_or_default();
-                let gone = self.known.extract_if(|key, _| !listed.contains(key));
-                let gone = gone.map(|(key, identity)| Change::Removed(key, identity));
-                gone.chain([Change::Synced]).collect()
+                let removed = self.known.extract_if(|key, _| !listed.contains(key));
+                let removed = removed.map(|(key, identity)| Change::Removed(key, identity));
+                removed.chain([Change::Synced]).collect()
             }
             Event::Delete(object) => {
                 let removed = self.known.remove_entry(&Key::of(object.metadata()));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_becomes_additions_changes_and_removals() {
+    fn events_become_changes_and_removals_of_objects() {
         use Event::{Apply, Delete, Init, InitApply, InitDone};
         let first = || vec![Init, InitApply(good("a")), InitApply(bad("b")), InitDone];
         let begin = ["+a", "?b", "synced"];
@@ -181,7 +181,7 @@ mod tests {
             ("the deletion of an object that cannot be decoded", vec![Delete(bad("b"))], &["-b:b"]),
             ("the deletion of an unknown object", vec![Delete(good("c"))], &[]),
             (
-                "a list without what was deleted meanwhile",
+                "a list without an object that was deleted in the meantime",
                 vec![Init, InitApply(bad("b")), InitDone],
                 &["?b", "-a:a", "synced"],
             ),
@@ -191,7 +191,7 @@ mod tests {
                 &["+a", "-b:b", "synced"],
             ),
             (
-                "an object that was deleted and created again meanwhile",
+                "an object that was deleted and created again in the meantime",
                 vec![Init, InitApply(object("a", "new", json!({}))), InitApply(bad("b")), InitDone],
                 &["-a:a", "+a", "?b", "synced"],
             ),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_breaks_off_removes_nothing() {
+    fn an_incomplete_list_removes_nothing() {
         use Event::{Init, InitApply, InitDone};
         let broken = vec![Init, InitApply(good("a")), InitApply(good("b")), InitDone, Init];
         let again = vec![Init, InitApply(good("a")), InitApply(good("b")), InitDone];

@@ -1,5 +1,5 @@
-//! Watches: the resources, the grants, and the metadata of Secrets and Namespaces. Values of Secrets are never
-//! watched, so no cache holds them.
+//! Watches of the resources, the grants, and the metadata of Secrets and Namespaces. The data of Secrets is never
+//! watched, so no cache contains secret values.
 
 mod changes;
 
@@ -31,14 +31,14 @@ pub type NamespaceMeta = PartialObjectMeta<Namespace>;
 
 /// Set once a cache is synced.
 ///
-/// [`Store::wait_until_ready`] does the same, but wakes only one of the tasks that wait for it.
+/// [`Store::wait_until_ready`] has the same purpose, but wakes only one of several waiting tasks.
 pub type Synced = Arc<SetOnce<()>>;
 
-/// A cache, and the changes that have just been applied to it. Errors of the watch are logged, and it is retried.
+/// A cache, and the changes after they were applied to it. Errors of the watch are logged, and the watch is retried.
 pub struct Cached<K: Resource<DynamicType = ()> + Clone + 'static> {
     /// The cache.
     pub store: Store<K>,
-    /// The changes.
+    /// The changes, which must be polled to update the cache.
     pub changes: BoxStream<'static, Change<K>>,
 }
 
@@ -52,7 +52,8 @@ where
     }
 }
 
-/// Watches the resources of one namespace, or of all, that match a label selector. Their identity is their UID.
+/// Watches the resources of one namespace, or of all namespaces, that match a label selector. Their identity is their
+/// UID.
 pub fn credentials(
     client: Client,
     namespace: Option<&str>,
@@ -66,8 +67,8 @@ pub fn credentials(
     cached(changes)
 }
 
-/// Watches the metadata of the Secrets that tempcred wrote. Their identity is the UID of the resource that they
-/// belong to.
+/// Watches the metadata of the Secrets that tempcred wrote. Their identity is the UID of the resource that they belong
+/// to.
 pub fn owned_secrets(client: Client, namespace: Option<&str>) -> Cached<SecretMeta> {
     let config = watcher::Config::default().labels(CREDENTIAL_UID);
     let owner = |metadata: &kube::core::ObjectMeta| {
@@ -81,8 +82,8 @@ pub fn owned_secrets(client: Client, namespace: Option<&str>) -> Cached<SecretMe
     cached(changes("Secrets", owner, watcher(api::<SecretMeta>(client, namespace), config)))
 }
 
-/// Watches the metadata of the Secrets that tempcred did not write: credentials may depend on some of them. Only
-/// their names are kept.
+/// Watches the metadata of the Secrets that tempcred did not write. Some of them may be inputs of requests. Only their
+/// names are stored.
 pub fn other_secrets(
     client: Client,
     namespace: Option<&str>,
@@ -97,12 +98,12 @@ pub fn grants(client: Client) -> impl Stream<Item = Change<RoleGrant>> + Send + 
     changes("RoleGrants", |_| String::new(), watcher(api, watcher::Config::default()))
 }
 
-/// Watches the metadata of one namespace, or of all.
+/// Watches the metadata of one namespace, or of all namespaces.
 pub fn namespaces(
     client: Client,
     namespace: Option<&str>,
 ) -> impl Stream<Item = Change<NamespaceMeta>> + Send + use<> {
-    // With the name as a field selector, permission for one namespace is enough.
+    // With the name as a field selector, the permission for this one namespace is sufficient.
     let config = namespace.iter().fold(watcher::Config::default(), |config, name| {
         config.fields(&format!("metadata.name={name}"))
     });
@@ -113,7 +114,7 @@ fn uid(metadata: &kube::core::ObjectMeta) -> String {
     metadata.uid.clone().unwrap_or_default()
 }
 
-/// The changes that a watch shows.
+/// Converts the events of a watch to changes.
 fn changes<W: Watched + Send + 'static>(
     kind: &'static str,
     identity: fn(&kube::core::ObjectMeta) -> String,
@@ -125,20 +126,21 @@ where
     let mut changes = Changes::new(identity);
     events.backoff(backoff()).flat_map(move |event| {
         let event = event.map(|event| changes.of(event)).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the watch of {kind} failed and is retried");
+            tracing::warn!(%error, "the watch of {kind} failed and will be retried");
             Vec::new()
         });
         stream::iter(event)
     })
 }
 
-/// Applies changes to a cache, and passes them on.
+/// Applies changes to a new cache, and passes them on.
 fn cached<K>(changes: impl Stream<Item = Change<K>> + Send + 'static) -> Cached<K>
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
 {
     let (store, mut writer) = store();
-    // Changes are applied one by one, also those of a list: for the writer, the list is empty and complete.
+    // All changes, including those of a list, are applied one by one. The writer expects a list first: it gets an empty
+    // one.
     writer.apply_watcher_event(&Event::Init);
     writer.apply_watcher_event(&Event::InitDone);
     let cache = store.clone();
@@ -162,10 +164,10 @@ where
             Change::Applied(object)
         }
         Change::Undecodable(key, error) => {
-            // An outdated version must not be used either.
+            // An older version of the object must not be used.
             remove(&key);
             let Key { namespace, name } = &key;
-            tracing::warn!(namespace, name, error, "this object cannot be decoded and is ignored");
+            tracing::warn!(namespace, name, error, "the object cannot be decoded and is ignored");
             Change::Undecodable(key, error)
         }
         Change::Removed(key, identity) => {
@@ -176,9 +178,9 @@ where
     }
 }
 
-/// How long a broken watch waits before it is retried: at most a few seconds, so that a Secret that was deleted during
-/// an outage is restored within seconds of its end. Kubernetes clients wait up to 30 s by default, which is meant
-/// for thousands of them.
+/// The backoff before a failed watch is retried: 0.5 s to 4 s. With this maximum, a Secret that was deleted during an
+/// outage is restored within seconds after the outage. The default maximum of Kubernetes clients, 30 s, is meant for
+/// thousands of clients.
 pub fn backoff() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))

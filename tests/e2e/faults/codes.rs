@@ -30,7 +30,7 @@ fn message(name: &str, row: &Row, code: &str) -> String {
         || example.contains("Value 'x' at 'sAMLAssertion'");
     let said = if quotes { String::new() } else { format!(": {}", example.trim_end_matches('.')) };
     let target = format!("arn:aws:iam::123456789012:role/{name}/reports");
-    format!("AssumeRole for {target} failed: STS says {code} (HTTP {status}){said}. {advice}")
+    format!("AssumeRole for {target} failed: STS returned {code} (HTTP {status}){said}. {advice}")
 }
 
 /// What `kubectl describe` prints of each resource.

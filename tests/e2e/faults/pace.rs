@@ -100,8 +100,8 @@ async fn an_operator_without_an_aws_identity_says_so() {
     assert_eq!(
         failure.message,
         format!(
-            "AssumeRole for arn:aws:iam::123456789012:role/reports/reports failed: the operator found \
-             no AWS identity of its own. {advice}"
+            "AssumeRole for arn:aws:iam::123456789012:role/reports/reports failed: the operator has \
+             no AWS identity. {advice}"
         )
     );
     assert_eq!(condition(&status, "Stalled"), Some((true, "IdentityMissing")));

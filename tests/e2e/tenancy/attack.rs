@@ -25,7 +25,7 @@ pub enum Refused {
 }
 
 /// Nobody granted it.
-pub const NOT_GRANTED: Refused = Refused::With("NotGranted", "No RoleGrant lets namespace");
+pub const NOT_GRANTED: Refused = Refused::With("NotGranted", "No RoleGrant allows namespace");
 
 /// An attack by a spec.
 pub fn attack(name: &'static str, spec: Value, refused: Refused) -> Attack {

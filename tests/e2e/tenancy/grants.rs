@@ -36,10 +36,10 @@ fn expression(fields: Value) -> Value {
 }
 
 pub fn rows() -> Vec<Attack> {
-    let arn = || Refused::AtOnce("partition and account written out");
+    let arn = || Refused::AtOnce("with a literal partition and account");
     let at_once = |says| Refused::AtOnce(says);
     let variables = || Refused::AtOnce("{{ namespace }} and {{ name }}");
-    let operator = || Refused::AtOnce("needs an operator, which is In or NotIn with values");
+    let operator = || Refused::AtOnce("must have the operator In or NotIn with values");
     let tags: Map<_, _> = (0..51).map(|n| (format!("key-{n}"), json!("x"))).collect();
     let name = "arn:aws:iam::123456789012:role/";
     let many: Vec<_> = (0..65).map(|n| format!("{name}x-{n}")).collect();
@@ -87,12 +87,12 @@ pub fn rows() -> Vec<Attack> {
         attack(
             "a grant for an expression",
             namespaces(json!({"names": ["team-[a-z]+"]})),
-            at_once("each of namespaces.names must be made of"),
+            at_once("each of namespaces.names may contain only"),
         ),
         attack(
             "a grant for two names in one",
             namespaces(json!({"names": ["a,b"]})),
-            at_once("each of namespaces.names must be made of"),
+            at_once("each of namespaces.names may contain only"),
         ),
         attack(
             "a selector with an operator that there is not",
@@ -155,7 +155,7 @@ pub fn rows() -> Vec<Attack> {
         attack(
             "a tag in the place of attribution",
             session(json!({"attribution": true, "tags": {"Kubernetes-Namespace": "x"}})),
-            at_once("attribution sets the tags"),
+            at_once("attribution already sets the tags"),
         ),
         attack(
             "a boundary that is none",

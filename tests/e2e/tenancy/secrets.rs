@@ -14,9 +14,9 @@ fn writes(secret: Value) -> Value {
 /// In the attacker's own namespace are Secrets that others made.
 pub fn rows() -> Vec<Attack> {
     let conflict = |says| Refused::With("SecretConflict", says);
-    let meaning = || Refused::AtOnce("have a meaning of their own to Kubernetes");
+    let meaning = || Refused::AtOnce("are reserved, because Kubernetes defines their contents");
     let typed = |name, type_: &str| attack(name, writes(json!({"type": type_})), meaning());
-    let reserved = || Refused::AtOnce("set by tempcred itself");
+    let reserved = || Refused::AtOnce("with the prefix tempcred.dev/: remove them");
     let annotated = |name, key: &str| {
         attack(name, writes(json!({"annotations": {key: "2099-01-01T00:00:00Z"}})), reserved())
     };
@@ -118,8 +118,14 @@ async fn neither_a_rename_nor_another_type_leads_to_the_secret_of_others() {
     for (patch, says) in [
         (json!({"name": "by-hand"}), "spec.secret.name cannot be changed"),
         (json!({"type": "example.com/x"}), "spec.secret.type cannot be changed"),
-        (json!({"type": "kubernetes.io/tls"}), "have a meaning of their own"),
-        (json!({"annotations": {"tempcred.dev/expiration": "x"}}), "set by tempcred itself"),
+        (
+            json!({"type": "kubernetes.io/tls"}),
+            "are reserved, because Kubernetes defines their contents",
+        ),
+        (
+            json!({"annotations": {"tempcred.dev/expiration": "x"}}),
+            "with the prefix tempcred.dev/: remove them",
+        ),
     ] {
         let patch = kube::api::Patch::Merge(json!({"spec": {"secret": patch}}));
         let patched = scene.api().patch("mine", &Default::default(), &patch).await;

@@ -57,17 +57,17 @@ pub fn rows(victim: &str) -> Vec<Attack> {
         attack(
             "a tag with a long s",
             tagged("kubernete\u{17f}-namespace", victim),
-            not_like_this("it sets the tag kubernetes-namespace itself"),
+            not_like_this("the grant sets the tag kubernetes-namespace: remove"),
         ),
         attack(
             "a tag with the sign of Kelvin",
             tagged("\u{212a}ubernetes-namespace", victim),
-            not_like_this("it sets the tag kubernetes-namespace itself"),
+            not_like_this("the grant sets the tag kubernetes-namespace: remove"),
         ),
         attack(
             "a tag with an i without a dot",
             tagged("kubernetes-credent\u{131}al-name", "payroll"),
-            not_like_this("it sets the tag kubernetes-credential-name itself"),
+            not_like_this("the grant sets the tag kubernetes-credential-name: remove"),
         ),
         attack("more tags than there is room for", own(json!({"tags": tags})), not_like_this("would have 51 tags")),
         attack(
@@ -83,13 +83,13 @@ pub fn rows(victim: &str) -> Vec<Attack> {
         attack(
             "a name too long for the source identity",
             own(json!({})),
-            not_like_this("the source identity that it sets would have 253 characters, and STS accepts 2 to 64: use another name"),
+            not_like_this("the source identity that the grant sets would have 253 characters, but STS accepts 2 to 64: use another name"),
         )
         .called("x".repeat(253)),
         attack(
             "a name too short for the source identity",
             own(json!({})),
-            not_like_this("the source identity that it sets would have 1 characters"),
+            not_like_this("the source identity that the grant sets would have 1 characters"),
         )
         .called("x"),
         attack(

@@ -95,15 +95,15 @@ fn an_invalid_grant_does_not_compile() {
         ("any resource", json!({"roleArns": ["arn:aws:iam::123456789012:*"]})),
         ("a user", json!({"roleArns": ["arn:aws:iam::123456789012:user/*"]})),
         ("a newline", json!({"roleArns": ["arn:aws:iam::123456789012:role/a\nb"]})),
-        ("a step back", json!({"roleArns": ["arn:aws:iam::123456789012:role/a/../*"]})),
-        ("a variable that is none", json!({"session": {"externalId": "{{ uid }}"}})),
+        ("a .. segment", json!({"roleArns": ["arn:aws:iam::123456789012:role/a/../*"]})),
+        ("an unknown variable", json!({"session": {"externalId": "{{ uid }}"}})),
     ] {
         assert!(grant(more).is_err(), "{row}");
     }
     for (row, namespaces) in [
         ("no namespaces", json!({})),
         (
-            "an operator that is none",
+            "an unknown operator",
             json!({"selector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}),
         ),
     ] {
@@ -114,8 +114,8 @@ fn an_invalid_grant_does_not_compile() {
         "namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/x"],
         "session": {"attribution": true},
     });
-    let nameless = Grant::compile(&serde_json::from_value(spec).unwrap(), "");
-    assert_eq!(nameless.unwrap_err(), InvalidGrant::NoClusterName);
+    let without_cluster_name = Grant::compile(&serde_json::from_value(spec).unwrap(), "");
+    assert_eq!(without_cluster_name.unwrap_err(), InvalidGrant::NoClusterName);
 }
 
 fn constrain(
@@ -152,7 +152,7 @@ fn rejects_a_resource_that_contradicts_its_constraints() {
     let sourced = json!({"sourceIdentity": "{{ namespace }}.{{ name }}"});
     let tags = |key: &str, value: &str| json!({"tags": {key: value}});
     let many: BTreeMap<_, _> = (0..48).map(|n| (format!("t{n}"), "x")).collect();
-    for (row, session, overrides, admitted) in [
+    for (row, session, overrides, accepted) in [
         ("no overrides", json!({}), json!({}), true),
         ("its own external id", json!({}), json!({"externalId": "mine"}), true),
         ("the enforced external id", fixed.clone(), json!({}), true),
@@ -210,12 +210,12 @@ fn rejects_a_resource_that_contradicts_its_constraints() {
         ("too long", json!({"maxDuration": "1h"}), json!({"duration": 3601}), false),
     ] {
         let got = constrain(session, overrides, "reports");
-        assert_eq!(got.is_ok(), admitted, "{row}: {got:?}");
+        assert_eq!(got.is_ok(), accepted, "{row}: {got:?}");
     }
 }
 
 #[test]
-fn fills_in_the_constraints_and_checks_them_against_the_limits_of_sts() {
+fn renders_the_constraints_and_checks_them_against_the_limits_of_sts() {
     let session = json!({
         "externalId": "{{ cluster }}/{{ namespace }}/{{ name }}",
         "sourceIdentity": "{{ namespace }}.{{ name }}",
@@ -226,7 +226,9 @@ fn fills_in_the_constraints_and_checks_them_against_the_limits_of_sts() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&constraints).unwrap());
     let long = constrain(session, json!({}), &"x".repeat(60)).unwrap_err();
     assert_eq!(long.len(), 1, "{long:?}");
-    assert!(long[0].starts_with("the source identity that it sets would have 70 characters"));
+    assert!(
+        long[0].starts_with("the source identity that the grant sets would have 70 characters")
+    );
 }
 
 #[test]
@@ -258,12 +260,12 @@ proptest! {
             let foreign = format!("arn:aws:iam::999999999999:role/{name}");
             prop_assume!(account != "999999999999");
             let foreign = RoleArn::try_from(foreign.as_str());
-            prop_assert!(!foreign.is_ok_and(|foreign| grant.covers(&foreign)), "{pattern} covers {name}");
+            prop_assert!(!foreign.is_ok_and(|foreign| grant.covers(&foreign)), "{pattern} matches {name}");
         }
     }
 
     #[test]
-    fn an_index_by_prefixes_misses_nothing(pattern in "[ab*?/]{0,6}", name in "[ab]{1,3}(/[ab]{1,3}){0,2}") {
+    fn every_matching_role_has_a_prefix_of_the_grant(pattern in "[ab*?/]{0,6}", name in "[ab]{1,3}(/[ab]{1,3}){0,2}") {
         let arn = format!("arn:aws:iam::123456789012:role/{pattern}");
         if let Ok(grant) = grant(json!({"roleArns": [arn]})) {
             let role = role(&name);

@@ -34,7 +34,7 @@ fn decide(grants: &Grants, namespace: &str, roles: &[&str]) -> Permission {
     grants.decide(namespace, "reports", &roles.iter().map(requested).collect::<Vec<_>>())
 }
 
-fn by(permission: &Permission) -> Vec<String> {
+fn granted_by(permission: &Permission) -> Vec<String> {
     match permission {
         Permission::Granted(all) => all.iter().map(|(name, _)| name.to_string()).collect(),
         Permission::Denied(_) => vec!["-".to_owned()],
@@ -43,7 +43,7 @@ fn by(permission: &Permission) -> Vec<String> {
 }
 
 #[test]
-fn every_role_needs_a_grant_and_the_first_by_name_decides() {
+fn every_role_needs_a_grant_and_the_first_one_by_name_is_used() {
     let mut grants = Grants::default();
     for (name, spec) in [
         ("b-reports", spec("analytics", "reports-*")),
@@ -62,10 +62,10 @@ fn every_role_needs_a_grant_and_the_first_by_name_decides() {
         ("one allows it", "analytics", &["reports-y"], &["b-reports"]),
         ("each role by its own", "analytics", &["hub", "reports-y"], &["hub", "b-reports"]),
         ("a hop that is not granted", "analytics", &["admin", "reports-x"], &["-"]),
-        ("granted to others", "analytics", &["secret-x"], &["-"]),
-        ("the others", "web", &["secret-x"], &["others"]),
+        ("granted only to another namespace", "analytics", &["secret-x"], &["-"]),
+        ("granted to another namespace", "web", &["secret-x"], &["others"]),
     ] {
-        assert_eq!(by(&decide(&grants, namespace, roles)), expected, "{row}");
+        assert_eq!(granted_by(&decide(&grants, namespace, roles)), expected, "{row}");
     }
     let Permission::Denied(problem) = decide(&grants, "analytics", &["secret-x"]) else {
         panic!("granted")
@@ -89,10 +89,10 @@ fn a_grant_that_conflicts_is_skipped_and_reported_if_no_other_allows_it() {
     };
     assert_eq!(
         problem.message,
-        "RoleGrant a-strict lets namespace analytics use arn:aws:iam::123456789012:role/x, but not like this: it sets the external ID itself: remove externalId"
+        "RoleGrant a-strict allows namespace analytics to use arn:aws:iam::123456789012:role/x, but rejects this request: the grant sets a different external ID: remove externalId"
     );
     grants.set(&resource("b-free", 1, spec("analytics", "*")));
-    assert_eq!(by(&grants.decide("analytics", "reports", &requested)), ["b-free"]);
+    assert_eq!(granted_by(&grants.decide("analytics", "reports", &requested)), ["b-free"]);
 }
 
 #[test]
@@ -113,18 +113,18 @@ fn returns_the_namespaces_that_a_change_affects() {
     assert!(grants.set_namespace("a", &labels(&[("team", "data")])));
     assert!(!grants.set_namespace("a", &labels(&[("team", "data")])), "the same again");
     assert!(!grants.set_namespace("a", &labels(&[("team", "data"), ("x", "y")])));
-    assert_eq!(by(&decide(&grants, "a", &["x"])), ["by-label"]);
+    assert_eq!(granted_by(&decide(&grants, "a", &["x"])), ["by-label"]);
     assert!(grants.set_namespace("a", &labels(&[("team", "web")])));
-    assert_eq!(by(&decide(&grants, "a", &["x"])), ["-"]);
+    assert_eq!(granted_by(&decide(&grants, "a", &["x"])), ["-"]);
     let mut ending = resource("by-name", 3, spec("b", "x"));
     ending.metadata.deletion_timestamp =
         Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
-    assert_eq!(grants.set(&ending), set(&["b"]), "being deleted is withdrawn");
+    assert_eq!(grants.set(&ending), set(&["b"]), "a grant that is being deleted is withdrawn");
     assert_eq!(grants.retain(&set(&["by-name"])), set(&[]));
-    assert_eq!(grants.names().count(), 0, "what a new list no longer holds is gone");
+    assert_eq!(grants.names().count(), 0, "grants that a new list does not contain are removed");
 }
 
-/// How many grants a decision evaluates.
+/// The number of grants that a decision evaluates.
 fn evaluated(grants: &Grants, namespace: &str, role_name: &str) -> usize {
     let role = role(role_name);
     let requested = RequestedRole { role: &role, external_id: None, overrides: None };
@@ -177,7 +177,7 @@ fn the_grants_that_a_decision_evaluates_do_not_grow_with_the_number_of_grants() 
         };
         for (shape, of) in shapes {
             let grants = fill(&of);
-            assert_eq!(by(&decide(&grants, "team-7", &["team-7-x"])), ["g7"], "{shape}");
+            assert_eq!(granted_by(&decide(&grants, "team-7", &["team-7-x"])), ["g7"], "{shape}");
             assert_eq!(evaluated(&grants, "team-7", "team-7-x"), 1, "{shape}, {many}");
         }
         assert_eq!(evaluated(&fill(&by_label), "team-7", "x"), 1, "by label, {many}");
@@ -185,9 +185,9 @@ fn the_grants_that_a_decision_evaluates_do_not_grow_with_the_number_of_grants() 
 }
 
 proptest! {
-    /// Against the plain reading of the rules: go through all grants in the order of their names.
+    /// Compares the index with a linear search over all grants, sorted by name.
     #[test]
-    fn the_index_decides_as_reading_all_grants_would(
+    fn the_index_decides_like_a_linear_search(
         given in prop::collection::vec(("[a-c*?]{1,3}", "[a-c*?/]{1,4}", any::<bool>()), 0..12),
         changed in prop::collection::vec((0..12usize, "[a-c*?]{1,3}", "[a-c*?/]{1,4}"), 0..6),
         namespace in "[a-c]{1,3}", name in "[a-c]{1,2}(/[a-c]{1,2})?",
@@ -216,7 +216,7 @@ proptest! {
         };
         let first = all.iter().find(|(_, grant)| allows(grant)).map(|(name, _)| name.clone());
         let requested = RequestedRole { role: &role, external_id: None, overrides: None };
-        let decided = by(&grants.decide(&namespace, "x", &[requested]));
+        let decided = granted_by(&grants.decide(&namespace, "x", &[requested]));
         prop_assert_eq!(decided, vec![first.unwrap_or("-".to_owned())]);
     }
 }

@@ -1,20 +1,19 @@
-//! Replies that break off.
+//! Rejects truncated replies.
 //!
-//! The SDK reads XML that ends anywhere as if it were complete, and takes half a session token for
-//! the whole. AWS sends the expiration last, so that a reply cut short lacks it; other STS send the
-//! token last.
+//! The SDK accepts truncated XML, so it can return a truncated session token. In replies of AWS the expiration is last,
+//! so a truncated reply has none. Other implementations of STS send the token last.
 
 use aws_sdk_sts::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sts::error::BoxError;
 
-/// Refuses a reply of success whose XML is not complete.
+/// An interceptor that rejects successful replies whose XML is truncated.
 #[derive(Debug)]
-pub(super) struct OnlyWhole;
+pub(super) struct RejectTruncated;
 
-impl Intercept for OnlyWhole {
+impl Intercept for RejectTruncated {
     fn name(&self) -> &'static str {
-        "OnlyWhole"
+        "RejectTruncated"
     }
 
     fn read_after_deserialization(
@@ -24,15 +23,15 @@ impl Intercept for OnlyWhole {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let reply = context.response();
-        if reply.status().is_success() && !reply.body().bytes().is_some_and(is_whole) {
-            return Err("the reply breaks off".into());
+        if reply.status().is_success() && !reply.body().bytes().is_some_and(is_complete) {
+            return Err("the reply is truncated".into());
         }
         Ok(())
     }
 }
 
-/// Whether the last thing in the reply is the end of its outermost element, `…Response`.
-fn is_whole(xml: &[u8]) -> bool {
+/// Whether the reply ends with the end tag of its outermost element, `…Response`.
+fn is_complete(xml: &[u8]) -> bool {
     xml.trim_ascii_end().ends_with(b"Response>")
 }
 
@@ -43,14 +42,14 @@ mod tests {
     use aws_sdk_sts::config::Credentials;
     use std::io::{Read, Write};
 
-    /// In the order of fields that `MinIO` uses.
+    /// A reply in the order of fields that `MinIO` uses.
     const REPLY: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials>\
         <AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
         <Expiration>2030-01-01T00:00:00Z</Expiration><SessionToken>half-and-half</SessionToken>\
         </Credentials></AssumeRoleResult></AssumeRoleResponse>\n";
 
-    /// Whether the SDK takes this for a reply; the connection ends after it.
-    async fn is_taken(body: &'static str) -> bool {
+    /// Whether the SDK accepts this body as a reply. The connection is closed after it.
+    async fn is_accepted(body: &'static str) -> bool {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
@@ -63,17 +62,17 @@ mod tests {
             .region(Region::new("eu-central-1"))
             .credentials_provider(Credentials::new("id", "key", None, None, "test"))
             .endpoint_url(format!("http://{address}"))
-            .interceptor(OnlyWhole);
+            .interceptor(RejectTruncated);
         let call = aws_sdk_sts::Client::from_conf(config.build()).assume_role();
         let reply = call.role_arn("arn").role_session_name("name").send().await;
         reply.is_ok()
     }
 
     #[tokio::test]
-    async fn half_a_token_is_not_taken_for_the_whole() {
-        assert!(is_taken(REPLY).await);
+    async fn a_truncated_reply_is_rejected() {
+        assert!(is_accepted(REPLY).await);
         let end = REPLY.find("-and-half").unwrap();
-        assert!(!is_taken(&REPLY[..end]).await);
-        assert!(!is_taken(&REPLY[..REPLY.len() - 2]).await);
+        assert!(!is_accepted(&REPLY[..end]).await);
+        assert!(!is_accepted(&REPLY[..REPLY.len() - 2]).await);
     }
 }
