@@ -208,7 +208,10 @@ mod tests {
     #[test]
     fn many_failures_within_seconds_do_not_cause_a_long_wait() {
         let (expiration, mut now, mut failure) = (at(30), at(0), None);
-        while now < expiration {
+        for _ in 0..30 {
+            if now >= expiration {
+                break;
+            }
             let problem = problem(Class::Refused);
             let next = after(&problem, failure.as_ref(), Some(expiration), "uid", now);
             now = next.next_attempt.0;
@@ -280,12 +283,24 @@ mod tests {
     #[test]
     fn requests_to_the_api_server_are_retried_soon() {
         let problem = Problem::new(Reason::ApiServerUnavailable, "x");
-        let mut failure = None;
+        let (mut failure, mut now) = (None, at(0));
+        let mut waits = vec![];
         for _ in 0..20 {
-            failure = Some(after(&problem, failure.as_ref(), None, "uid", at(0)));
+            let next = after(&problem, failure.as_ref(), None, "uid", now);
+            waits.push(next.next_attempt.0.duration_since(now));
+            now = next.next_attempt.0;
+            failure = Some(next);
         }
-        let wait = failure.unwrap().next_attempt.0.duration_since(at(0));
-        assert!(wait <= LONGEST_WAIT_FOR_API_SERVER, "{wait:?}");
+        assert!(waits[0] >= SignedDuration::from_secs(1), "{waits:?}");
+        assert_eq!(waits.pop(), Some(LONGEST_WAIT_FOR_API_SERVER));
+    }
+
+    #[test]
+    fn status_writes_are_retried_after_one_second_to_half_a_minute() {
+        let wait = |count| wait_unreachable(count, "uid").as_secs();
+        assert_eq!((wait(1), wait(2), wait(3)), (1, 1, 3));
+        assert!((28..=32).contains(&wait(6)), "{}", wait(6));
+        assert_eq!(wait(1000), wait(6));
     }
 
     proptest! {
