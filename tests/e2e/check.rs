@@ -35,7 +35,7 @@ pub fn data(secret: &Secret) -> BTreeMap<String, String> {
 
 /// Asserts that a Secret holds one whole credential of the responder: three values that belong
 /// together, the same in every format. Returns its access key ID.
-pub fn assert_whole(secret: &Secret) -> String {
+pub fn assert_complete(secret: &Secret) -> String {
     let data = data(secret);
     let key = data["AWS_ACCESS_KEY_ID"].clone();
     let (value, token) = (rig::sts::secret_for(&key), rig::sts::token_for(&key));
@@ -84,7 +84,7 @@ pub fn failure(status: &CredentialStatus) -> &tempcred_core::api::FailureStatus 
 }
 
 /// The types of the conditions that are true, with their reasons.
-pub fn truths(status: &CredentialStatus) -> Vec<(&str, &str)> {
+pub fn true_conditions(status: &CredentialStatus) -> Vec<(&str, &str)> {
     let is_true = status.conditions.iter().filter(|c| c.status == "True");
     is_true.map(|c| (c.type_.as_str(), c.reason.as_str())).collect()
 }

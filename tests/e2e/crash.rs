@@ -13,7 +13,7 @@ use kube::{Api, ResourceExt};
 use rig::sts::Fault;
 use serde_json::json;
 
-use crate::world::{SOON, World, Writes, assert_whole, data, heavy, is_ready, plain, wait_until};
+use crate::world::{SOON, World, Writes, assert_complete, data, heavy, is_ready, plain, wait_until};
 
 const RESOURCES: usize = 100;
 const KILLS: usize = 50;
@@ -29,7 +29,7 @@ const LONGEST_RUN: u64 = 2500;
 const STS_DELAY: Duration = Duration::from_millis(100);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive() {
+async fn fifty_kills_during_a_hundred_rotations_leave_every_secret_complete_and_unexpired() {
     let _alone = heavy().await;
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let mut random = Random(seed.as_secs());
@@ -81,19 +81,19 @@ async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive()
     assert_eq!(all.len(), RESOURCES);
     assert!(world.stop_operator().success());
     let latest = world.secrets().list(&ListParams::default()).await.unwrap().items;
-    let latest: HashMap<_, _> = latest.iter().map(|s| (s.name_any(), assert_whole(s))).collect();
+    let latest: HashMap<_, _> = latest.iter().map(|s| (s.name_any(), assert_complete(s))).collect();
     watch.wait_for("the last write is seen", |now| *now == latest).await;
 
-    let minted: HashMap<_, _> =
-        world.sts.minted().into_iter().map(|m| (m.access_key_id, m.expiration)).collect();
+    let issued: HashMap<_, _> =
+        world.sts.issued().into_iter().map(|m| (m.access_key_id, m.expiration)).collect();
     let written = watch.written();
     for (key, expiration) in &written {
-        assert_eq!(minted.get(key), Some(expiration), "{key} is not as STS issued it");
+        assert_eq!(issued.get(key), Some(expiration), "{key} is not as STS issued it");
     }
-    let (versions, wasted) = (watch.versions(), minted.len() - written.len());
+    let (versions, wasted) = (watch.versions(), issued.len() - written.len());
     println!(
-        "{KILLS} kills: {} minted, {} written in {versions} versions, {wasted} lost",
-        minted.len(),
+        "{KILLS} kills: {} issued, {} written in {versions} versions, {wasted} lost",
+        issued.len(),
         written.len()
     );
     assert!(
@@ -118,7 +118,7 @@ async fn five_kills_with_nothing_due_cost_no_call_and_no_write() {
     for _ in 0..5 {
         world.kill_operator();
         world.start_operator(&[]).await;
-        world.wait_for_looks(names.len()).await;
+        world.wait_for_reconciliations(names.len()).await;
     }
     // What comes later has come, so whatever came before would show.
     world.issue("later", plain()).await;
@@ -218,7 +218,7 @@ impl Watch {
 
 impl Seen {
     fn look(&mut self, secret: &Secret) {
-        let (name, key) = (secret.name_any(), assert_whole(secret));
+        let (name, key) = (secret.name_any(), assert_complete(secret));
         let expiration: Timestamp = data(secret)["AWS_CREDENTIAL_EXPIRATION"].parse().unwrap();
         let now = Timestamp::now();
         assert!(expiration > now, "{name}: {key} expired at {expiration}, it is {now}");

@@ -99,7 +99,7 @@ async fn every_example_is_accepted_and_becomes_ready_beside_the_others() {
 }
 
 #[tokio::test]
-async fn every_example_becomes_ready_against_an_sts_of_others() {
+async fn every_example_becomes_ready_against_moto() {
     let moto = tokio::task::spawn_blocking(|| rig().moto()).await.unwrap().unwrap();
     let mut world = World::new().await;
     world.sts = Responder::forwarding_to(&moto).unwrap();
@@ -195,7 +195,7 @@ pub fn values_in_documentation() -> Vec<(String, String)> {
 }
 
 #[test]
-fn blocks_are_found_with_what_is_said_above_them() {
+fn blocks_are_found_with_the_line_above_them() {
     let text = "A\n<!-- refused -->\n\n```yaml\nkind: A\n```\n- list\n\n  ```yaml\n  kind: B\n  a:\n    b: 1\n  ```\n```yaml\nvalues: 1\n```\n";
     let found = blocks("x.md", text);
     let seen: Vec<_> =
@@ -210,7 +210,7 @@ fn blocks_are_found_with_what_is_said_above_them() {
 }
 
 #[tokio::test]
-async fn every_manifest_in_the_documentation_does_what_the_text_says() {
+async fn every_manifest_in_the_documentation_is_accepted_or_rejected_as_marked() {
     let mut found = vec![];
     for (place, text) in texts() {
         found.extend(blocks(&place, &text));
@@ -279,7 +279,7 @@ fn whoami(world: &World, moto: &str, env: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn an_sdk_finds_a_working_identity_in_each_format() {
+async fn an_sdk_reads_working_credentials_in_every_format() {
     let moto = tokio::task::spawn_blocking(|| rig().moto()).await.unwrap().unwrap();
     let mut world = World::new().await;
     world.sts = Responder::forwarding_to(&moto).unwrap();

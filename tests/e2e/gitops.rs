@@ -12,7 +12,7 @@ use rig::sts::{Fault, Matching};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::world::{SOON, World, condition, failure_reason, is_ready, plain, truths, wait_until};
+use crate::world::{SOON, World, condition, failure_reason, is_ready, plain, true_conditions, wait_until};
 
 /// Long enough to be issued and seen, short enough to wait for.
 const SHORT_LIFE: Duration = Duration::from_secs(8);
@@ -131,7 +131,7 @@ impl States {
 }
 
 #[tokio::test]
-async fn flux_and_argo_cd_see_every_state_for_what_it_is() {
+async fn flux_and_argo_cd_show_every_state_correctly() {
     let mut world = World::new().await;
     let mut states = States { argo: Argo::configured(), seen: vec![] };
 
@@ -167,7 +167,7 @@ async fn flux_and_argo_cd_see_every_state_for_what_it_is() {
     world.issue("failing", role("failing")).await;
     world.sts.inject(Fault::access_denied().for_role("failing"));
     world.patch("failing", renew("1")).await;
-    world.wait("failing", "failing", |s| truths(s).iter().any(|t| t.0 == "RenewalFailing")).await;
+    world.wait("failing", "failing", |s| true_conditions(s).iter().any(|t| t.0 == "RenewalFailing")).await;
     states.look(&world, "failing", "Current", "Healthy", "The renewal fails: ");
 
     // A change that STS has not answered yet, and one that it refuses: the old credentials count no more.
@@ -196,7 +196,7 @@ async fn flux_and_argo_cd_see_every_state_for_what_it_is() {
 }
 
 #[tokio::test]
-async fn flux_and_argo_cd_see_what_has_expired() {
+async fn flux_and_argo_cd_show_expired_credentials() {
     let mut world = World::start().await;
     let mut states = States { argo: Argo::configured(), seen: vec![] };
     world.sts.inject(Fault::lifetime(SHORT_LIFE));
@@ -218,7 +218,7 @@ async fn flux_and_argo_cd_see_what_has_expired() {
 }
 
 #[tokio::test]
-async fn flux_sees_what_is_being_deleted_and_what_is_gone() {
+async fn flux_recognizes_a_resource_in_deletion_and_a_deleted_one() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
     let finalizers = |list: Value| json!({"metadata": {"finalizers": list}});
@@ -279,7 +279,7 @@ async fn actions_of_argo_cd_renew_once_suspend_and_resume() {
 }
 
 #[tokio::test]
-async fn the_example_for_argo_cd_leaves_its_other_settings_alone() {
+async fn the_argo_cd_example_keeps_other_settings() {
     let world = World::new().await;
     world.kubectl(&[
         "create",
@@ -307,7 +307,7 @@ fn shown(first: &str) -> String {
 }
 
 #[tokio::test]
-async fn kustomize_renames_where_a_secret_is_used_as_the_text_says() {
+async fn kustomize_renames_references_to_a_secret_as_documented() {
     let world = World::new().await;
     let dir = world.rig.dir().join(format!("{}-kustomize", world.namespace));
     fs::create_dir(&dir).unwrap();

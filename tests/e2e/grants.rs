@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempcred_core::api::{CredentialStatus, GrantStatus};
 
 use crate::world::{
-    SOON, World, assert_whole, condition, failure, failure_reason, is_ready, plain, wait_until,
+    SOON, World, assert_complete, condition, failure, failure_reason, is_ready, plain, wait_until,
 };
 
 /// Within this a change of grants has taken effect. Less than any backoff, so none can be what helped.
@@ -36,7 +36,7 @@ async fn is_gone(world: &World, secret: &str) {
 }
 
 #[tokio::test]
-async fn without_a_grant_nothing_is_asked_and_a_new_one_helps_at_once() {
+async fn without_a_grant_no_call_is_made_and_a_new_grant_takes_effect_at_once() {
     let mut world = World::new().await;
     let others = for_role(&world, "arn:aws:iam::123456789012:role/other", json!({}));
     world.grant(&world.namespace, others).await;
@@ -61,7 +61,7 @@ async fn without_a_grant_nothing_is_asked_and_a_new_one_helps_at_once() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_grant_takes_the_secrets_away_and_nothing_is_minted_after() {
+async fn a_withdrawn_grant_removes_every_secret_and_nothing_is_issued_after_it() {
     let mut world = World::new().await;
     // One that is renewed all the time, and such as a renewal or a deletion would leave alone.
     world.sts.inject(Fault::lifetime(Duration::from_secs(15)).for_role("reports"));
@@ -102,14 +102,14 @@ async fn a_withdrawn_grant_takes_the_secrets_away_and_nothing_is_minted_after() 
     world.start_operator(&[]).await;
     for name in ["reports", "retained", "chained"] {
         world.wait(name, "ready again", is_ready).await;
-        assert_whole(&world.secrets().get(name).await.unwrap());
+        assert_complete(&world.secrets().get(name).await.unwrap());
     }
     assert_eq!(world.sts.calls_total(), calls + 1 + 4);
     assert!(world.stop_operator().success());
 }
 
 #[tokio::test]
-async fn a_grant_that_was_withdrawn_while_the_operator_was_away_counts() {
+async fn a_grant_withdrawn_while_no_operator_runs_removes_the_secret() {
     let mut world = World::start().await;
     world.issue("reports", plain()).await;
     world.kill_operator();
@@ -122,7 +122,7 @@ async fn a_grant_that_was_withdrawn_while_the_operator_was_away_counts() {
 }
 
 #[tokio::test]
-async fn a_narrowed_grant_is_a_withdrawn_one_for_whom_it_no_longer_fits() {
+async fn a_narrowed_grant_removes_the_secrets_that_it_does_not_allow() {
     let mut world = World::new().await;
     world.start_operator(&[]).await;
     world.issue("reports", plain()).await;
@@ -156,7 +156,7 @@ async fn a_narrowed_grant_is_a_withdrawn_one_for_whom_it_no_longer_fits() {
 }
 
 #[tokio::test]
-async fn labels_of_the_namespace_count_as_they_change() {
+async fn a_changed_namespace_label_takes_effect_at_once() {
     let mut world = World::new().await;
     let team = format!("team-of-{}", world.namespace);
     let mut spec = for_role(&world, ROLE, json!({}));
@@ -187,7 +187,7 @@ fn forms(world: &World) -> Vec<BTreeMap<String, String>> {
 }
 
 #[tokio::test]
-async fn what_a_grant_demands_is_on_every_call_that_it_allows() {
+async fn every_call_carries_what_its_grant_sets() {
     let mut world = World::new().await;
     let session = json!({
         "externalId": "{{ cluster }}/{{ namespace }}/{{ name }}", "attribution": true,
@@ -214,7 +214,7 @@ async fn what_a_grant_demands_is_on_every_call_that_it_allows() {
 }
 
 #[tokio::test]
-async fn of_several_grants_the_first_by_name_sets_the_session_whichever_came_first() {
+async fn the_first_grant_by_name_sets_the_session() {
     for order in [["a", "b"], ["b", "a"]] {
         let mut world = World::new().await;
         world.withdraw(&world.namespace).await;
@@ -237,7 +237,7 @@ async fn of_several_grants_the_first_by_name_sets_the_session_whichever_came_fir
 }
 
 #[tokio::test]
-async fn what_does_not_change_the_session_costs_no_call() {
+async fn a_grant_change_that_leaves_the_session_as_it_is_costs_no_call() {
     let mut world = World::start().await;
     world.issue("reports", plain()).await;
     let secret = world.secrets().get("reports").await.unwrap();
@@ -270,7 +270,7 @@ async fn status_of(
 }
 
 #[tokio::test]
-async fn a_grant_tells_whom_it_serves_and_is_silent_otherwise() {
+async fn a_grant_counts_its_credentials_and_is_written_only_if_the_count_changes() {
     let mut world = World::new().await;
     let own = world.namespace.clone();
     let hub = format!("{own}-hub");
@@ -308,7 +308,7 @@ fn writes_to(world: &World, grant: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_status_of_a_grant_decides_nothing() {
+async fn the_status_of_a_grant_has_no_effect_on_decisions() {
     let mut world = World::new().await;
     world.grant(&world.namespace, for_role(&world, HUB, json!({}))).await;
     world.start_operator(&[]).await;
@@ -329,7 +329,7 @@ async fn a_status_of_a_grant_decides_nothing() {
 }
 
 #[tokio::test]
-async fn a_flawed_grant_says_what_to_change_and_allows_nothing() {
+async fn an_invalid_grant_says_what_to_change_and_allows_nothing() {
     let mut world = World::new().await;
     let own = world.namespace.clone();
     let nameless = for_role(&world, ROLE, json!({"session": {"attribution": true}}));
@@ -354,7 +354,7 @@ async fn a_flawed_grant_says_what_to_change_and_allows_nothing() {
 }
 
 #[tokio::test]
-async fn a_failure_of_the_past_does_not_delay_what_a_grant_changes() {
+async fn an_earlier_failure_does_not_delay_a_grant_change() {
     let mut world = World::start().await;
     world.sts.inject(Fault::access_denied());
     world.create("reports", plain()).await;

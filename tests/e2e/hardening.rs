@@ -14,7 +14,7 @@ use crate::leak::Detector;
 use crate::world::{OPERATOR_SECRET, SOON, World, is_ready, plain, wait_until};
 
 #[tokio::test]
-async fn a_crash_leaves_no_core() {
+async fn a_crash_leaves_no_core_dump() {
     // The operator is started with leave to write one, and gives it up.
     let before = getrlimit(Resource::Core);
     if before.maximum == Some(0) {
@@ -36,16 +36,16 @@ async fn a_crash_leaves_no_core() {
 }
 
 /// A secret key that requests are signed with, in a Secret of the namespace.
-const SOURCE_SECRET: &str = "userSecretKeyThatIsWipedAfterEachUse7890";
+const INPUT_SECRET: &str = "userSecretKeyThatIsWipedAfterEachUse7890";
 
 #[tokio::test]
-async fn nothing_of_a_value_is_left_in_memory_once_it_is_used() {
+async fn no_secret_value_stays_in_memory_after_its_use() {
     let world = World::start().await;
     live(&world).await;
-    let minted = world.sts.minted();
-    assert!(minted.len() > 20, "only {} were minted", minted.len());
-    let issued = minted.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
-    let issued = Detector::of(issued.chain([SOURCE_SECRET]));
+    let records = world.sts.issued();
+    assert!(records.len() > 20, "only {} were issued", records.len());
+    let issued = records.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
+    let issued = Detector::of(issued.chain([INPUT_SECRET]));
 
     // The operator's own identity is kept, so that it can be found: the search works.
     match copies(world.pid(), &Detector::of([OPERATOR_SECRET])) {
@@ -64,7 +64,7 @@ async fn nothing_of_a_value_is_left_in_memory_once_it_is_used() {
 /// Issues, chains, signs with a key of the namespace, and restores what was edited or deleted.
 async fn live(world: &World) {
     let source = json!({"metadata": {"name": "source"}, "stringData": {
-        "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": SOURCE_SECRET,
+        "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": INPUT_SECRET,
     }});
     let source = serde_json::from_value(source).unwrap();
     world.secrets().create(&Default::default(), &source).await.unwrap();

@@ -10,7 +10,7 @@ use tempcred_core::api::CredentialStatus;
 use crate::faults::cases::cases;
 use crate::faults::{renewed_soon, role, spec};
 use crate::traces::Collector;
-use crate::world::{OPERATOR_SECRET, SOON, World, assert_whole, is_ready, wait_until};
+use crate::world::{OPERATOR_SECRET, SOON, World, assert_complete, is_ready, wait_until};
 
 /// How long a piece of a value must be to count as leaked: even cut short, it would be an accident.
 const PIECE: usize = 16;
@@ -82,7 +82,7 @@ fn base64_at(value: &str, offset: usize) -> String {
 }
 
 #[test]
-fn the_detector_finds_a_value_in_any_dress_and_nothing_else() {
+fn the_detector_finds_a_value_in_every_encoding_and_nothing_else() {
     let value = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     let detector = Detector::of([value]);
     let base64 = |text: String| serde_json::to_string(&ByteString(text.into_bytes())).unwrap();
@@ -106,16 +106,16 @@ fn the_detector_finds_a_value_in_any_dress_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn no_value_shows_at_trace_level_in_text() {
-    nothing_leaks(&["--log", "trace"]).await;
+async fn no_secret_value_leaks_at_trace_level_in_text() {
+    assert_no_leak(&["--log", "trace"]).await;
 }
 
 #[tokio::test]
-async fn no_value_shows_at_trace_level_in_json() {
-    nothing_leaks(&["--log", "trace", "--log-format", "json"]).await;
+async fn no_secret_value_leaks_at_trace_level_in_json() {
+    assert_no_leak(&["--log", "trace", "--log-format", "json"]).await;
 }
 
-async fn nothing_leaks(args: &[&str]) {
+async fn assert_no_leak(args: &[&str]) {
     let mut world = World::new().await;
     let collector = Collector::of(&mut world).await;
     world.start_operator(args).await;
@@ -124,8 +124,8 @@ async fn nothing_leaks(args: &[&str]) {
         world.sts.inject(case.fault.clone());
         world.create(case.name, spec(case.name)).await;
     }
-    live_through_everything(&world).await;
-    make_from_sources(&world).await;
+    exercise_everything(&world).await;
+    issue_from_inputs(&world).await;
     for case in &cases {
         world.wait(case.name, "failing", |s| s.failure.is_some()).await;
     }
@@ -138,11 +138,11 @@ async fn nothing_leaks(args: &[&str]) {
 
     let places = [while_failing, outside(&world).await].concat();
     let secrets = world.kubectl(&["get", "secrets", "-o", "json"]);
-    let log = world.whole_log();
+    let log = world.full_log();
     let traces = collector.text();
-    let minted = world.sts.minted();
-    assert!(minted.len() > 15, "only {} were minted", minted.len());
-    let values = minted.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
+    let issued = world.sts.issued();
+    assert!(issued.len() > 15, "only {} were issued", issued.len());
+    let values = issued.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
     let mut sent: Vec<String> = vec![];
     for request in world.sts.requests() {
         let field = |name| request.form.get(name).cloned();
@@ -150,7 +150,7 @@ async fn nothing_leaks(args: &[&str]) {
     }
     assert!(sent.len() >= 4, "only {} tokens and assertions were sent", sent.len());
     let detector = Detector::of(
-        values.chain(sent.iter().map(String::as_str)).chain([OPERATOR_SECRET, SOURCE_SECRET]),
+        values.chain(sent.iter().map(String::as_str)).chain([OPERATOR_SECRET, INPUT_SECRET]),
     );
 
     // Where they belong, they are found; and what is public, shows.
@@ -171,7 +171,7 @@ async fn nothing_leaks(args: &[&str]) {
 }
 
 /// First issue, a chain, a rotation, another shape, and every way in which a Secret is damaged.
-async fn live_through_everything(world: &World) {
+async fn exercise_everything(world: &World) {
     let mut chained = spec("chained");
     chained["assumeRole"]["via"] = json!([{"roleArn": "arn:aws:iam::123456789012:role/hop"}]);
     world.issue("chained", chained).await;
@@ -195,11 +195,11 @@ async fn live_through_everything(world: &World) {
             let secret = world.secrets().get_opt(name).await.unwrap()?;
             let data = crate::world::data(&secret);
             let repaired = data.len() == 6 && data["AWS_SECRET_ACCESS_KEY"] != "x";
-            repaired.then(|| assert_whole(&secret))
+            repaired.then(|| assert_complete(&secret))
         })
         .await;
     }
-    let rotated = || async { (world.asked_for(&role("rotates")).len() >= 2).then_some(()) };
+    let rotated = || async { (world.call_times(&role("rotates")).len() >= 2).then_some(()) };
     wait_until("a rotation", SOON, rotated).await;
     // A renewal that fails on a living credential, quoted in conditions and events alike.
     world.sts.inject(Fault::cut_xml().for_role(&role("rotates")).times(1));
@@ -208,12 +208,12 @@ async fn live_through_everything(world: &World) {
 }
 
 /// The secret key of an IAM user, in a Secret.
-const SOURCE_SECRET: &str = "userSecretKeyThatNobodyMayEverSee4567890";
+const INPUT_SECRET: &str = "userSecretKeyThatNobodyMayEverSee4567890";
 
 /// Requests made with keys, tokens and assertions of the namespace; the first attempt of some fails.
-async fn make_from_sources(world: &World) {
+async fn issue_from_inputs(world: &World) {
     let sources = json!({"metadata": {"name": "sources"}, "stringData": {
-        "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": SOURCE_SECRET,
+        "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": INPUT_SECRET,
         "token": "eyJhbGciOiJub25lIn0.dG9rZW5UaGF0Tm9ib2R5TWF5U2Vl.c2lnbmF0dXJl",
         "assertion": "YXNzZXJ0aW9uIHRoYXQgbm9ib2R5IG1heSBldmVyIHNlZQ==",
     }});

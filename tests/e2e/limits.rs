@@ -191,7 +191,7 @@ fn assert_within_limits(form: &BTreeMap<String, String>, chained: bool) {
 }
 
 #[tokio::test]
-async fn what_the_api_server_takes_is_within_the_limits_of_sts() {
+async fn every_accepted_spec_is_within_the_limits_of_sts() {
     let world = World::start().await;
     let sources = json!({"metadata": {"name": "sources"}, "stringData": {
         "AWS_ACCESS_KEY_ID": "AKIAUSER", "AWS_SECRET_ACCESS_KEY": "secret", "token": "header.payload.signature",

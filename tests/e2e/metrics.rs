@@ -36,7 +36,7 @@ struct Sample {
 }
 
 #[tokio::test]
-async fn every_metric_is_documented_and_moves() {
+async fn every_metric_is_documented_and_changes() {
     let mut world = World::new().await;
     world.start_operator(&["--concurrency", "1"]).await;
     let before = scrape(&world).await;
@@ -138,7 +138,7 @@ async fn every_metric_is_documented_and_moves() {
 }
 
 #[tokio::test]
-async fn gauges_of_each_resource_can_be_switched_off() {
+async fn per_resource_gauges_can_be_switched_off() {
     let mut world = World::new().await;
     world.start_operator(&["--resource-metrics", "false"]).await;
     world.issue("reports", plain()).await;

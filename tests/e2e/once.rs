@@ -4,7 +4,7 @@ use rig::sts::Matching;
 use serde_json::{Value, json};
 
 use crate::outage::arrived;
-use crate::world::{SOON, World, Writes, assert_whole, condition, is_ready, plain, wait_until};
+use crate::world::{SOON, World, Writes, assert_complete, condition, is_ready, plain, wait_until};
 
 #[tokio::test]
 async fn five_restarts_cost_nothing() {
@@ -17,17 +17,17 @@ async fn five_restarts_cost_nothing() {
     for _ in 0..5 {
         assert!(world.stop_operator().success());
         world.start_operator(&[]).await;
-        world.wait_for_looks(1).await;
+        world.wait_for_reconciliations(1).await;
     }
     assert_eq!(world.sts.calls_total(), 1);
     assert_eq!(world.writes(), writes);
 }
 
 #[tokio::test]
-async fn what_does_not_reach_sts_costs_no_call() {
+async fn a_change_that_does_not_reach_sts_costs_no_call() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
-    let before = assert_whole(&world.secrets().get("reports").await.unwrap());
+    let before = assert_complete(&world.secrets().get("reports").await.unwrap());
     let rows: [(&str, Value); 6] = [
         ("label", json!({"metadata": {"labels": {"a": "b"}}})),
         ("annotation", json!({"metadata": {"annotations": {"a": "b"}}})),
@@ -49,7 +49,7 @@ async fn what_does_not_reach_sts_costs_no_call() {
             .await;
     }
     let secret = world.secrets().get("reports").await.unwrap();
-    assert_eq!(assert_whole(&secret), before, "the credentials are the same");
+    assert_eq!(assert_complete(&secret), before, "the credentials are the same");
     assert_eq!(secret.metadata.labels.as_ref().unwrap()["team"], "data");
     assert_eq!(secret.metadata.annotations.as_ref().unwrap()["note"], "x");
     assert_eq!(secret.metadata.owner_references, None, "retained");
@@ -83,12 +83,12 @@ async fn formats_come_and_go_without_a_call() {
         })
         .await;
     }
-    assert_whole(&world.secrets().get("reports").await.unwrap());
+    assert_complete(&world.secrets().get("reports").await.unwrap());
     assert_eq!(world.sts.calls_total(), 1);
 }
 
 #[tokio::test]
-async fn a_deleted_secret_costs_at_most_one_call() {
+async fn a_deleted_secret_is_restored_with_one_call() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
     world.secrets().delete("reports", &Default::default()).await.unwrap();
@@ -103,15 +103,15 @@ async fn a_deleted_secret_costs_at_most_one_call() {
             status.secret.as_ref().is_some_and(|secret| secret.resource_version == version)
         })
         .await;
-    assert_whole(&secret);
+    assert_complete(&secret);
     assert_eq!(world.sts.calls_total(), 2);
 }
 
 #[tokio::test]
-async fn edits_are_repaired() {
+async fn an_edited_secret_is_repaired() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
     let rows = [
         ("one value edited", json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "edited"}}), 1),
         (
@@ -164,11 +164,11 @@ async fn edits_are_repaired() {
         .await;
         assert_eq!(world.sts.calls_total(), calls, "{row}");
     }
-    assert_ne!(assert_whole(&world.secrets().get("reports").await.unwrap()), key);
+    assert_ne!(assert_complete(&world.secrets().get("reports").await.unwrap()), key);
 }
 
 #[tokio::test]
-async fn what_others_add_to_the_secret_stays_and_costs_no_write() {
+async fn additions_to_the_secret_stay_and_cost_no_write() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
     let added = json!({"metadata": {"labels": {"theirs": "x"}}, "stringData": {"THEIRS": "y"}});
@@ -207,7 +207,7 @@ async fn a_changed_request_costs_one_call() {
 }
 
 #[tokio::test]
-async fn a_renew_request_costs_one_call_and_is_repeated_in_status() {
+async fn a_renewal_request_costs_one_call_and_is_repeated_in_status() {
     let mut world = World::start().await;
     world.issue("reports", plain()).await;
     let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "2026-01-01T00:00:00Z"}}});
@@ -217,12 +217,12 @@ async fn a_renew_request_costs_one_call_and_is_repeated_in_status() {
     assert_eq!(world.sts.calls_total(), 2);
     world.stop_operator();
     world.start_operator(&[]).await;
-    world.wait_for_looks(1).await;
+    world.wait_for_reconciliations(1).await;
     assert_eq!(world.sts.calls_total(), 2);
 }
 
 #[tokio::test]
-async fn a_chain_of_two_costs_two_calls_each_signed_by_the_one_before() {
+async fn each_call_of_a_chain_is_signed_with_the_credentials_of_the_call_before() {
     let world = World::start().await;
     let hop = "arn:aws:iam::210987654321:role/hop";
     let spec = json!({"assumeRole": {
@@ -236,17 +236,17 @@ async fn a_chain_of_two_costs_two_calls_each_signed_by_the_one_before() {
     assert_eq!(requests[0].form["ExternalId"], "hop-id");
     assert_eq!(requests[0].form["RoleSessionName"], "hopping");
     assert_eq!(requests[0].signer.as_ref().unwrap().access_key_id, crate::world::OPERATOR_KEY);
-    let minted = world.sts.minted();
-    assert_eq!(requests[1].signer.as_ref().unwrap().access_key_id, minted[0].access_key_id);
-    assert_eq!(requests[1].security_token.as_ref(), Some(&minted[0].token));
+    let issued = world.sts.issued();
+    assert_eq!(requests[1].signer.as_ref().unwrap().access_key_id, issued[0].access_key_id);
+    assert_eq!(requests[1].security_token.as_ref(), Some(&issued[0].token));
     assert_eq!(
-        assert_whole(&world.secrets().get("reports").await.unwrap()),
-        minted[1].access_key_id
+        assert_complete(&world.secrets().get("reports").await.unwrap()),
+        issued[1].access_key_id
     );
 }
 
 #[tokio::test]
-async fn calls_that_follow_each_other_share_a_connection_whoever_signs_them() {
+async fn consecutive_calls_share_a_connection() {
     let mut world = World::start().await;
     let hub = json!([{"roleArn": "arn:aws:iam::123456789012:role/hub"}]);
     for name in ["a", "b", "c", "d", "e"] {
@@ -317,7 +317,7 @@ async fn suspend_stops_renewals_and_keeps_the_secret() {
     })
     .await;
     assert_eq!(world.sts.calls_total(), calls, "nothing was renewed");
-    assert_eq!(assert_whole(&world.secrets().get("reports").await.unwrap()), key.unwrap());
+    assert_eq!(assert_complete(&world.secrets().get("reports").await.unwrap()), key.unwrap());
     world.patch("reports", json!({"spec": {"suspend": false}})).await;
     world
         .wait("reports", "renewed at once", |s| {
@@ -351,12 +351,12 @@ async fn a_rotation_costs_one_call_one_secret_write_and_one_status_write() {
     })
     .await;
     assert_eq!(world.sts.calls_total(), 3);
-    let age = world.sts.minted()[1].at.duration_since(world.sts.minted()[0].at);
+    let age = world.sts.issued()[1].at.duration_since(world.sts.issued()[0].at);
     assert!(age.as_secs() >= 5 && age.as_secs() <= 11, "rotated after {age:?}");
 }
 
 #[tokio::test]
-async fn a_secret_that_changes_under_a_rotation_is_looked_at_again_and_costs_no_second_mint() {
+async fn an_edit_during_a_rotation_is_kept_and_costs_no_second_call() {
     let mut world = World::start().await;
     world.issue("reports", plain()).await;
     let hold = world.sts.hold(Matching::any());
@@ -368,7 +368,7 @@ async fn a_secret_that_changes_under_a_rotation_is_looked_at_again_and_costs_no_
     world.wait("reports", "renewed", |s| s.last_renew_request.is_some() && is_ready(s)).await;
     assert_eq!(world.sts.calls_total(), 2);
     let secret = world.secrets().get("reports").await.unwrap();
-    assert_eq!(assert_whole(&secret), world.sts.minted()[1].access_key_id);
+    assert_eq!(assert_complete(&secret), world.sts.issued()[1].access_key_id);
     assert_eq!(secret.metadata.labels.unwrap()["team"], "data");
     assert!(world.stop_operator().success());
 }

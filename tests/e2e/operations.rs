@@ -9,7 +9,7 @@ use kube::Api;
 use serde_json::{Value, json};
 use tempcred_core::api::CredentialStatus;
 
-use crate::world::{World, assert_whole, condition, failure_reason, is_ready};
+use crate::world::{World, assert_complete, condition, failure_reason, is_ready};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/reports";
 const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
@@ -61,7 +61,7 @@ fn claims(token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_of_the_service_account_reaches_sts_and_is_stored_nowhere() {
+async fn a_service_account_token_reaches_sts_and_is_stored_nowhere() {
     let world = World::start().await;
     let accounts: Api<ServiceAccount> = Api::namespaced(world.client.clone(), &world.namespace);
     let account = serde_json::from_value(json!({"metadata": {"name": "reporter"}})).unwrap();
@@ -92,7 +92,7 @@ async fn a_token_of_the_service_account_reaches_sts_and_is_stored_nowhere() {
     let lifetime = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
     assert_eq!(lifetime, 600);
 
-    assert_whole(&world.secrets().get("reports").await.unwrap());
+    assert_complete(&world.secrets().get("reports").await.unwrap());
     assert!(!world.log().contains(&token), "the token is in the log");
     let status = serde_json::to_string(&issued.status).unwrap();
     assert!(!status.contains(&token), "the token is in the status");
@@ -149,7 +149,7 @@ async fn an_assertion_reaches_sts_with_every_field() {
 }
 
 /// Long-lived keys of an IAM user, in a Secret.
-async fn user_key(world: &World, name: &str, id: &str) {
+async fn create_user_key(world: &World, name: &str, id: &str) {
     let data = json!({"AWS_ACCESS_KEY_ID": id, "AWS_SECRET_ACCESS_KEY": "userSecretKeyThatIsVeryLongAndSecret"});
     let secret: Secret =
         serde_json::from_value(json!({"metadata": {"name": name}, "stringData": data})).unwrap();
@@ -159,7 +159,7 @@ async fn user_key(world: &World, name: &str, id: &str) {
 #[tokio::test]
 async fn a_session_of_a_user_is_asked_for_with_the_key_of_that_user() {
     let world = World::start().await;
-    user_key(&world, "user", "AKIAUSER000000000001").await;
+    create_user_key(&world, "user", "AKIAUSER000000000001").await;
     let spec = json!({
         "identity": {"accessKeySecretRef": {"name": "user"}},
         "getSessionToken": {"duration": "36h"},
@@ -172,14 +172,14 @@ async fn a_session_of_a_user_is_asked_for_with_the_key_of_that_user() {
     let sent =
         [("Action", "GetSessionToken"), ("Version", "2011-06-15"), ("DurationSeconds", "129600")];
     assert_eq!(requests[0].form, form(&sent));
-    assert_whole(&world.secrets().get("session").await.unwrap());
+    assert_complete(&world.secrets().get("session").await.unwrap());
     assert_eq!(issued.status.unwrap().principal_arn, None);
 }
 
 #[tokio::test]
 async fn a_federated_user_reaches_sts_with_every_field() {
     let world = World::start().await;
-    user_key(&world, "user", "AKIAUSER000000000002").await;
+    create_user_key(&world, "user", "AKIAUSER000000000002").await;
     let spec = json!({
         "identity": {"accessKeySecretRef": {"name": "user"}},
         "getFederationToken": {
@@ -217,13 +217,13 @@ async fn a_task_of_root_is_signed_by_the_role_that_was_assumed_for_it() {
         "assumeRoot": {"targetPrincipal": "210987654321", "taskPolicyArn": task},
     });
     world.issue("audit", spec).await;
-    let (requests, minted) = (world.sts.requests(), world.sts.minted());
+    let (requests, issued) = (world.sts.requests(), world.sts.issued());
     assert_eq!(requests.len(), 2, "one call for the identity, one for the request");
     assert_eq!(requests[0].action, "AssumeRoleWithWebIdentity");
     assert_eq!(requests[0].form["DurationSeconds"], "900");
     let signer = requests[1].signer.as_ref().unwrap();
-    assert_eq!(signer.access_key_id, minted[0].access_key_id);
-    assert_eq!(requests[1].security_token.as_ref(), Some(&minted[0].token));
+    assert_eq!(signer.access_key_id, issued[0].access_key_id);
+    assert_eq!(requests[1].security_token.as_ref(), Some(&issued[0].token));
     assert_eq!(
         requests[1].form,
         form(&[
@@ -234,13 +234,13 @@ async fn a_task_of_root_is_signed_by_the_role_that_was_assumed_for_it() {
             ("DurationSeconds", "900"),
         ])
     );
-    assert_eq!(assert_whole(&world.secrets().get("audit").await.unwrap()), minted[1].access_key_id);
+    assert_eq!(assert_complete(&world.secrets().get("audit").await.unwrap()), issued[1].access_key_id);
 }
 
 #[tokio::test]
-async fn a_token_for_another_cloud_reaches_sts_with_every_field_and_stands_alone_in_the_secret() {
+async fn a_web_identity_token_is_the_only_content_of_its_secret_and_is_repaired() {
     let world = World::start().await;
-    user_key(&world, "user", "AKIAUSER000000000005").await;
+    create_user_key(&world, "user", "AKIAUSER000000000005").await;
     let spec = json!({
         "identity": {"accessKeySecretRef": {"name": "user"}},
         "getWebIdentityToken": {
@@ -266,14 +266,14 @@ async fn a_token_for_another_cloud_reaches_sts_with_every_field_and_stands_alone
     );
     let data = world.data("token").await;
     assert_eq!(data.keys().collect::<Vec<_>>(), ["expiration", "token"]);
-    assert_eq!(data["token"], world.sts.minted()[0].token);
+    assert_eq!(data["token"], world.sts.issued()[0].token);
     assert_eq!(data["expiration"], issued.expiration.unwrap().0.to_string());
     assert_eq!(issued.access_key_id, None);
     // Damaged, it comes back; relabelled, it is written from what it holds.
     let patch = kube::api::Patch::Merge(json!({"stringData": {"token": "edited"}}));
     world.secrets().patch("token", &Default::default(), &patch).await.unwrap();
     crate::world::wait_until("repaired", crate::world::SOON, || async {
-        (world.data("token").await["token"] == world.sts.minted().last()?.token).then_some(())
+        (world.data("token").await["token"] == world.sts.issued().last()?.token).then_some(())
     })
     .await;
     world.patch("token", json!({"spec": {"secret": {"labels": {"a": "b"}}}})).await;
@@ -299,11 +299,11 @@ async fn a_credential_can_be_made_from_the_secret_of_another() {
         Some(&requests[1].signer.as_ref().unwrap().access_key_id),
         first.access_key_id.as_ref()
     );
-    assert_eq!(requests[1].security_token.as_ref(), Some(&world.sts.minted()[0].token));
+    assert_eq!(requests[1].security_token.as_ref(), Some(&world.sts.issued()[0].token));
 }
 
 #[tokio::test]
-async fn what_is_missing_is_named_and_found_once_it_is_there() {
+async fn a_missing_input_is_named_and_used_as_soon_as_it_exists() {
     let world = World::start().await;
     secret(&world, "empty", "other", "x").await;
     let token = |name: &str, key: &str| {
@@ -342,9 +342,9 @@ async fn what_is_missing_is_named_and_found_once_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_new_access_key_makes_a_refused_credential_work_at_once() {
+async fn a_new_access_key_ends_the_backoff() {
     let world = World::start().await;
-    user_key(&world, "user", "AKIAUSER000000000003").await;
+    create_user_key(&world, "user", "AKIAUSER000000000003").await;
     world.sts.inject(rig::sts::Fault::error(403, "InvalidClientTokenId", "no such key"));
     let user = json!({"accessKeySecretRef": {"name": "user"}});
     world.create("session", json!({"identity": user, "getSessionToken": {}})).await;

@@ -6,14 +6,14 @@ use rig::sts::{Fault, Matching};
 use rig::{Proxy, Rig};
 use serde_json::json;
 
-use crate::world::{SOON, World, assert_whole, is_ready, plain, prepare, wait_until};
+use crate::world::{SOON, World, assert_complete, is_ready, plain, prepare, wait_until};
 
 /// How long the operator may take to come back to work after an outage: its watches and its writes
 /// wait between attempts.
 const RECOVERY: Duration = Duration::from_secs(90);
 
 #[tokio::test]
-async fn what_was_minted_while_the_api_server_was_down_is_what_is_written() {
+async fn credentials_issued_during_an_outage_of_the_api_server_are_written_after_it() {
     // A control plane of its own: nobody else is to notice.
     let rig: &'static Rig = blocking(|| {
         let rig = Rig::start().unwrap();
@@ -33,10 +33,10 @@ async fn what_was_minted_while_the_api_server_was_down_is_what_is_written() {
     blocking(|| rig.start_api_server().unwrap()).await;
 
     let written = world.wait_at_most(RECOVERY, "reports", "ready", is_ready).await;
-    let minted = world.sts.minted();
-    assert_eq!(minted.len(), 1);
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
-    assert_eq!(key, minted[0].access_key_id);
+    let issued = world.sts.issued();
+    assert_eq!(issued.len(), 1);
+    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
+    assert_eq!(key, issued[0].access_key_id);
     assert_eq!(written.status.unwrap().access_key_id, Some(key));
     assert!(world.stop_operator().success());
     // It stays until the last test is done, as World wants it: at least let the memory go.
@@ -44,7 +44,7 @@ async fn what_was_minted_while_the_api_server_was_down_is_what_is_written() {
 }
 
 #[tokio::test]
-async fn a_line_that_breaks_within_a_rotation_does_not_cost_a_second_mint() {
+async fn a_connection_lost_during_a_rotation_costs_no_second_call() {
     let (mut world, proxy) = behind_proxy().await;
     // The first lives 15 s and is renewed after 9 to 10 s; its successor lives an hour.
     world.sts.inject(Fault::lifetime(Duration::from_secs(15)).times(1));
@@ -63,16 +63,16 @@ async fn a_line_that_breaks_within_a_rotation_does_not_cost_a_second_mint() {
             is_ready(s) && s.access_key_id != first && s.failure.is_none()
         })
         .await;
-    let minted = world.sts.minted();
-    assert_eq!(minted.len(), 2, "one for the first issue, one for the rotation");
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
-    assert_eq!(key, minted[1].access_key_id);
+    let issued = world.sts.issued();
+    assert_eq!(issued.len(), 2, "one for the first issue, one for the rotation");
+    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
+    assert_eq!(key, issued[1].access_key_id);
     assert_eq!(second.status.unwrap().access_key_id, Some(key));
     assert!(world.stop_operator().success());
 }
 
 #[tokio::test]
-async fn ten_seconds_without_the_api_server_cost_nothing() {
+async fn ten_seconds_without_the_api_server_cost_no_call_and_no_write() {
     let (mut world, proxy) = behind_proxy().await;
     for name in ["a", "b"] {
         world.issue(name, plain()).await;
@@ -96,7 +96,7 @@ async fn ten_seconds_without_the_api_server_cost_nothing() {
 }
 
 #[tokio::test]
-async fn a_renewal_that_is_asked_for_in_an_outage_is_made_once_after_it() {
+async fn a_renewal_requested_during_an_outage_happens_once_after_it() {
     let (mut world, proxy) = behind_proxy().await;
     world.issue("reports", plain()).await;
     proxy.cut();

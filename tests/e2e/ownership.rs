@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use serde_json::{Value, json};
 use tempcred_core::api::CredentialStatus;
 
-use crate::world::{SOON, World, assert_whole, condition, failure_reason, plain, wait_until};
+use crate::world::{SOON, World, assert_complete, condition, failure_reason, plain, wait_until};
 
 fn secret(name: &str, more: Value) -> Secret {
     let mut object = json!({"metadata": {"name": name}, "stringData": {"password": "theirs"}});
@@ -73,7 +73,7 @@ async fn once_the_other_secret_is_gone_ours_is_written() {
     world.wait("reports", "refused", |s| failure_reason(s) == Some("SecretConflict")).await;
     world.secrets().delete("reports", &Default::default()).await.unwrap();
     world.wait("reports", "ready by itself", crate::world::is_ready).await;
-    assert_whole(&world.secrets().get("reports").await.unwrap());
+    assert_complete(&world.secrets().get("reports").await.unwrap());
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn of_two_resources_with_one_secret_name_the_second_is_refused() {
 }
 
 #[tokio::test]
-async fn two_resources_that_race_for_one_name_end_with_one_owner() {
+async fn resources_that_race_for_one_secret_end_with_one_owner() {
     let world = World::start().await;
     let mut spec = plain();
     spec["secret"] = json!({"name": "shared"});
@@ -114,7 +114,7 @@ async fn two_resources_that_race_for_one_name_end_with_one_owner() {
         all.iter().filter(|tc| tc.status.as_ref().is_some_and(crate::world::is_ready)).count();
     assert_eq!(ready, 1);
     assert_eq!(world.writes().secrets, world.writes().secrets.max(1));
-    assert_whole(&world.secrets().get("shared").await.unwrap());
+    assert_complete(&world.secrets().get("shared").await.unwrap());
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_retained_secret_stays() {
     .await;
     let kept = world.secrets().get("reports").await.unwrap();
     assert_eq!(kept.metadata.owner_references, None);
-    assert_whole(&kept);
+    assert_complete(&kept);
     // A new resource of the same name is another one: the Secret is not its own.
     world.create("reports", spec).await;
     let refused =
@@ -162,7 +162,7 @@ async fn a_resource_that_is_made_anew_takes_over_as_soon_as_its_old_secret_is_go
     .await;
     let new = world.issue("reports", plain()).await;
     let secret = world.secrets().get("reports").await.unwrap();
-    assert_whole(&secret);
+    assert_complete(&secret);
     let owner = &secret.metadata.owner_references.unwrap()[0].uid;
     assert_eq!(Some(owner), new.metadata.uid.as_ref());
     assert_ne!(Some(owner), old.metadata.uid.as_ref());

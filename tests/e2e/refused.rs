@@ -8,32 +8,32 @@ use serde_json::{Value, json};
 
 use crate::denial::{Denial, Denied};
 use crate::world::{
-    SOON, World, assert_whole, condition, failure_reason, is_ready, plain, wait_until,
+    SOON, World, assert_complete, condition, failure_reason, is_ready, plain, wait_until,
 };
 
 /// Longer than the first waits after a refusal.
 const AFTER_BACKOFF: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn a_lost_status_write_is_made_up_for_without_a_second_mint() {
+async fn a_lost_status_write_is_repeated_without_a_second_call() {
     let mut world = World::new().await;
     world.create("reports", plain()).await;
     let denial = Denial::start(&world, Denied::Statuses("reports")).await;
     let begin = Timestamp::now();
     world.start_operator(&[]).await;
     wait_for_lost_status(&world, begin).await;
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
     denial.end().await;
 
     let status = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
     assert_eq!(condition(&status, "Stalled"), None);
     assert_eq!(world.sts.calls_total(), 1);
-    assert_eq!(assert_whole(&world.secrets().get("reports").await.unwrap()), key);
+    assert_eq!(assert_complete(&world.secrets().get("reports").await.unwrap()), key);
 }
 
 #[tokio::test]
-async fn a_killed_operator_that_lost_its_status_write_does_not_mint_again() {
+async fn a_killed_operator_that_lost_a_status_write_does_not_issue_again() {
     let mut world = World::new().await;
     world.create("reports", plain()).await;
     let denial = Denial::start(&world, Denied::Statuses("reports")).await;
@@ -43,7 +43,7 @@ async fn a_killed_operator_that_lost_its_status_write_does_not_mint_again() {
         wait_for_lost_status(&world, begin).await;
         world.kill_operator();
     }
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
     denial.end().await;
     world.start_operator(&[]).await;
 
@@ -51,13 +51,13 @@ async fn a_killed_operator_that_lost_its_status_write_does_not_mint_again() {
     assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
     assert_eq!(world.sts.calls_total(), 1);
     let secret = world.secrets().get("reports").await.unwrap();
-    assert_eq!(assert_whole(&secret), key);
+    assert_eq!(assert_complete(&secret), key);
     assert_eq!(status.secret.unwrap().resource_version, secret.metadata.resource_version.unwrap());
     assert_eq!(world.writes().secrets, 1);
 }
 
 #[tokio::test]
-async fn a_renewal_on_request_whose_status_was_lost_is_not_made_twice() {
+async fn a_requested_renewal_whose_status_write_was_lost_is_not_repeated() {
     let mut world = World::start().await;
     let first = world.issue("reports", plain()).await.status.unwrap();
     let denial = Denial::start(&world, Denied::Statuses("reports")).await;
@@ -77,7 +77,7 @@ async fn a_renewal_on_request_whose_status_was_lost_is_not_made_twice() {
 }
 
 #[tokio::test]
-async fn what_the_cluster_refuses_to_store_is_kept_and_stored_when_it_may_be() {
+async fn credentials_that_the_cluster_rejects_stay_pending_and_are_written_later() {
     let world = World::start().await;
     let denial = Denial::start(&world, Denied::Secrets).await;
     world.create("reports", plain()).await;
@@ -94,16 +94,16 @@ async fn what_the_cluster_refuses_to_store_is_kept_and_stored_when_it_may_be() {
     denial.end().await;
 
     world.wait_at_most(AFTER_BACKOFF, "reports", "ready", is_ready).await;
-    let minted = world.sts.minted();
-    assert_eq!(minted.len(), 1);
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
-    assert_eq!(key, minted[0].access_key_id);
+    let issued = world.sts.issued();
+    assert_eq!(issued.len(), 1);
+    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
+    assert_eq!(key, issued[0].access_key_id);
     let events: Vec<_> = world.events("reports").await.into_iter().map(|e| e.1).collect();
     assert!(events.contains(&"SecretRejected".to_owned()), "{events:?}");
 }
 
 #[tokio::test]
-async fn a_request_to_renew_skips_the_backoff_once_and_not_in_a_loop() {
+async fn a_renewal_request_skips_the_backoff_once() {
     let world = World::start().await;
     let denial = Denial::start(&world, Denied::Secrets).await;
     world.create("reports", plain()).await;
@@ -124,11 +124,11 @@ async fn a_request_to_renew_skips_the_backoff_once_and_not_in_a_loop() {
     world.patch("reports", renew("2")).await;
     let ready = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(ready.last_renew_request.as_deref(), Some("2"));
-    assert_eq!(world.sts.minted().len(), 1, "what was held is what was written");
+    assert_eq!(world.sts.issued().len(), 1, "what was held is what was written");
 }
 
 #[tokio::test]
-async fn a_secret_that_may_not_be_read_is_not_read_in_a_loop() {
+async fn a_secret_that_cannot_be_read_is_not_read_in_a_loop() {
     let mut world = World::new().await;
     // As tenant, whose rights in this namespace are the test's to give and take.
     let user = format!("--user={}", world.rig.tenant().name());

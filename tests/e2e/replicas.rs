@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::chart::rights::installed_for;
 use crate::outage::{arrived, wait_for_failed_write};
-use crate::world::{Operator, SOON, World, assert_whole, data, heavy, is_ready, plain, wait_until};
+use crate::world::{Operator, SOON, World, assert_complete, data, heavy, is_ready, plain, wait_until};
 
 /// How many credentials the leader that is killed looks after.
 const RESOURCES: usize = 500;
@@ -28,7 +28,7 @@ const LEASE: Duration = Duration::from_secs(15);
 const TAKING: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing_that_is_valid() {
+async fn a_standby_takes_over_from_a_killed_leader_and_renews_only_what_is_due() {
     let _alone = heavy().await;
     let (mut world, user) = installed().await;
     let first = replica(&mut world, &user).await;
@@ -76,7 +76,7 @@ async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing
 
     // What had to be renewed meanwhile never expired.
     let secret = world.secrets().get("rotating").await.unwrap();
-    assert_whole(&secret);
+    assert_complete(&secret);
     let expiration: Timestamp = data(&secret)["AWS_CREDENTIAL_EXPIRATION"].parse().unwrap();
     assert!(expiration > Timestamp::now(), "{expiration}");
     let rotated = rotations();
@@ -101,7 +101,7 @@ async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing
 }
 
 #[tokio::test]
-async fn a_leader_that_cannot_renew_its_lease_steps_down_and_forgets_nothing() {
+async fn a_leader_that_cannot_renew_its_lease_steps_down_and_keeps_pending_credentials() {
     let (mut world, user) = installed().await;
     let proxy = Proxy::to(world.rig.server()).unwrap();
     let kubeconfig = world.rig.kubeconfig_for(&user, Some(&proxy.url())).unwrap();
@@ -117,13 +117,13 @@ async fn a_leader_that_cannot_renew_its_lease_steps_down_and_forgets_nothing() {
     proxy.restore();
     let written = world.wait_at_most(SOON * 2, "reports", "ready", is_ready).await;
     assert_eq!(world.sts.calls_total(), 1, "what it held in memory is what it wrote");
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
     assert_eq!(written.status.unwrap().access_key_id, Some(key));
     assert!(world.stop_operator().success());
 }
 
 #[tokio::test]
-async fn a_leader_that_ends_in_good_order_leaves_the_lease_to_the_next() {
+async fn a_leader_that_shuts_down_releases_the_lease() {
     let (mut world, user) = installed().await;
     let first = replica(&mut world, &user).await;
     leads(&first).await;

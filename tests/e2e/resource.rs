@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::world::{SOON, World, plain, wait_until};
 
 #[tokio::test]
-async fn name_and_type_of_the_secret_cannot_change() {
+async fn the_name_and_the_type_of_the_secret_are_immutable() {
     let world = World::new().await;
     world.create("reports", plain()).await;
     let refused = |patch: Value| {
@@ -33,7 +33,7 @@ async fn name_and_type_of_the_secret_cannot_change() {
 }
 
 #[tokio::test]
-async fn a_resource_that_nobody_served_yet_says_so() {
+async fn a_resource_without_an_operator_is_pending() {
     let world = World::new().await;
     world.create("reports", plain()).await;
     let shown = world.kubectl(&["get", "tempcred", "reports"]);
@@ -41,12 +41,12 @@ async fn a_resource_that_nobody_served_yet_says_so() {
 }
 
 #[tokio::test]
-async fn explain_reads_like_documentation() {
+async fn kubectl_explain_shows_the_documentation() {
     let world = World::new().await;
     // The API server publishes the documentation of a new type some time after the type.
     for (name, what) in [
-        ("explain_reads_like_documentation", "temporarycredential.spec.assumeRole"),
-        ("explain_reads_like_documentation_of_a_grant", "rolegrant.spec.session"),
+        ("kubectl_explain_shows_the_documentation", "temporarycredential.spec.assumeRole"),
+        ("kubectl_explain_shows_the_documentation_of_a_grant", "rolegrant.spec.session"),
     ] {
         let explained = wait_until("it can be explained", SOON, || async {
             world.rig.kubectl_output(&["explain", what]).ok()

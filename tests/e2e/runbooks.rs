@@ -15,7 +15,7 @@ fn commands() -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn the_commands_of_the_runbooks_tell_of_a_credential_that_fails() {
+async fn the_commands_of_the_runbooks_show_a_failing_credential() {
     let world = World::start().await;
     world.sts.inject(Fault::access_denied());
     world.create("reports", plain()).await;

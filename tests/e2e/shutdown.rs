@@ -7,13 +7,13 @@ use rig::Request;
 use rig::sts::Matching;
 
 use crate::outage::{arrived, behind_proxy};
-use crate::world::{SOON, World, assert_whole, is_ready, plain, wait_until};
+use crate::world::{SOON, World, assert_complete, is_ready, plain, wait_until};
 
 /// What the operator gives itself. Kubernetes gives it 30 s.
 const GRACE: Duration = Duration::from_secs(25);
 
 #[tokio::test]
-async fn what_is_in_flight_at_a_sigterm_is_finished() {
+async fn a_call_in_flight_at_sigterm_is_completed() {
     let mut world = World::start().await;
     let hold = world.sts.hold(Matching::any());
     world.create("reports", plain()).await;
@@ -25,7 +25,7 @@ async fn what_is_in_flight_at_a_sigterm_is_finished() {
     hold.release();
     assert!(world.wait_for_operator_end(GRACE).success());
 
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
     let status = world.credentials().get("reports").await.unwrap().status.unwrap();
     assert!(is_ready(&status));
     assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
@@ -43,7 +43,7 @@ async fn an_idle_operator_ends_at_once() {
 }
 
 #[tokio::test]
-async fn what_waits_for_its_turn_at_a_sigterm_is_left_to_the_next_operator() {
+async fn a_queued_request_at_sigterm_is_left_to_the_next_operator() {
     let mut world = World::new().await;
     let kubeconfig = || world.rig.kubeconfig_for(world.rig.operator(), None).unwrap();
     let (one, two) = (kubeconfig(), kubeconfig());
@@ -61,7 +61,7 @@ async fn what_waits_for_its_turn_at_a_sigterm_is_left_to_the_next_operator() {
     hold.release();
     assert!(world.wait_for_operator_end(GRACE).success());
     assert_eq!(world.sts.calls_total(), 1);
-    assert_whole(&world.secrets().get("first").await.unwrap());
+    assert_complete(&world.secrets().get("first").await.unwrap());
     assert!(world.secrets().get_opt("second").await.unwrap().is_none());
 
     world.start_operator_with(two, &[]).await;
@@ -70,7 +70,7 @@ async fn what_waits_for_its_turn_at_a_sigterm_is_left_to_the_next_operator() {
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_away_does_not_hold_up_the_end() {
+async fn an_unreachable_api_server_does_not_delay_shutdown() {
     let (mut world, proxy) = behind_proxy().await;
     let hold = world.sts.hold(Matching::any());
     world.create("reports", plain()).await;
@@ -89,7 +89,7 @@ async fn an_api_server_that_is_away_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn an_operator_that_never_got_ready_ends_at_once_too() {
+async fn an_operator_that_is_not_ready_shuts_down_at_once() {
     let mut world = World::new().await;
     world.create("reports", plain()).await;
     let kubeconfig = || world.rig.kubeconfig_for(world.rig.tenant(), None).unwrap();

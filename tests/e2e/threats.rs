@@ -44,7 +44,7 @@ fn exists(name: &str) -> bool {
 }
 
 #[test]
-fn every_line_of_the_threat_model_names_tests_that_there_are() {
+fn every_row_of_the_threat_model_names_tests_that_exist() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL)).unwrap();
     let rows = rows(&text);
     assert!(rows.len() >= 40, "{} rows", rows.len());

@@ -97,7 +97,7 @@ async fn a_rotation_is_one_trace_with_its_calls_as_spans() {
     refused["assumeRole"]["roleArn"] = "arn:aws:iam::123456789012:role/refused".into();
     world.create("refused", refused).await;
     world.wait("refused", "refused", |s| s.failure.is_some() && !is_ready(s)).await;
-    let log = world.whole_log();
+    let log = world.full_log();
 
     let spans = collector.spans();
     let root = |name: &str| {
@@ -165,13 +165,13 @@ async fn a_rotation_is_one_trace_with_its_calls_as_spans() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_stops_nothing_and_is_told_of() {
+async fn an_unreachable_collector_stops_nothing_and_is_logged() {
     let mut world = World::new().await;
     // Nobody listens there.
     send_to(&mut world, "http://127.0.0.1:9");
     world.start_operator(&[]).await;
     world.issue("reports", plain()).await;
-    let log = world.whole_log();
+    let log = world.full_log();
     let tells = |line: &str| line.contains("ERROR") && line.contains("export");
     assert!(log.lines().any(tells), "{log}");
 }

@@ -56,7 +56,7 @@ fn tags(count: usize) -> Value {
 }
 
 #[tokio::test]
-async fn refuses_what_cannot_work_and_names_the_remedy() {
+async fn the_api_server_rejects_invalid_specs_and_names_the_remedy() {
     let world = World::new().await;
     let role = "arn:aws:iam::123456789012:role/hop";
     let rows = [
@@ -342,7 +342,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
 }
 
 #[tokio::test]
-async fn takes_everything_that_sts_takes() {
+async fn the_api_server_accepts_everything_that_sts_accepts() {
     let world = World::new().await;
     let rows = [
         (

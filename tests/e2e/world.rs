@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use crate::check::{
-    POLL, assert_whole, condition, data, failure, failure_reason, is_ready, plain, truths,
+    POLL, assert_complete, condition, data, failure, failure_reason, is_ready, plain, true_conditions,
     wait_until,
 };
 pub use crate::operator::Operator;
@@ -260,7 +260,7 @@ impl World {
     }
 
     /// Waits until this run of the operator has looked at resources so often.
-    pub async fn wait_for_looks(&self, at_least: usize) {
+    pub async fn wait_for_reconciliations(&self, at_least: usize) {
         wait_until("it has looked at the resources", SOON, || async {
             let looks = self.metric("tempcred_reconcile_duration_seconds_count").await?;
             (looks >= at_least as f64).then_some(())
@@ -412,7 +412,7 @@ impl Drop for World {
 
 impl World {
     /// Stops the operator in good order, and gives its whole log.
-    pub fn whole_log(&mut self) -> String {
+    pub fn full_log(&mut self) -> String {
         self.signal_operator();
         let operator = self.operator.take().unwrap();
         assert!(operator.process.wait(SOON).unwrap().success());
@@ -420,7 +420,7 @@ impl World {
     }
 
     /// When STS was asked for a role, by a part of its ARN.
-    pub fn asked_for(&self, role: &str) -> Vec<jiff::Timestamp> {
+    pub fn call_times(&self, role: &str) -> Vec<jiff::Timestamp> {
         let requests = self.sts.requests();
         let about = |r: &&rig::sts::Received| r.role_arn().is_some_and(|arn| arn.contains(role));
         requests.iter().filter(about).map(|r| r.at).collect()

@@ -278,6 +278,6 @@ fn check_words(before: &CredentialStatus, next: &CredentialStatus) -> Result<(),
 }
 
 #[test]
-fn edited_secrets_do_no_harm() {
+fn edited_secrets_cause_no_harm() {
     budget::run("annotations", case(), check);
 }

@@ -77,6 +77,6 @@ fn check((arn, changes): (String, Vec<Change>)) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn arn_of_a_role_is_taken_only_if_sts_takes_it() {
+fn a_role_arn_is_accepted_only_if_sts_accepts_it() {
     budget::run("arn", (arn(), changes()), check);
 }

@@ -172,6 +172,6 @@ fn check_constraints(case: &Case, constraints: &SessionConstraints) -> Result<()
 }
 
 #[test]
-fn a_grant_gives_what_it_says_and_nothing_else() {
+fn a_grant_allows_what_it_says_and_nothing_else() {
     budget::run("grants", case(), check);
 }

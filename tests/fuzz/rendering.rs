@@ -257,7 +257,7 @@ fn rendering_keeps_every_value_in_its_place() {
 }
 
 #[test]
-fn the_reader_of_this_test_sees_a_second_profile() {
+fn the_parser_of_this_test_detects_a_second_profile() {
     assert_eq!(ini("[a]\nk = v\n[b]\n").unwrap().len(), 2);
     assert!(ini("[a\n]\n").is_err());
 }

@@ -250,15 +250,15 @@ impl Wire {
         *self.parrot.0.lock().unwrap() = reply.into_bytes();
         let asked = &self.requests[case.request];
         match self.runtime.block_on(aws::call(asked, &self.session, &Inputs::default())) {
-            Ok(minted) => {
+            Ok(issued) => {
                 let now = Timestamp::now();
                 prop_assert!(
-                    minted.expiration > now - SignedDuration::from_secs(1),
+                    issued.expiration > now - SignedDuration::from_secs(1),
                     "{}",
-                    minted.expiration
+                    issued.expiration
                 );
                 prop_assert!(case.status.starts_with('2'), "taken from a refusal");
-                let values = match &minted.values {
+                let values = match &issued.values {
                     Values::AccessKey(keys) => vec![
                         keys.access_key_id.clone(),
                         keys.secret_access_key.expose_secret().to_owned(),
@@ -271,10 +271,10 @@ impl Wire {
                     prop_assert!(!value.is_empty() && value.bytes().all(fine), "{value:?}");
                     prop_assert!(value.len() <= 64 * 1024, "a value of {} bytes", value.len());
                 }
-                if let Some(id) = minted.access_key_id() {
+                if let Some(id) = issued.access_key_id() {
                     prop_assert!(id.len() <= 128, "an access key ID of {} bytes", id.len());
                 }
-                if let Some(arn) = &minted.principal_arn {
+                if let Some(arn) = &issued.principal_arn {
                     prop_assert!(arn.len() <= 2048 && is_one_line(arn), "{arn:?}");
                 }
             }
@@ -300,7 +300,7 @@ impl Wire {
 }
 
 #[test]
-fn sts_reply_is_taken_whole_or_not_at_all() {
+fn an_sts_reply_is_accepted_completely_or_not_at_all() {
     let wire = Wire::new();
     budget::run("sts_reply", case(), |case| wire.check(&case));
 }

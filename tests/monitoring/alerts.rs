@@ -71,7 +71,7 @@ fn promtool(args: &[&str]) {
 }
 
 #[test]
-fn prometheus_takes_the_rules() {
+fn prometheus_accepts_the_rules() {
     promtool(&["check", "rules", "--lint=all", "--lint-fatal", RULES]);
 }
 
@@ -104,7 +104,7 @@ fn every_alert_has_a_test_that_fires_and_one_that_does_not() {
 }
 
 #[test]
-fn every_alert_says_how_bad_it_is_and_what_to_do() {
+fn every_alert_has_a_severity_and_a_runbook() {
     let runbooks = read(RUNBOOKS);
     let headings: Vec<_> = runbooks.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     let rules = rules();

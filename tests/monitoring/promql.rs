@@ -81,7 +81,7 @@ fn exists(label: &str, value: &str) -> bool {
 }
 
 #[test]
-fn what_does_not_exist_is_found() {
+fn an_unknown_metric_is_found() {
     let wrong = [
         "sum(tempcred_leaders)",
         "sum(rate(tempcred_sts_calls[5m]))",

@@ -19,7 +19,7 @@ fn it_is_static() {
 }
 
 #[test]
-fn it_names_no_path_of_the_machine_that_built_it() {
+fn it_contains_no_path_of_the_build_machine() {
     let binary = fs::read(image().root.join("tempcred")).unwrap();
     let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]));
     for place in [workspace().to_str().unwrap(), &cargo_home(), sysroot.trim()] {

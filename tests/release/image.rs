@@ -10,7 +10,7 @@ use crate::bundle::{arch, output, tree, version, workspace};
 use crate::unpacked::{image, inside};
 
 #[test]
-fn it_holds_these_files_and_no_shell() {
+fn it_contains_these_files_and_no_shell() {
     let names: Vec<_> = tree(&image().root).into_iter().map(|(name, _)| name).collect();
     let wanted = ["etc/passwd", "etc/ssl/certs/ca-certificates.crt", "tempcred"];
     assert_eq!(names, wanted);
@@ -21,7 +21,7 @@ fn it_holds_these_files_and_no_shell() {
 }
 
 #[test]
-fn it_says_what_it_is_and_runs_as_nobody_in_particular() {
+fn it_has_the_expected_metadata_and_an_unprivileged_user() {
     let config = &image().config["config"];
     assert_eq!(config["User"], "65532:65532");
     assert_eq!(config["Entrypoint"], json!(["/tempcred"]));
@@ -77,7 +77,7 @@ fn every_engine_finds_the_same_image_in_the_archive() {
 }
 
 #[test]
-fn everything_in_it_belongs_to_root_and_is_as_old_as_the_commit() {
+fn every_file_belongs_to_root_and_has_the_time_of_the_commit() {
     let layer = image().manifest["layers"][0]["digest"].as_str().unwrap().replace(':', "/");
     let layer = image().layout.join("blobs").join(layer);
     let listed = output(

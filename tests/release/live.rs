@@ -24,7 +24,7 @@ const API: &str = "kubernetes.default.svc";
 const STS: &str = "kubernetes.default";
 
 #[test]
-fn it_issues_a_credential_by_the_names_and_roots_that_a_pod_has() {
+fn it_issues_a_credential_with_the_dns_and_the_ca_roots_of_a_pod() {
     // Before the control plane, which would wait for minutes while this is built.
     image();
     let rig = Rig::start().unwrap();

@@ -19,7 +19,7 @@ fn a_changelog_without_the_version_is_not_released() {
 }
 
 #[test]
-fn what_is_not_committed_is_not_released() {
+fn uncommitted_changes_are_not_released() {
     let repository = repository("dirty", &section());
     fs::write(repository.join("new.rs"), "").unwrap();
     assert!(release(&repository, &[]).contains("not committed"));
@@ -33,7 +33,7 @@ fn a_committed_version_with_its_section_is_released() {
 }
 
 #[test]
-fn a_folder_of_somebody_else_is_not_replaced() {
+fn a_foreign_folder_is_not_replaced() {
     let repository = repository("theirs", &section());
     let theirs = scratch().join("repositories/photos");
     fs::create_dir_all(&theirs).unwrap();

@@ -10,7 +10,7 @@ use crate::unpacked::image;
 /// Everything but the compiled binary is made a second time: archives, image, list of components,
 /// chart, checksums.
 #[test]
-fn made_a_second_time_it_is_the_same() {
+fn a_second_build_is_identical() {
     let first = tree(bundle());
     assert_eq!(tree(&make("two")), first);
 }

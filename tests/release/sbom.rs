@@ -10,7 +10,7 @@ use tempcred::telemetry::version::VERSION;
 use crate::bundle::{file, output, workspace};
 
 #[test]
-fn it_lists_what_is_linked_and_nothing_else() {
+fn it_lists_the_linked_components_and_nothing_else() {
     let sbom = read();
     assert_eq!(sbom["bomFormat"], "CycloneDX");
     let itself = &sbom["metadata"]["component"];
@@ -46,7 +46,7 @@ fn every_component_has_a_licence_and_a_checksum() {
 }
 
 #[test]
-fn it_names_no_path_of_the_machine_that_made_it() {
+fn it_contains_no_path_of_the_build_machine() {
     let text = fs::read_to_string(file("sbom.cdx.json")).unwrap();
     assert!(!text.contains(workspace().to_str().unwrap()) && !text.contains("file://"));
 }

@@ -69,7 +69,7 @@ async fn start(world: &mut World) {
 }
 
 #[tokio::test]
-async fn installed_upgraded_uninstalled_and_installed_again_nothing_is_lost() {
+async fn nothing_is_lost_by_an_upgrade_or_a_reinstallation() {
     let rig = tokio::task::spawn_blocking(chart_rig).await.unwrap();
     let install = ["install", "tempcred", CHART, "--create-namespace"];
     let said = helm(rig, &install);
@@ -111,7 +111,7 @@ async fn installed_upgraded_uninstalled_and_installed_again_nothing_is_lost() {
     helm(rig, &install);
     start(&mut world).await;
     world.issue("latest", plain()).await;
-    assert_eq!(world.sts.calls_total(), 3, "nothing that is valid is minted again");
+    assert_eq!(world.sts.calls_total(), 3, "nothing that is valid is issued again");
     assert!(world.stop_operator().success());
 
     // Only who asks for it loses the CRDs, and with them all resources.

@@ -54,7 +54,7 @@ fn accepted(rows: &[(String, Vec<Value>)]) {
 }
 
 #[test]
-fn helm_finds_nothing_to_say() {
+fn helm_lint_reports_nothing() {
     for values in [&[][..], &["--values", ALL]] {
         let output = helm(&[&["lint", "--strict", CHART], values].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -62,7 +62,7 @@ fn helm_finds_nothing_to_say() {
 }
 
 #[test]
-fn the_api_server_takes_what_is_rendered() {
+fn the_api_server_accepts_the_rendered_objects() {
     let namespaced = "--set=settings.namespaces={team-a,team-b}";
     let rows = [
         ("defaults", &[][..]),
@@ -94,7 +94,7 @@ fn the_api_server_takes_what_is_rendered() {
 }
 
 #[test]
-fn the_api_server_takes_what_the_documentation_sets() {
+fn the_api_server_accepts_the_values_of_the_documentation() {
     let found = examples::values_in_documentation();
     assert!(found.len() >= 4, "{found:?}");
     let render = |(place, yaml): (String, String)| {
@@ -106,7 +106,7 @@ fn the_api_server_takes_what_the_documentation_sets() {
 }
 
 #[test]
-fn the_crds_are_those_of_the_program_and_stay_unless_told_otherwise() {
+fn the_crds_match_the_program_and_are_kept_by_default() {
     let keep = |args: &[&str]| -> Value {
         let objects = template(args);
         let rendered = of_kind(&objects, "CustomResourceDefinition");
@@ -125,7 +125,7 @@ fn the_crds_are_those_of_the_program_and_stay_unless_told_otherwise() {
 }
 
 #[test]
-fn a_pod_may_do_nothing_that_it_need_not() {
+fn the_pod_satisfies_the_restricted_security_standard() {
     let objects = template(&[]);
     let pod = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"];
     let context = &pod["securityContext"];
@@ -156,7 +156,7 @@ fn a_pod_may_do_nothing_that_it_need_not() {
 }
 
 #[test]
-fn what_is_switched_off_is_not_there() {
+fn disabled_features_are_not_rendered() {
     let names = |args: &[&str]| -> Vec<String> {
         let name = |object: &Value| {
             format!(
@@ -201,7 +201,7 @@ fn what_is_switched_off_is_not_there() {
 }
 
 #[test]
-fn everything_carries_the_common_labels_and_annotations() {
+fn every_object_has_the_common_labels_and_annotations() {
     for object in template(&["--values", ALL, "--set=settings.namespaces={team-a}"]) {
         let metadata = &object["metadata"];
         assert_eq!(metadata["labels"]["team"], "platform", "{object}");
@@ -211,7 +211,7 @@ fn everything_carries_the_common_labels_and_annotations() {
 }
 
 #[test]
-fn the_image_is_that_of_the_version_unless_it_is_chosen() {
+fn the_default_image_is_that_of_the_version() {
     let image = |args: &[&str]| -> String {
         let objects = template(args);
         let pod = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"];

@@ -164,7 +164,7 @@ fn withdrawn(world: &World) -> String {
 
 /// Once what it allows is ready, withdraws the grant; once the failing one has failed, changes it, so that
 /// it fails anew: an event that is repeated.
-async fn go_on(world: &World) {
+async fn continue_the_scenario(world: &World) {
     let served = world.credentials().get("withdrawn").await.unwrap();
     if served.status.as_ref().is_some_and(is_ready) {
         // Gone already, if this is not the first time.
@@ -178,35 +178,35 @@ async fn go_on(world: &World) {
     }
 }
 
-async fn is_missed(rules: &[Value], (resource, verb): (String, String)) {
+async fn assert_needed(rules: &[Value], (resource, verb): (String, String)) {
     let (mut world, user, audit) = variant(rules, &Some((resource.clone(), verb.clone()))).await;
     wait_until(&format!("an operator that may not {verb} {resource} notices"), SOON, || async {
-        go_on(&world).await;
+        continue_the_scenario(&world).await;
         asked(&audit, &user, &resource).iter().any(|r| r.code == 403).then_some(())
     })
     .await;
     assert!(world.stop_operator().success());
 }
 
-async fn suffices(rules: &[Value]) {
+async fn assert_sufficient(rules: &[Value]) {
     let (mut world, user, audit) = variant(rules, &None).await;
     for name in ["plain", "web", "session"] {
         world.wait(name, "ready", is_ready).await;
     }
     wait_until("a rotation", SOON, || async {
-        (world.asked_for("rotating").len() > 1).then_some(())
+        (world.call_times("rotating").len() > 1).then_some(())
     })
     .await;
     world.kubectl(&["delete", "secret", "plain"]);
     wait_until("the repair", SOON, || async { world.secrets().get_opt("plain").await.unwrap() })
         .await;
     wait_until("an event that is repeated", SOON, || async {
-        go_on(&world).await;
+        continue_the_scenario(&world).await;
         asked(&audit, &user, "events").iter().any(|r| r.verb == "patch").then_some(())
     })
     .await;
     wait_until("what is no longer granted is removed", SOON, || async {
-        go_on(&world).await;
+        continue_the_scenario(&world).await;
         asked(&audit, &user, "secrets").iter().any(|r| r.verb == "delete").then_some(())
     })
     .await;
@@ -226,9 +226,9 @@ async fn the_role_suffices_and_every_verb_of_it_is_needed() {
     let rules = rules();
     let verbs = verbs(&rules);
     assert!(verbs.len() >= 17, "{verbs:?}");
-    let variants = verbs.into_iter().map(|verb| is_missed(&rules, verb));
+    let variants = verbs.into_iter().map(|verb| assert_needed(&rules, verb));
     stream::iter(variants).buffer_unordered(AT_ONCE).collect::<()>().await;
-    suffices(&rules).await;
+    assert_sufficient(&rules).await;
 }
 
 /// Installs, but for the Deployment, a release in the namespace of a world that serves some namespaces
@@ -261,7 +261,7 @@ pub async fn installed_for(world: &World, namespaces: &[&str]) -> (User, Vec<Val
 }
 
 #[tokio::test]
-async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
+async fn roles_in_the_served_namespaces_suffice() {
     let mut world = World::new().await;
     let (own, second) = (world.namespace.clone(), format!("{}-second", world.namespace));
     let object = serde_json::from_value(json!({"metadata": {"name": second}})).unwrap();
@@ -294,7 +294,7 @@ async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
 }
 
 #[tokio::test]
-async fn who_may_view_or_edit_a_namespace_may_do_so_with_credentials_if_the_chart_says_so() {
+async fn aggregated_roles_let_viewers_read_and_editors_write_credentials() {
     let world = World::new().await;
     let name = &world.namespace;
     let objects = template(&[&format!("--set=rbac.aggregate=true,fullnameOverride={name}")]);

@@ -56,7 +56,7 @@ fn the_chart_has_the_defaults_of_the_program() {
 }
 
 #[test]
-fn a_setting_that_is_empty_is_none() {
+fn an_empty_setting_is_not_rendered() {
     let names = |args: &[&str]| -> BTreeSet<String> { rendered(args).into_keys().collect() };
     let empty = "--set=settings.concurrency=null,settings.stsRate=null,settings.logFormat=null,\
                  settings.log=,settings.resourceMetrics=null";
@@ -79,7 +79,7 @@ fn paths(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_values_that_the_tests_use_are_all_there_are() {
+fn the_tests_set_every_value() {
     let schema = fs::read_to_string(format!("{CHART}/values.schema.json")).unwrap();
     let mut all = BTreeSet::new();
     paths(&serde_json::from_str(&schema).unwrap(), "", &mut all);
@@ -91,7 +91,7 @@ fn the_values_that_the_tests_use_are_all_there_are() {
 }
 
 #[test]
-fn what_is_wrong_is_refused_with_the_place_and_the_reason() {
+fn an_invalid_value_is_rejected_with_its_place_and_the_reason() {
     let long = "settings.namespaces={".to_owned() + &"a".repeat(64) + "}";
     for (row, set, complaint) in [
         ("a typing error", "replica=2", "additional properties 'replica' not allowed"),
@@ -143,6 +143,6 @@ fn what_is_wrong_is_refused_with_the_place_and_the_reason() {
 }
 
 #[test]
-fn a_chart_that_depends_on_this_one_may_share_values() {
+fn a_parent_chart_may_share_values() {
     template(&["--set=enabled=true,global.imageRegistry=example.com"]);
 }

@@ -47,7 +47,7 @@ fn described(text: &str) -> BTreeMap<&str, String> {
 }
 
 #[tokio::test]
-async fn every_error_of_sts_is_told_with_what_to_change_all_the_way_to_kubectl() {
+async fn kubectl_describe_shows_every_sts_error_and_its_advice() {
     let world = World::start().await;
     let rows = rows();
     for (name, (row, code)) in &rows {

@@ -5,8 +5,8 @@ pub mod cases;
 mod history;
 
 mod codes;
-mod first;
-mod pace;
+mod first_issue;
+mod backoff;
 mod renewal;
 
 use serde_json::{Value, json};

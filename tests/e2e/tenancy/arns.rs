@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::attack::{Attack, NOT_GRANTED, Refused, on_role};
-use super::scene::{COVETED, Scene};
+use super::scene::{VICTIM_ROLE, Scene};
 
 const INVALID: Refused = Refused::AtOnce("spec.assumeRole.roleArn");
 const NO_PATH: Refused = Refused::With("InvalidSpec", "is not the ARN of an IAM role");
@@ -16,7 +16,7 @@ pub fn rows() -> Vec<Attack> {
         role.clone() + &"x".repeat(length - role.len())
     };
     vec![
-        on_role("the role of another tenant", COVETED, NOT_GRANTED),
+        on_role("the role of another tenant", VICTIM_ROLE, NOT_GRANTED),
         on_role("a role outside of the path", role("own"), NOT_GRANTED),
         on_role("a star for all roles", role("*"), INVALID),
         on_role("a star in place of the path", role("*/payroll"), NOT_GRANTED),
@@ -74,12 +74,12 @@ pub fn rows() -> Vec<Attack> {
             INVALID,
         ),
         on_role("a space behind", role("attacker/own "), INVALID),
-        on_role("a space before", format!(" {COVETED}"), INVALID),
+        on_role("a space before", format!(" {VICTIM_ROLE}"), INVALID),
         on_role("a line behind", role("attacker/own\n"), INVALID),
-        on_role("two lines", format!("{}\n{COVETED}", role("attacker/own")), INVALID),
+        on_role("two lines", format!("{}\n{VICTIM_ROLE}", role("attacker/own")), INVALID),
         on_role("a zero byte", role("attacker/own\0"), INVALID),
         on_role("an ARN in upper case", "ARN:AWS:IAM::123456789012:ROLE/attacker/own", INVALID),
-        on_role("an encoded ARN", COVETED.replace(':', "%3A"), INVALID),
+        on_role("an encoded ARN", VICTIM_ROLE.replace(':', "%3A"), INVALID),
         on_role("any account", "arn:aws:iam::*:role/attacker/own", INVALID),
         on_role("any partition", "arn:*:iam::123456789012:role/attacker/own", INVALID),
         on_role("no account", "arn:aws:iam:::role/attacker/own", INVALID),

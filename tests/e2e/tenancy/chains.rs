@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tempcred_core::api::CredentialStatus;
 
-use super::scene::{COVETED, Scene};
+use super::scene::{VICTIM_ROLE, Scene};
 use crate::world::{SOON, World, condition, failure_reason, is_ready, wait_until};
 
 fn role(name: &str) -> String {
@@ -29,12 +29,12 @@ fn fails_with<'a>(reason: &'a str) -> impl Fn(&CredentialStatus) -> bool + 'a {
 /// What is signed with another's keys is not the operator's: IAM alone decides, and no grant is asked.
 /// With the grant of the first in the chain its Secret goes, and with that every further renewal.
 #[tokio::test]
-async fn a_chain_cannot_be_renewed_once_the_grant_of_its_first_is_withdrawn() {
+async fn a_chain_of_resources_is_not_renewed_once_the_first_grant_is_withdrawn() {
     let world = World::start().await;
     world.issue("first", json!({"assumeRole": {"roleArn": role("first")}})).await;
     world.issue("second", made_from("first", "second")).await;
     world.issue("third", made_from("second", "third")).await;
-    let first = world.sts.minted()[0].access_key_id.clone();
+    let first = world.sts.issued()[0].access_key_id.clone();
     let signer = world.sts.requests()[1].signer.clone().unwrap();
     assert_eq!(signer.access_key_id, first, "not signed by the operator");
     world.withdraw(&world.namespace).await;
@@ -54,13 +54,13 @@ async fn a_chain_cannot_be_renewed_once_the_grant_of_its_first_is_withdrawn() {
 }
 
 #[tokio::test]
-async fn a_loop_of_resources_is_told_and_asks_for_nothing() {
+async fn a_loop_of_resources_is_reported_and_costs_no_call() {
     let scene = Scene::new(json!({}), &[]).await;
     let world = &scene.attacker;
     let calls = world.sts.calls_total();
     for (name, from) in [("a", "b"), ("b", "c"), ("c", "a"), ("self", "self")] {
         let mut spec = made_from(from, "x");
-        spec["assumeRole"]["roleArn"] = json!(COVETED);
+        spec["assumeRole"]["roleArn"] = json!(VICTIM_ROLE);
         world.create(name, spec).await;
     }
     for name in ["a", "b", "c", "self"] {
@@ -75,7 +75,7 @@ async fn a_loop_of_resources_is_told_and_asks_for_nothing() {
 /// Who may create a credential but read no Secret can have a Secret of the namespace sent to STS as a token
 /// or a key. Nobody else sees it: it is in no status, event or log.
 #[tokio::test]
-async fn a_secret_that_is_used_as_a_source_shows_nowhere() {
+async fn the_value_of_an_input_shows_nowhere() {
     const VALUE: &str = "eyJvZkFub3RoZXJUZWFt.InTheSame.NamespaceThatMayNotBeRead";
     let mut world = World::start().await;
     let secret = json!({
@@ -109,7 +109,7 @@ async fn a_secret_that_is_used_as_a_source_shows_nowhere() {
         world.kubectl(&["get", "events", "-o", "json"]),
         world.http("/metrics").await,
     ];
-    for text in places.into_iter().chain([world.whole_log()]) {
+    for text in places.into_iter().chain([world.full_log()]) {
         assert!(!text.is_empty() && !text.contains("eyJvZkFub3RoZXJUZWFt"), "{text}");
     }
 }

@@ -5,12 +5,12 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
-use rig::sts::{Fault, MintedRecord};
+use rig::sts::{Fault, IssuedRecord};
 use serde_json::{Value, json};
 use tempcred_core::credentials::{AccessKey, Credentials, Values};
 use tempcred_core::secret::annotation;
 
-use crate::world::{SOON, World, assert_whole, failure_reason, is_ready, wait_until};
+use crate::world::{SOON, World, assert_complete, failure_reason, is_ready, wait_until};
 
 /// How long the credentials live; they are renewed after three fifths of it or a little more.
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(24);
@@ -139,19 +139,19 @@ fn role(name: &str) -> String {
 }
 
 /// What STS issued for a role, in order.
-fn issued(world: &World, name: &str) -> Vec<MintedRecord> {
-    let mut all = world.sts.minted();
-    all.retain(|minted| minted.role_arn.as_deref() == Some(&role(name)));
+fn issued(world: &World, name: &str) -> Vec<IssuedRecord> {
+    let mut all = world.sts.issued();
+    all.retain(|record| record.role_arn.as_deref() == Some(&role(name)));
     all
 }
 
 /// What the Secret holds, if it is as tempcred writes it, with the dates of what it holds.
-async fn intact(world: &World, name: &str, uid: &str) -> Option<MintedRecord> {
+async fn intact(world: &World, name: &str, uid: &str) -> Option<IssuedRecord> {
     let secret = world.secrets().get(name).await.unwrap();
     let mut data = crate::world::data(&secret);
     let key = data.remove("AWS_ACCESS_KEY_ID")?;
     let dated = data.remove("AWS_CREDENTIAL_EXPIRATION")?.parse::<jiff::Timestamp>().ok()?;
-    let held = issued(world, name).into_iter().find(|minted| minted.access_key_id == key)?;
+    let held = issued(world, name).into_iter().find(|record| record.access_key_id == key)?;
     let notes = secret.annotations();
     let expires = notes.get(annotation::EXPIRATION)?.parse::<jiff::Timestamp>().ok()?;
     let ours = secret.labels().get("tempcred.dev/credential-uid")? == uid
@@ -161,7 +161,7 @@ async fn intact(world: &World, name: &str, uid: &str) -> Option<MintedRecord> {
         && notes.get(annotation::PRINCIPAL_ARN)?.contains(name);
     let same = [expires, dated].iter().all(|at| at.as_second() == held.expiration.as_second());
     (ours && same).then(|| {
-        assert_whole(&secret);
+        assert_complete(&secret);
         held
     })
 }
@@ -185,7 +185,7 @@ async fn withstands(world: &World, name: &str, forgery: &Forgery) {
     })
     .await;
     assert!(next.at < repaired.expiration, "{row}: late");
-    let before = issued(world, name).into_iter().filter(|minted| minted.at < next.at).count();
+    let before = issued(world, name).into_iter().filter(|record| record.at < next.at).count();
     assert_eq!(before, calls, "{row}: calls before the rotation");
 }
 
@@ -204,7 +204,7 @@ async fn no_forgery_stops_a_rotation_or_costs_more_than_one_call() {
 }
 
 #[tokio::test]
-async fn a_forged_request_to_renew_does_not_keep_the_true_one_from_being_served() {
+async fn a_forged_renewal_request_does_not_block_a_real_one() {
     let world = World::start().await;
     world.issue("reports", json!({"assumeRole": {"roleArn": role("reports")}})).await;
     edit(&world, "reports", note(annotation::RENEW_REQUEST, "tomorrow")).await;
@@ -230,7 +230,7 @@ async fn a_forged_request_to_renew_does_not_keep_the_true_one_from_being_served(
 
 /// Who gives a Secret to somebody else has given it away: it is not touched, and that is told.
 #[tokio::test]
-async fn a_secret_that_is_given_to_another_is_left_alone_until_it_is_given_back() {
+async fn a_secret_with_another_controller_stays_untouched_until_that_controller_is_removed() {
     let world = World::start().await;
     let spec = |name: &str| json!({"assumeRole": {"roleArn": role(name)}});
     let heir = world.issue("heir", spec("heir")).await;

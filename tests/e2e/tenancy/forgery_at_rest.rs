@@ -11,7 +11,7 @@ use tempcred_core::secret::annotation::{
 };
 
 use crate::denial::{Denial, Denied};
-use crate::world::{SOON, World, assert_whole, condition, failure_reason, wait_until};
+use crate::world::{SOON, World, assert_complete, condition, failure_reason, wait_until};
 
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(40);
 
@@ -36,7 +36,7 @@ fn rows() -> Vec<(&'static str, usize, Value)> {
 }
 
 #[tokio::test]
-async fn what_was_forged_while_no_operator_ran_misleads_none() {
+async fn an_operator_that_starts_repairs_forged_annotations() {
     let mut world = World::start().await;
     world.sts.inject(Fault::lifetime(LIFETIME));
     let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
@@ -55,7 +55,7 @@ async fn what_was_forged_while_no_operator_ran_misleads_none() {
     world.start_operator(&[]).await;
     for (name, costs, _) in &rows {
         let first =
-            world.sts.minted().into_iter().find(|m| m.role_arn == Some(role(name))).unwrap();
+            world.sts.issued().into_iter().find(|m| m.role_arn == Some(role(name))).unwrap();
         // The rotation, or what the forgery cost: before the first ends, another one is there.
         let secret: Secret = wait_until(name, SOON * 2, || async {
             let secret = world.secrets().get(name).await.unwrap();
@@ -63,9 +63,9 @@ async fn what_was_forged_while_no_operator_ran_misleads_none() {
                 .then_some(secret)
         })
         .await;
-        let key = assert_whole(&secret);
-        let all = world.sts.minted();
-        let next = all.iter().find(|minted| minted.access_key_id == key).unwrap();
+        let key = assert_complete(&secret);
+        let all = world.sts.issued();
+        let next = all.iter().find(|record| record.access_key_id == key).unwrap();
         assert!(next.at < first.expiration, "{name}: late");
         let calls = world.sts.calls_for_role(&role(name));
         assert!(calls <= 2 + costs, "{name}: {calls} calls");
@@ -84,7 +84,7 @@ async fn what_was_forged_while_no_operator_ran_misleads_none() {
 
 /// A forgery that cannot be put right at once is not taken for what was written.
 #[tokio::test]
-async fn what_cannot_be_repaired_at_once_is_repaired_later() {
+async fn a_repair_that_the_cluster_rejects_is_made_later() {
     let mut world = World::start().await;
     world.issue("reports", crate::world::plain()).await;
     assert!(world.stop_operator().success());
@@ -104,14 +104,14 @@ async fn what_cannot_be_repaired_at_once_is_repaired_later() {
         let secret = world.secrets().get("reports").await.unwrap();
         let forged = crate::world::data(&secret)["credentials"].contains("FORGED")
             || secret.annotations()[EXPIRATION].starts_with("2099");
-        (!forged).then(|| assert_whole(&secret))
+        (!forged).then(|| assert_complete(&secret))
     })
     .await;
     assert_eq!(world.sts.calls_total(), 1);
 }
 
 #[tokio::test]
-async fn what_was_forged_while_it_was_suspended_is_repaired_once_it_is_not() {
+async fn a_forgery_during_a_suspension_is_repaired_after_it() {
     let world = World::start().await;
     world.issue("reports", crate::world::plain()).await;
     let suspend = |is: bool| world.patch("reports", json!({"spec": {"suspend": is}}));
@@ -134,7 +134,7 @@ async fn what_was_forged_while_it_was_suspended_is_repaired_once_it_is_not() {
         let secret = world.secrets().get("reports").await.unwrap();
         let forged = crate::world::data(&secret)["credentials"].contains("FORGED")
             || secret.annotations()[EXPIRATION].starts_with("2099");
-        (!forged).then(|| assert_whole(&secret))
+        (!forged).then(|| assert_complete(&secret))
     })
     .await;
     assert_eq!(world.sts.calls_total(), 1);

@@ -171,7 +171,7 @@ pub fn rows() -> Vec<Attack> {
 }
 
 #[tokio::test]
-async fn a_grant_that_says_more_than_anybody_means_is_not_taken() {
+async fn the_api_server_rejects_a_grant_that_is_too_wide_or_invalid() {
     let world = World::new().await;
     let resource = ApiResource::erase::<RoleGrant>(&());
     let api: Api<DynamicObject> = Api::all_with(world.client.clone(), &resource);
@@ -197,7 +197,7 @@ async fn a_grant_that_says_more_than_anybody_means_is_not_taken() {
 
 /// What fits into a template, and would fit nowhere once filled in.
 #[tokio::test]
-async fn a_template_that_grows_is_refused_where_it_would_be_used() {
+async fn a_template_whose_result_is_too_long_is_rejected_for_that_resource() {
     let world = World::start().await;
     let mut spec = world.any_role();
     let tag = "{{name}}".repeat(32);

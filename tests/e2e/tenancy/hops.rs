@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::attack::{Attack, NOT_GRANTED, Refused, attack};
-use super::scene::{COVETED, OWN, Scene};
+use super::scene::{VICTIM_ROLE, OWN, Scene};
 
 fn through(via: Value, target: &str) -> Value {
     json!({"assumeRole": {"via": via, "roleArn": target}})
@@ -21,22 +21,22 @@ pub fn rows() -> Vec<Attack> {
     vec![
         attack(
             "from the coveted role to its own",
-            through(json!([hop(COVETED)]), OWN),
+            through(json!([hop(VICTIM_ROLE)]), OWN),
             NOT_GRANTED,
         ),
         attack(
             "from its own role to the coveted",
-            through(json!([hop(OWN)]), COVETED),
+            through(json!([hop(OWN)]), VICTIM_ROLE),
             NOT_GRANTED,
         ),
         attack(
             "through the coveted role and back",
-            through(json!([hop(OWN), hop(COVETED), hop(OWN)]), OWN),
+            through(json!([hop(OWN), hop(VICTIM_ROLE), hop(OWN)]), OWN),
             NOT_GRANTED,
         ),
         attack(
             "the coveted role as the last of four hops",
-            through(json!([hop(OWN), hop(OWN), hop(OWN), hop(COVETED)]), OWN),
+            through(json!([hop(OWN), hop(OWN), hop(OWN), hop(VICTIM_ROLE)]), OWN),
             NOT_GRANTED,
         ),
         attack(
@@ -63,7 +63,7 @@ pub fn rows() -> Vec<Attack> {
         ),
         attack(
             "five hops",
-            through(json!(vec![hop(OWN); 5]), COVETED),
+            through(json!(vec![hop(OWN); 5]), VICTIM_ROLE),
             Refused::AtOnce("must have at most 4 items"),
         ),
         attack(

@@ -15,16 +15,16 @@ mod references;
 mod rights;
 mod secrets;
 mod size;
-mod terms;
+mod constraints;
 
 #[test]
-fn the_table_holds_at_least_forty_attacks_of_different_names() {
+fn there_are_at_least_forty_attacks_with_different_names() {
     let victim = "victim";
     let tables = [
         arns::rows(),
         references::rows(victim),
         hops::rows(),
-        terms::rows(victim),
+        constraints::rows(victim),
         secrets::rows(),
         size::rows(),
         grants::rows(),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempcred_core::api::CredentialStatus;
 
 use crate::denial::{Denial, Denied};
-use crate::world::{SOON, World, assert_whole, condition, is_ready, wait_until};
+use crate::world::{SOON, World, assert_complete, condition, is_ready, wait_until};
 
 fn role(name: &str) -> String {
     format!("arn:aws:iam::123456789012:role/{name}")
@@ -49,7 +49,7 @@ fn raced(world: &World) -> Value {
 }
 
 /// A credential of the second grant that is being issued, beside one that was.
-async fn being_issued(world: &World, grant: Value) -> Hold {
+async fn hold_issue(world: &World, grant: Value) -> Hold {
     world.grant(&second(world), grant).await;
     world.issue("witness", assume("witness")).await;
     let hold = world.sts.hold(Matching::any().role("role/raced"));
@@ -60,9 +60,9 @@ async fn being_issued(world: &World, grant: Value) -> Hold {
 
 /// What STS issued for a role, by access key.
 fn issued(world: &World, name: &str) -> Vec<String> {
-    let minted = world.sts.minted().into_iter();
-    let minted = minted.filter(|minted| minted.role_arn.as_deref() == Some(&role(name)));
-    minted.map(|minted| minted.access_key_id).collect()
+    let records = world.sts.issued().into_iter();
+    let records = records.filter(|record| record.role_arn.as_deref() == Some(&role(name)));
+    records.map(|record| record.access_key_id).collect()
 }
 
 /// How often the operator tried to write a Secret.
@@ -75,7 +75,7 @@ fn writes(world: &World, name: &str) -> usize {
 }
 
 /// Lets go once the operator knows, and shows that nothing comes of what was held.
-async fn comes_to_nothing(world: &World, hold: Hold) {
+async fn assert_not_written(world: &World, hold: Hold) {
     world.wait("witness", "refused", not_granted).await;
     hold.release();
     wait_until("STS has answered", SOON, || async {
@@ -92,34 +92,34 @@ async fn comes_to_nothing(world: &World, hold: Hold) {
     // Granted again, it is issued anew: nothing was kept.
     world.grant(&second(world), granting(world, "raced")).await;
     world.wait("raced", "ready", is_ready).await;
-    let key = assert_whole(&world.secrets().get("raced").await.unwrap());
+    let key = assert_complete(&world.secrets().get("raced").await.unwrap());
     assert_ne!(key, issued(world, "raced")[0], "what was held was written after all");
 }
 
 #[tokio::test]
 async fn what_is_issued_while_its_grant_is_withdrawn_is_not_written() {
     let world = world(&[]).await;
-    let hold = being_issued(&world, raced(&world)).await;
+    let hold = hold_issue(&world, raced(&world)).await;
     world.withdraw(&second(&world)).await;
-    comes_to_nothing(&world, hold).await;
+    assert_not_written(&world, hold).await;
 }
 
 #[tokio::test]
 async fn what_is_issued_while_its_grant_is_narrowed_is_not_written() {
     let world = world(&[]).await;
-    let hold = being_issued(&world, raced(&world)).await;
+    let hold = hold_issue(&world, raced(&world)).await;
     world.grant(&second(&world), granting(&world, "raced-no-more")).await;
-    comes_to_nothing(&world, hold).await;
+    assert_not_written(&world, hold).await;
 }
 
 #[tokio::test]
 async fn what_is_issued_while_its_grant_turns_to_others_is_not_written() {
     let world = world(&[]).await;
-    let hold = being_issued(&world, raced(&world)).await;
+    let hold = hold_issue(&world, raced(&world)).await;
     let mut others = raced(&world);
     others["namespaces"]["names"] = json!(["somebody-else"]);
     world.grant(&second(&world), others).await;
-    comes_to_nothing(&world, hold).await;
+    assert_not_written(&world, hold).await;
 }
 
 #[tokio::test]
@@ -135,15 +135,15 @@ async fn what_is_issued_while_its_namespace_loses_the_label_is_not_written() {
     let mut by_label = raced(&world);
     by_label["namespaces"] =
         json!({"names": [world.namespace], "selector": {"matchLabels": {"team": "payroll"}}});
-    let hold = being_issued(&world, by_label).await;
+    let hold = hold_issue(&world, by_label).await;
     label(Value::Null).await;
-    comes_to_nothing(&world, hold).await;
+    assert_not_written(&world, hold).await;
 }
 
 #[tokio::test]
-async fn terms_that_change_during_an_issue_cost_one_call_and_the_old_ones_are_not_written() {
+async fn a_call_with_outdated_constraints_is_repeated_once_and_its_result_is_not_written() {
     let world = world(&[]).await;
-    let hold = being_issued(&world, raced(&world)).await;
+    let hold = hold_issue(&world, raced(&world)).await;
     let mut spec = raced(&world);
     spec["session"] = json!({"externalId": "new/{{ name }}"});
     world.grant(&second(&world), spec).await;
@@ -157,11 +157,11 @@ async fn terms_that_change_during_an_issue_cost_one_call_and_the_old_ones_are_no
     let ids: Vec<_> = raced.iter().map(|r| r.form.get("ExternalId").map(String::as_str)).collect();
     assert_eq!(ids, [None, Some("new/raced")]);
     assert_eq!(writes(&world, "raced"), 1, "the old one was written");
-    assert_whole(&world.secrets().get("raced").await.unwrap());
+    assert_complete(&world.secrets().get("raced").await.unwrap());
 }
 
 #[tokio::test]
-async fn what_waits_for_its_turn_while_its_grant_is_withdrawn_is_not_asked_for() {
+async fn a_queued_request_is_not_made_once_its_grant_is_withdrawn() {
     let world = world(&["--sts-rate", "1"]).await;
     let mut grant = granting(&world, "raced");
     grant["roleArns"] = json!([role("raced-*")]);
@@ -175,10 +175,10 @@ async fn what_waits_for_its_turn_while_its_grant_is_withdrawn_is_not_asked_for()
         world.wait(name, "refused", not_granted).await;
     }
     hold.release();
-    let calls = world.asked_for("role/raced-").len();
+    let calls = world.call_times("role/raced-").len();
     // Those who waited would have had their turn before this one.
     world.issue("later", assume("later")).await;
-    assert_eq!(world.asked_for("role/raced-").len(), calls, "asked for after the refusal");
+    assert_eq!(world.call_times("role/raced-").len(), calls, "asked for after the refusal");
     assert!(calls < names.len(), "none had to wait");
     let secrets = world.secrets().list(&Default::default()).await.unwrap();
     assert_eq!(secrets.items.len(), 1);
@@ -241,14 +241,14 @@ async fn a_withdrawn_grant_takes_every_kind_of_secret_with_it() {
         })
         .await;
     }
-    let calls = world.asked_for("role/raced-").len();
+    let calls = world.call_times("role/raced-").len();
     world.issue("later", assume("later")).await;
-    assert_eq!(world.asked_for("role/raced-").len(), calls);
+    assert_eq!(world.call_times("role/raced-").len(), calls);
 }
 
 /// What could not be written is held in memory, and goes with the grant.
 #[tokio::test]
-async fn what_is_held_for_a_write_is_dropped_with_its_grant() {
+async fn pending_credentials_are_dropped_once_their_grant_is_withdrawn() {
     let world = world(&[]).await;
     world.grant(&second(&world), raced(&world)).await;
     let denial = Denial::start(&world, Denied::Secrets).await;
@@ -262,14 +262,14 @@ async fn what_is_held_for_a_write_is_dropped_with_its_grant() {
     assert!(world.secrets().get_opt("raced").await.unwrap().is_none());
     world.grant(&second(&world), raced(&world)).await;
     world.wait("raced", "ready", is_ready).await;
-    let key = assert_whole(&world.secrets().get("raced").await.unwrap());
+    let key = assert_complete(&world.secrets().get("raced").await.unwrap());
     assert_eq!(issued(&world, "raced").len(), 2);
     assert_eq!(key, issued(&world, "raced")[1], "what was held was written after all");
 }
 
 /// A tenant can keep a Secret from ending, but neither the operator busy nor the credentials alive.
 #[tokio::test]
-async fn a_secret_that_a_finalizer_keeps_is_not_renewed_and_costs_no_loop() {
+async fn a_secret_kept_by_a_finalizer_is_not_renewed_and_causes_no_loop() {
     let world = world(&[]).await;
     world.grant(&second(&world), raced(&world)).await;
     world.issue("raced", assume("raced")).await;

@@ -3,26 +3,26 @@
 use serde_json::{Value, json};
 
 use super::attack::{Attack, Refused, attack};
-use super::scene::{COVETED, Scene};
+use super::scene::{VICTIM_ROLE, Scene};
 
 const MISSING: Refused = Refused::With("InputMissing", "does not exist");
 
 fn by_keys(reference: Value) -> Value {
-    json!({"identity": {"accessKeySecretRef": reference}, "assumeRole": {"roleArn": COVETED}})
+    json!({"identity": {"accessKeySecretRef": reference}, "assumeRole": {"roleArn": VICTIM_ROLE}})
 }
 
 fn by_account(name: &str) -> Value {
-    json!({"assumeRoleWithWebIdentity": {"roleArn": COVETED, "serviceAccountName": name}})
+    json!({"assumeRoleWithWebIdentity": {"roleArn": VICTIM_ROLE, "serviceAccountName": name}})
 }
 
 fn by_token(reference: Value) -> Value {
-    json!({"assumeRoleWithWebIdentity": {"roleArn": COVETED, "tokenSecretRef": reference}})
+    json!({"assumeRoleWithWebIdentity": {"roleArn": VICTIM_ROLE, "tokenSecretRef": reference}})
 }
 
 fn by_assertion(reference: Value) -> Value {
     let provider = "arn:aws:iam::123456789012:saml-provider/corporate";
     json!({"assumeRoleWithSAML": {
-        "roleArn": COVETED, "principalArn": provider, "assertionSecretRef": reference,
+        "roleArn": VICTIM_ROLE, "principalArn": provider, "assertionSecretRef": reference,
     }})
 }
 
@@ -84,22 +84,22 @@ pub fn rows(victim: &str) -> Vec<Attack> {
         attack(
             "an account as identity",
             json!({
-                "identity": {"webIdentity": {"roleArn": COVETED, "serviceAccountName": "payroll"}},
-                "assumeRole": {"roleArn": COVETED},
+                "identity": {"webIdentity": {"roleArn": VICTIM_ROLE, "serviceAccountName": "payroll"}},
+                "assumeRole": {"roleArn": VICTIM_ROLE},
             }),
             MISSING,
         ),
         attack(
             "the Secret of another namespace to write",
             json!({
-                "assumeRole": {"roleArn": COVETED}, "secret": {"name": format!("{victim}/payroll")},
+                "assumeRole": {"roleArn": VICTIM_ROLE}, "secret": {"name": format!("{victim}/payroll")},
             }),
             at_once("spec.secret.name"),
         ),
         attack(
             "another namespace to write to",
             json!({
-                "assumeRole": {"roleArn": COVETED},
+                "assumeRole": {"roleArn": VICTIM_ROLE},
                 "secret": {"name": "payroll", "namespace": victim},
             }),
             Refused::With("NotGranted", "No RoleGrant"),

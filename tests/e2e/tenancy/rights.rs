@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::scene::{COVETED, OWN, Scene};
+use super::scene::{VICTIM_ROLE, OWN, Scene};
 
 /// What the tenant asks of kubectl, which the API server forbids.
 pub struct Row {
@@ -23,7 +23,7 @@ pub fn rows(victim: &str, attacker: &str) -> Vec<Row> {
         input: None,
     };
     let with = |row: Row, input: Value| Row { input: Some(input), ..row };
-    let wide = json!({"namespaces": {"names": ["*"]}, "roleArns": [COVETED]});
+    let wide = json!({"namespaces": {"names": ["*"]}, "roleArns": [VICTIM_ROLE]});
     let patch = format!("--patch={}", json!({"spec": wide}));
     let status = json!({"status": {
         "expiration": "2099-01-01T00:00:00Z", "renewalTime": "2099-01-01T00:00:00Z",
@@ -31,7 +31,7 @@ pub fn rows(victim: &str, attacker: &str) -> Vec<Row> {
     let status = format!("--patch={status}");
     let credential = json!({
         "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
-        "metadata": {"name": "mine", "namespace": victim}, "spec": {"assumeRole": {"roleArn": COVETED}},
+        "metadata": {"name": "mine", "namespace": victim}, "spec": {"assumeRole": {"roleArn": VICTIM_ROLE}},
     });
     let suspend = format!("--patch={}", json!({"spec": {"suspend": true}}));
     let merge = "--type=merge";
@@ -84,7 +84,7 @@ pub fn rows(victim: &str, attacker: &str) -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn a_tenant_may_not_reach_for_grants_labels_statuses_or_other_namespaces() {
+async fn rbac_denies_a_tenant_grants_labels_statuses_and_other_namespaces() {
     let scene = Scene::new(json!({}), &[]).await;
     let (victim, attacker) = (&scene.victim.namespace, &scene.attacker.namespace);
     scene.attacker.issue("mine", json!({"assumeRole": {"roleArn": OWN}})).await;

@@ -17,7 +17,7 @@ use super::attack::{Attack, Refused};
 use crate::world::{SOON, World, condition, is_ready, wait_until};
 
 /// The role that attackers would like to have: only the victim is granted it.
-pub const COVETED: &str = "arn:aws:iam::123456789012:role/victim/payroll";
+pub const VICTIM_ROLE: &str = "arn:aws:iam::123456789012:role/victim/payroll";
 
 /// A role that the attacker is granted.
 pub const OWN: &str = "arn:aws:iam::123456789012:role/attacker/own";
@@ -34,7 +34,7 @@ pub struct Scene {
     /// A kubeconfig of the attacker.
     pub kubeconfig: PathBuf,
     client: Client,
-    treasure: Secret,
+    victim_secret: Secret,
 }
 
 impl Scene {
@@ -58,9 +58,9 @@ impl Scene {
         let (kubeconfig, client) = tenant(&attacker).await;
         let served = ["--namespaces", &victim.namespace];
         attacker.start_operator(&[&served[..], args].concat()).await;
-        victim.issue("payroll", json!({"assumeRole": {"roleArn": COVETED}})).await;
-        let treasure = victim.secrets().get("payroll").await.unwrap();
-        Self { victim, attacker, kubeconfig, client, treasure }
+        victim.issue("payroll", json!({"assumeRole": {"roleArn": VICTIM_ROLE}})).await;
+        let victim_secret = victim.secrets().get("payroll").await.unwrap();
+        Self { victim, attacker, kubeconfig, client, victim_secret }
     }
 
     /// Carries out all attacks at the same time, and checks that nothing came of them.
@@ -72,7 +72,7 @@ impl Scene {
         self.attacker.issue("later", json!({"assumeRole": {"roleArn": LATER}})).await;
         let requests = self.attacker.sts.requests();
         let asked: Vec<_> = requests.iter().map(|request| request.role_arn()).collect();
-        assert_eq!(asked, [Some(COVETED), Some(LATER)], "STS was asked for something else");
+        assert_eq!(asked, [Some(VICTIM_ROLE), Some(LATER)], "STS was asked for something else");
         let mut expected = before;
         expected.insert("later".to_owned());
         assert_eq!(self.secrets().await, expected, "Secrets of the attacker");
@@ -81,8 +81,8 @@ impl Scene {
 
     /// Asserts that the victim's Secret is what it was, to the byte.
     pub async fn assert_untouched(&self) {
-        let treasure = self.victim.secrets().get("payroll").await.unwrap();
-        assert_eq!(treasure, self.treasure, "the victim's Secret was touched");
+        let victim_secret = self.victim.secrets().get("payroll").await.unwrap();
+        assert_eq!(victim_secret, self.victim_secret, "the victim's Secret was touched");
     }
 
     async fn carry_out(&self, index: usize, attack: &Attack) {
@@ -111,7 +111,7 @@ impl Scene {
         let told = serde_json::to_string(&status).unwrap();
         assert!(status.failure.unwrap().message.contains(says), "{row}: {told}");
         let asked = attack.spec.to_string();
-        for private in [&self.victim.namespace, COVETED, "payroll", "AKIAVICTIM"] {
+        for private in [&self.victim.namespace, VICTIM_ROLE, "payroll", "AKIAVICTIM"] {
             assert!(!names(&told, private) || asked.contains(private), "{row} learns: {told}");
         }
     }

@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 use tempcred_core::api::CredentialStatus;
 
 use super::attack::{Attack, NOT_GRANTED, Refused, attack};
-use super::scene::{COVETED, OWN, Scene};
+use super::scene::{VICTIM_ROLE, OWN, Scene};
 use crate::world::{World, condition, is_ready};
 
 fn own(fields: Value) -> Value {
-    let mut request = json!({"roleArn": COVETED});
+    let mut request = json!({"roleArn": VICTIM_ROLE});
     request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     json!({"assumeRole": request})
 }
@@ -123,7 +123,7 @@ async fn nothing_oversize_comes_through() {
 }
 
 #[tokio::test]
-async fn a_request_to_renew_of_200_kib_is_served_once_and_not_repeated() {
+async fn a_renewal_request_of_200_kib_is_served_once_and_shown_as_a_hash() {
     let world = World::start().await;
     world.issue("reports", json!({"assumeRole": {"roleArn": OWN}})).await;
     let page = "\u{7}\u{1b}[2Jrenew\r\n".repeat(200 << 10 >> 4);
@@ -150,7 +150,7 @@ async fn a_request_to_renew_of_200_kib_is_served_once_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_secret_with_more_annotations_than_fit_costs_one_call() {
+async fn a_secret_with_too_many_annotations_costs_one_call() {
     let world = World::start().await;
     let annotations = many(64, &"x".repeat(4096));
     let spec = json!({

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_each_request_of_the_user_once_and_no_line_that_is_half_written() -> Result<()> {
+    fn counts_each_request_of_the_user_once_and_ignores_incomplete_lines() -> Result<()> {
         let dir = workspace::new_run()?;
         let log = dir.join("audit.log");
         let half = line("ResponseComplete", "get", "tempcred", "team");

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_outlives_a_rig_that_is_killed() -> Result<()> {
+    fn no_process_outlives_a_killed_rig() -> Result<()> {
         let dir = new_dir()?;
         let mut victim = Command::new(std::env::current_exe()?)
             .args(["--ignored", "--exact", "janitor::tests::victim"])
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn finishing_ends_all_and_removes_the_folder() -> Result<()> {
+    fn finishing_ends_all_processes_and_removes_the_folder() -> Result<()> {
         let dir = new_dir()?;
         let janitor = Janitor::start(&dir, false)?;
         let (process, pids) = sleeper(&janitor, &dir)?;
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_a_process_ends_its_group_and_takes_it_off_the_list() -> Result<()> {
+    fn dropping_a_process_ends_its_group_and_removes_it_from_the_list() -> Result<()> {
         let dir = new_dir()?;
         let janitor = Janitor::start(&dir, true)?;
         let (process, pids) = sleeper(&janitor, &dir)?;

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cut_resets_what_is_open_and_what_comes_until_it_is_restored() -> Result<()> {
+    fn a_cut_resets_open_and_new_connections_until_it_is_restored() -> Result<()> {
         let echo = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let target = echo.local_addr()?.to_string();
         std::thread::spawn(move || {

@@ -165,7 +165,7 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
 }
 
 #[test]
-fn a_program_is_asked_to_end_or_made_to() -> Result<()> {
+fn a_process_is_terminated_or_killed() -> Result<()> {
     let rig = Rig::start()?;
     let script = "trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 0.05; done";
     let polite = rig.spawn("polite", Command::new("sh").args(["-c", script]))?;

@@ -1,12 +1,12 @@
 //! The chart's admission policies: what the API server refuses although RBAC allows it, and that the
 //! operator does nothing of the kind.
 
-mod notes;
-mod own;
+mod annotations;
+mod own_secrets;
 mod rendered;
 mod signing;
 mod tokens;
-mod work;
+mod operator;
 
 use std::path::{Path, PathBuf};
 
@@ -273,7 +273,7 @@ async fn the_policies_hold_in_the_namespaces_that_are_served() {
 }
 
 #[tokio::test]
-async fn a_stolen_operator_token_is_held_back_where_it_got_rights_by_mistake() {
+async fn a_stolen_operator_token_is_limited_where_it_has_rights_by_mistake() {
     let guard = Guard::new(&[]).await;
     let elsewhere = World::new().await;
     guard.bind("cluster-admin", &guard.operator, &elsewhere.namespace).await;
@@ -294,7 +294,7 @@ async fn a_stolen_operator_token_is_held_back_where_it_got_rights_by_mistake() {
 }
 
 #[tokio::test]
-async fn what_is_only_told_passes_with_a_warning() {
+async fn a_violation_in_warn_mode_passes_with_a_warning() {
     let mut guard = Guard::without_policies().await;
     guard.install(&["--set=admissionPolicies.actions={Warn,Audit}"]);
     guard.world.secrets().create(&Default::default(), &secret("s", json!({}))).await.unwrap();

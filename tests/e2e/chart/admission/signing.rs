@@ -60,7 +60,7 @@ impl Person {
 }
 
 #[tokio::test]
-async fn only_members_of_the_groups_have_the_operator_sign() {
+async fn only_members_of_the_groups_may_use_the_identity_of_the_operator() {
     let set = r"--set=admissionPolicies.signedByOperator.groups={platform,oidc:on 'call' <\\1>}";
     let guard = Guard::new(&[set]).await;
     let member = Person::new(&guard.world, "member", &["system:authenticated", "platform"]).await;

@@ -81,7 +81,7 @@ async fn somebody_else_requests_tokens_as_before() {
 }
 
 #[tokio::test]
-async fn what_else_aws_expects_can_be_listed() {
+async fn other_audiences_can_be_allowed() {
     let china = "sts.amazonaws.com.cn";
     let set = format!("--set=admissionPolicies.tokenAudiences={{{STS},{china}}}");
     let guard = Guard::new(&[&set]).await;

@@ -133,7 +133,7 @@ impl Fault {
         Self::error(503, "ServiceUnavailable", message)
     }
 
-    /// No reply, and the connection is reset. Nothing is minted.
+    /// No reply, and the connection is reset. Nothing is issued.
     #[must_use]
     pub fn reset() -> Self {
         Self::new(What::Outcome(Outcome::Reset))

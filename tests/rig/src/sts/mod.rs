@@ -1,6 +1,6 @@
 //! An STS that does on demand what a real one does at the worst time.
 //!
-//! It speaks the AWS Query protocol over HTTP/1.1, mints credentials that a test
+//! It speaks the AWS Query protocol over HTTP/1.1, issues credentials that a test
 //! can check, counts, and plays the [`Fault`]s that it is told to, while it runs.
 //! By hand down to the bytes: a reset, or half a body, is what an HTTP library
 //! takes care not to produce.
@@ -9,7 +9,7 @@ mod fault;
 mod form;
 mod hold;
 mod http;
-mod mint;
+mod issued;
 mod reply;
 mod serve;
 mod state;
@@ -24,7 +24,7 @@ use crate::background::Background;
 pub use fault::{Fault, FaultId, Field, Matching};
 pub use form::{Received, Signer};
 pub use hold::Hold;
-pub use mint::{MintedRecord, secret_for, token_for};
+pub use issued::{IssuedRecord, secret_for, token_for};
 
 use state::State;
 
@@ -48,7 +48,7 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Starts one that mints its own credentials.
+    /// Starts one that issues its own credentials.
     pub fn start() -> Result<Self> {
         Self::with(State::new(None))
     }
@@ -139,7 +139,7 @@ impl Responder {
 
     /// All credentials handed out, also those that a fault spoilt on their way.
     #[must_use]
-    pub fn minted(&self) -> Vec<MintedRecord> {
-        self.state.log().minted.clone()
+    pub fn issued(&self) -> Vec<IssuedRecord> {
+        self.state.log().issued.clone()
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::fault::{Field, Plan, Shape};
 use super::form::Received;
 use super::http::Reply;
-use super::mint::{self, MintedRecord};
+use super::issued::{self, IssuedRecord};
 use super::state::State;
 use crate::random;
 
@@ -133,18 +133,18 @@ impl Call<'_> {
         let audiences: Vec<_> =
             form.iter().filter(|(key, _)| key.starts_with("Audience.")).map(|(_, v)| v).collect();
         let (now, expiration) = self.times(300);
-        let token = mint::jwt(&audiences, now, expiration);
+        let token = issued::jwt(&audiences, now, expiration);
         self.record("", "", &token, expiration);
         let xml = self.field("WebIdentityToken", &token, Field::SessionToken)
             + &self.field("Expiration", &expiration.to_string(), Field::Expiration);
         self.result(&xml)
     }
 
-    /// Mints, for `principal`, and records what was minted.
+    /// Mints, for `principal`, and records what was issued.
     fn credentials(&self, default_seconds: i64, principal: &str) -> String {
         let (_, expiration) = self.times(default_seconds);
-        let id = mint::key_id();
-        let (secret, token) = (mint::secret_for(&id), mint::token_for(&id));
+        let id = issued::key_id();
+        let (secret, token) = (issued::secret_for(&id), issued::token_for(&id));
         self.record(&id, &secret, &token, expiration);
         self.state.log().principals.insert(id.clone(), principal.to_owned());
         let inner = self.field("AccessKeyId", &id, Field::AccessKeyId)
@@ -171,7 +171,7 @@ impl Call<'_> {
     }
 
     fn record(&self, id: &str, secret: &str, token: &str, expiration: Timestamp) {
-        self.state.log().minted.push(MintedRecord {
+        self.state.log().issued.push(IssuedRecord {
             access_key_id: id.to_owned(),
             secret: secret.to_owned(),
             token: token.to_owned(),

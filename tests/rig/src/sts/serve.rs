@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::fault::{Outcome, Plan, Shape};
 use super::form::Received;
 use super::http::{self, HttpRequest, Reply};
-use super::mint::MintedRecord;
+use super::issued::IssuedRecord;
 use super::reply;
 use super::state::State;
 
@@ -115,7 +115,7 @@ async fn send(
     Ok(if truncated { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 }
 
-/// Takes what another STS minted from its reply.
+/// Takes what another STS issued from its reply.
 fn record_forwarded(state: &State, request: &Received, reply: &Reply) {
     let xml = String::from_utf8_lossy(&reply.body);
     let text = |name| reply::text_of(&xml, name).unwrap_or_default().to_owned();
@@ -123,7 +123,7 @@ fn record_forwarded(state: &State, request: &Received, reply: &Reply) {
     let Ok(expiration) = text("Expiration").parse::<Timestamp>() else {
         return;
     };
-    state.log().minted.push(MintedRecord {
+    state.log().issued.push(IssuedRecord {
         access_key_id,
         secret,
         token: text("SessionToken"),

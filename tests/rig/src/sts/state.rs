@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::fault::Rules;
 use super::form::Received;
-use super::mint::MintedRecord;
+use super::issued::IssuedRecord;
 
 pub(super) struct State {
     /// Another STS that answers in place of this one.
@@ -18,9 +18,9 @@ pub(super) struct State {
 #[derive(Default)]
 pub(super) struct Log {
     pub(super) requests: Vec<Received>,
-    pub(super) minted: Vec<MintedRecord>,
+    pub(super) issued: Vec<IssuedRecord>,
     pub(super) connections: usize,
-    /// Whom a minted key stands for, by its id.
+    /// Whom a issued key stands for, by its id.
     pub(super) principals: HashMap<String, String>,
 }
 

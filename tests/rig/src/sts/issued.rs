@@ -16,7 +16,7 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// What was handed out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MintedRecord {
+pub struct IssuedRecord {
     /// `ASIA` and 16 letters and digits. Empty for `GetWebIdentityToken`.
     pub access_key_id: String,
     /// The secret access key. Empty for `GetWebIdentityToken`.
@@ -27,7 +27,7 @@ pub struct MintedRecord {
     pub role_arn: Option<String>,
     /// The call, such as `AssumeRole`.
     pub action: String,
-    /// When it was minted, by the true clock.
+    /// When it was issued, by the true clock.
     pub at: Timestamp,
     /// The expiry that the reply names, before [`Field`](super::Field)s are emptied.
     pub expiration: Timestamp,
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_and_tokens_follow_from_the_key_id_and_have_the_lengths_of_aws() {
+    fn secrets_and_tokens_are_derived_from_the_key_id_and_have_the_lengths_of_aws() {
         assert_eq!(secret_for("ASIAA"), secret_for("ASIAA"));
         assert_ne!(secret_for("ASIAA"), secret_for("ASIAB"));
         assert_eq!(secret_for("ASIAA").len(), 40);

@@ -72,7 +72,7 @@ async fn a_stolen_operator_token_has_kubernetes_make_no_token() {
 }
 
 #[tokio::test]
-async fn a_secret_that_lost_its_label_before_is_repaired() {
+async fn a_secret_that_lost_its_label_before_the_installation_is_repaired() {
     let mut guard = Guard::without_policies().await;
     let kubeconfig = guard.kubeconfig();
     guard.world.start_operator_with(kubeconfig.clone(), &[]).await;

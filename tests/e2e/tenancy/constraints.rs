@@ -104,7 +104,7 @@ pub fn rows(victim: &str) -> Vec<Attack> {
 }
 
 #[tokio::test]
-async fn what_a_grant_sets_no_resource_overrides() {
+async fn a_resource_cannot_override_what_its_grant_sets() {
     let scene = Scene::new(terms(), &["--cluster-name", "prod"]).await;
     let rows = rows(&scene.victim.namespace);
     scene.withstands(rows).await;

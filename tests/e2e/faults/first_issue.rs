@@ -9,10 +9,10 @@ use tempcred_core::problem::Class;
 use super::cases::{Case, cases};
 use super::history::History;
 use super::{role, spec};
-use crate::world::{SOON, World, assert_whole, condition, failure, is_ready, truths, wait_until};
+use crate::world::{SOON, World, assert_complete, condition, failure, is_ready, true_conditions, wait_until};
 
 #[tokio::test]
-async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_itself() {
+async fn every_sts_fault_has_a_class_a_message_and_a_backoff_and_recovers() {
     let world = World::start().await;
     let history = History::of(&world).await;
     let cases = cases();
@@ -48,7 +48,7 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
     for case in &cases {
         let status = world.credentials().get(case.name).await.unwrap().status.unwrap();
         assert_said(case, &status);
-        let spoilt = world.asked_for(&role(case.name)).len();
+        let spoilt = world.call_times(&role(case.name)).len();
         assert!(spoilt <= 7, "{}: asked {spoilt} times", case.name);
     }
 
@@ -57,10 +57,10 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
         let at_most = Duration::from_secs(60);
         let ready = world.wait_at_most(at_most, case.name, "ready again", is_ready).await;
         let status = ready.status.unwrap();
-        assert_eq!(truths(&status), [("Ready", "Issued")], "{}", case.name);
+        assert_eq!(true_conditions(&status), [("Ready", "Issued")], "{}", case.name);
         assert_eq!(status.failure, None, "{}", case.name);
-        assert_whole(&world.secrets().get(case.name).await.unwrap());
-        let asked = world.asked_for(&role(case.name));
+        assert_complete(&world.secrets().get(case.name).await.unwrap());
+        let asked = world.call_times(&role(case.name));
         let failed = history.assert_paced(case.name, &asked);
         assert_eq!(asked.len(), failed + 1, "{}: one call per attempt", case.name);
     }
@@ -82,13 +82,13 @@ fn assert_said(case: &Case, status: &tempcred_core::api::CredentialStatus) {
         Class::Blocked | Class::Refused => ("Stalled", case.reason),
         Class::Throttled | Class::Transient => ("Reconciling", "Retrying"),
     };
-    assert_eq!(truths(status), [expected], "{name}");
+    assert_eq!(true_conditions(status), [expected], "{name}");
     assert_eq!(status.expiration, None, "{name}");
     assert_eq!(status.access_key_id, None, "{name}");
 }
 
 #[tokio::test]
-async fn a_hop_that_fails_is_named_and_nothing_is_asked_beyond_it() {
+async fn a_failed_hop_is_named_and_ends_the_chain() {
     let world = World::start().await;
     let rows = [
         ("refused", Fault::access_denied(), "AccessDenied"),
@@ -114,6 +114,6 @@ async fn a_hop_that_fails_is_named_and_nothing_is_asked_beyond_it() {
             format!("AssumeRole for arn:aws:iam::123456789012:role/hop-{row}/hop failed: ");
         assert_eq!(failure.reason, *reason, "{row}: {}", failure.message);
         assert!(failure.message.starts_with(&target), "{row}: {}", failure.message);
-        assert!(world.asked_for(&role(row)).is_empty(), "{row}: asked beyond the hop");
+        assert!(world.call_times(&role(row)).is_empty(), "{row}: asked beyond the hop");
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempcred_core::secret::{CREDENTIAL_UID, annotation};
 
 use super::{Guard, WAYS, Way, change, client, secret};
-use crate::world::{SOON, assert_whole, data, plain, wait_until};
+use crate::world::{SOON, assert_complete, data, plain, wait_until};
 
 /// What is written there by whoever is not tempcred.
 const FORGED: &str = "forged";
@@ -58,7 +58,7 @@ fn one(place: &str, note: &str, value: impl Into<Value>) -> Value {
 }
 
 #[tokio::test]
-async fn nobody_but_the_operator_writes_its_notes_on_secrets() {
+async fn only_the_operator_writes_its_annotations_on_secrets() {
     let mut guard = with_secrets().await;
     let before = guard.world.secrets().get("reports").await.unwrap();
     let unmarked = guard.world.secrets().get("plain").await.unwrap();
@@ -118,7 +118,7 @@ async fn nobody_but_the_operator_writes_its_notes_on_secrets() {
 }
 
 #[tokio::test]
-async fn all_else_of_a_secret_is_free_and_it_may_be_deleted() {
+async fn everything_else_on_a_secret_may_be_edited_and_deleted() {
     let mut guard = with_secrets().await;
     let tenant = guard.world.rig.kubeconfig_for(guard.world.rig.tenant(), None).unwrap();
     let kubectl = |args: &[&str]| {
@@ -154,14 +154,14 @@ async fn all_else_of_a_secret_is_free_and_it_may_be_deleted() {
             .then_some(())
         })
         .await;
-        let uid = assert_whole_uid(&secrets).await;
+        let uid = complete_secret_uid(&secrets).await;
         secrets.delete("reports", &DeleteParams::default()).await.unwrap();
         wait_until("the Secret is back", SOON, || async {
             let secret = secrets.get_opt("reports").await.unwrap()?;
             (secret.metadata.uid != uid).then_some(())
         })
         .await;
-        assert_whole_uid(&secrets).await;
+        complete_secret_uid(&secrets).await;
 
         // A Secret that is none of tempcred's is anybody's.
         secrets.create(&PostParams::default(), &secret("theirs", json!({}))).await.unwrap();
@@ -174,14 +174,14 @@ async fn all_else_of_a_secret_is_free_and_it_may_be_deleted() {
     assert!(guard.world.stop_operator().success());
 }
 
-async fn assert_whole_uid(secrets: &Api<Secret>) -> Option<String> {
+async fn complete_secret_uid(secrets: &Api<Secret>) -> Option<String> {
     let secret = secrets.get("reports").await.unwrap();
-    assert_whole(&secret);
+    assert_complete(&secret);
     secret.metadata.uid
 }
 
 #[tokio::test]
-async fn who_is_listed_writes_notes_as_well() {
+async fn listed_writers_may_write_the_annotations_too() {
     let guard = Guard::new(&["--set=admissionPolicies.secretWriters={tenant}"]).await;
     let note = || one("annotations", annotation::EXPIRATION, "x");
     for (who, secrets) in people(&guard).await {
