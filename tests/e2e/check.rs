@@ -57,9 +57,19 @@ pub fn assert_complete(secret: &Secret) -> String {
     key
 }
 
+/// The ARN of a role in the account of the tests.
+pub fn role_arn(name: &str) -> String {
+    format!("arn:aws:iam::123456789012:role/{name}")
+}
+
+/// A spec that assumes a role.
+pub fn assume(role: &str) -> Value {
+    json!({"assumeRole": {"roleArn": role_arn(role)}})
+}
+
 /// The plainest spec.
 pub fn plain() -> Value {
-    json!({"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}})
+    assume("reports")
 }
 
 /// `Ready` is true.

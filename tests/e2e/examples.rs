@@ -94,11 +94,6 @@ async fn all_ready(world: &World, namespace: &str, what: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_example_is_accepted_and_becomes_ready_beside_the_others() {
-    every_example_becomes_ready(&World::start().await).await;
-}
-
-#[tokio::test]
 async fn every_example_becomes_ready_against_moto() {
     let moto = tokio::task::spawn_blocking(|| rig().moto()).await.unwrap().unwrap();
     let mut world = World::new().await;

@@ -12,7 +12,9 @@ use rig::sts::{Fault, Matching};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::world::{SOON, World, condition, failure_reason, is_ready, plain, true_conditions, wait_until};
+use crate::world::{
+    SOON, World, assume, condition, failure_reason, is_ready, plain, true_conditions, wait_until,
+};
 
 /// Long enough to be issued and seen, short enough to wait for.
 const SHORT_LIFE: Duration = Duration::from_secs(8);
@@ -107,10 +109,6 @@ fn live(world: &World, name: &str) -> Value {
     serde_json::from_str(&world.kubectl(&["get", "tempcred", name, "--output=json"])).unwrap()
 }
 
-fn role(name: &str) -> Value {
-    json!({"assumeRole": {"roleArn": format!("arn:aws:iam::123456789012:role/{name}")}})
-}
-
 /// Objects in a state, with what Flux and Argo CD must say of them.
 struct States {
     argo: Argo,
@@ -135,7 +133,7 @@ async fn flux_and_argo_cd_show_every_state_correctly() {
     let mut world = World::new().await;
     let mut states = States { argo: Argo::configured(), seen: vec![] };
 
-    world.create("new", role("new")).await;
+    world.create("new", assume("new")).await;
     states.look(&world, "new", "InProgress", "Progressing", "Waiting for tempcred");
     world.start_operator(&[]).await;
     world.wait("new", "ready", is_ready).await;
@@ -144,19 +142,14 @@ async fn flux_and_argo_cd_show_every_state_correctly() {
     world.sts.inject(Fault::access_denied().for_role("refused"));
     world.sts.inject(Fault::throttling().for_role("throttled"));
     world.sts.inject(Fault::service_unavailable().for_role("away"));
-    let taken = json!({"metadata": {"name": "taken"}, "stringData": {"not": "ours"}});
-    world
-        .secrets()
-        .create(&Default::default(), &serde_json::from_value(taken).unwrap())
-        .await
-        .unwrap();
+    world.create_secret("taken", json!({"not": "ours"})).await;
     for (name, reason, flux, argo) in [
         ("refused", "AccessDenied", "Failed", "Degraded"),
         ("taken", "SecretConflict", "Failed", "Degraded"),
         ("throttled", "Throttled", "InProgress", "Progressing"),
         ("away", "StsUnavailable", "InProgress", "Progressing"),
     ] {
-        world.create(name, role(name)).await;
+        world.create(name, assume(name)).await;
         world.wait(name, reason, |status| failure_reason(status) == Some(reason)).await;
         let message =
             live(&world, name)["status"]["failure"]["message"].as_str().unwrap().to_owned();
@@ -164,29 +157,31 @@ async fn flux_and_argo_cd_show_every_state_correctly() {
     }
 
     // What works is ready, even if it will not for long.
-    world.issue("failing", role("failing")).await;
+    world.issue("failing", assume("failing")).await;
     world.sts.inject(Fault::access_denied().for_role("failing"));
-    world.patch("failing", renew("1")).await;
-    world.wait("failing", "failing", |s| true_conditions(s).iter().any(|t| t.0 == "RenewalFailing")).await;
+    world.request_renewal("failing", "1").await;
+    world
+        .wait("failing", "failing", |s| true_conditions(s).iter().any(|t| t.0 == "RenewalFailing"))
+        .await;
     states.look(&world, "failing", "Current", "Healthy", "The renewal fails: ");
 
     // A change that STS has not answered yet, and one that it refuses: the old credentials count no more.
-    world.issue("changed", role("changed")).await;
+    world.issue("changed", assume("changed")).await;
     let hold = world.sts.hold(Matching::any().role("refused-later"));
     world.sts.inject(Fault::access_denied().for_role("refused-later"));
-    world.patch("changed", json!({"spec": role("refused-later")})).await;
+    world.patch("changed", json!({"spec": assume("refused-later")})).await;
     states.look(&world, "changed", "InProgress", "Progressing", "this version");
     hold.release();
     world.wait("changed", "refused", |s| failure_reason(s) == Some("AccessDenied")).await;
     states.look(&world, "changed", "Failed", "Degraded", "refused-later");
 
-    world.issue("suspended", role("suspended")).await;
+    world.issue("suspended", assume("suspended")).await;
     world.patch("suspended", json!({"spec": {"suspend": true}})).await;
     world
         .wait("suspended", "suspended", |s| condition(s, "Ready") == Some((true, "Suspended")))
         .await;
     states.look(&world, "suspended", "Current", "Suspended", "spec.suspend is set");
-    let mut never = role("never");
+    let mut never = assume("never");
     never["suspend"] = json!(true);
     world.create("never", never).await;
     world.wait("never", "seen", |s| condition(s, "Ready") == Some((false, "Suspended"))).await;
@@ -202,7 +197,7 @@ async fn flux_and_argo_cd_show_expired_credentials() {
     world.sts.inject(Fault::lifetime(SHORT_LIFE));
     let names = ["refused", "away", "suspended"];
     for name in names {
-        world.issue(name, role(name)).await;
+        world.issue(name, assume(name)).await;
     }
     world.patch("suspended", json!({"spec": {"suspend": true}})).await;
     world.sts.inject(Fault::access_denied().for_role("refused"));

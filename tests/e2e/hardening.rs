@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::DeleteParams;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
@@ -41,7 +41,7 @@ const INPUT_SECRET: &str = "userSecretKeyThatIsWipedAfterEachUse7890";
 #[tokio::test]
 async fn no_secret_value_stays_in_memory_after_its_use() {
     let world = World::start().await;
-    live(&world).await;
+    exercise(&world).await;
     let records = world.sts.issued();
     assert!(records.len() > 20, "only {} were issued", records.len());
     let issued = records.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
@@ -62,16 +62,15 @@ async fn no_secret_value_stays_in_memory_after_its_use() {
 }
 
 /// Issues, chains, signs with a key of the namespace, and restores what was edited or deleted.
-async fn live(world: &World) {
-    let source = json!({"metadata": {"name": "source"}, "stringData": {
+async fn exercise(world: &World) {
+    let key = json!({
         "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": INPUT_SECRET,
-    }});
-    let source = serde_json::from_value(source).unwrap();
-    world.secrets().create(&Default::default(), &source).await.unwrap();
+    });
+    world.create_secret("key", key).await;
     let mut chained = plain();
     chained["assumeRole"]["via"] = json!([{"roleArn": "arn:aws:iam::123456789012:role/hop"}]);
     let by_user = json!({
-        "identity": {"accessKeySecretRef": {"name": "source"}}, "getSessionToken": {},
+        "identity": {"accessKeySecretRef": {"name": "key"}}, "getSessionToken": {},
     });
     world.issue("chained", chained).await;
     world.issue("by-user", by_user).await;
@@ -81,8 +80,7 @@ async fn live(world: &World) {
     for name in (0..20).map(|n| format!("plain-{n}")) {
         world.wait(&name, "ready", is_ready).await;
     }
-    let edit = Patch::Merge(json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}}));
-    world.secrets().patch("plain-0", &PatchParams::default(), &edit).await.unwrap();
+    world.edit_secret("plain-0", json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}})).await;
     world.secrets().delete("plain-1", &DeleteParams::default()).await.unwrap();
     for name in ["plain-0", "plain-1"] {
         wait_until("restored", SOON, || async {

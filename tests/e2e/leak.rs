@@ -10,7 +10,7 @@ use tempcred_core::api::CredentialStatus;
 use crate::faults::cases::cases;
 use crate::faults::{renewed_soon, role, spec};
 use crate::traces::Collector;
-use crate::world::{OPERATOR_SECRET, SOON, World, assert_complete, is_ready, wait_until};
+use crate::world::{OPERATOR_SECRET, SOON, World, assert_complete, is_ready, role_arn, wait_until};
 
 /// How long a piece of a value must be to count as leaked: even cut short, it would be an accident.
 const PIECE: usize = 16;
@@ -181,8 +181,8 @@ async fn exercise_everything(world: &World) {
     }
     let one_format = json!({"spec": {"secret": {"formats": ["env"]}}});
     world.patch("reshaped", one_format).await;
-    patch_secret(world, "edited", json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}})).await;
-    patch_secret(world, "cut-off", json!({"data": {"credentials": null}})).await;
+    world.edit_secret("edited", json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}})).await;
+    world.edit_secret("cut-off", json!({"data": {"credentials": null}})).await;
     let delete = kube::api::DeleteParams::default();
     world.secrets().delete("deleted", &delete).await.unwrap();
 
@@ -212,18 +212,16 @@ const INPUT_SECRET: &str = "userSecretKeyThatNobodyMayEverSee4567890";
 
 /// Requests made with keys, tokens and assertions of the namespace; the first attempt of some fails.
 async fn issue_from_inputs(world: &World) {
-    let sources = json!({"metadata": {"name": "sources"}, "stringData": {
+    let inputs = json!({
         "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": INPUT_SECRET,
         "token": "eyJhbGciOiJub25lIn0.dG9rZW5UaGF0Tm9ib2R5TWF5U2Vl.c2lnbmF0dXJl",
         "assertion": "YXNzZXJ0aW9uIHRoYXQgbm9ib2R5IG1heSBldmVyIHNlZQ==",
-    }});
-    let sources = serde_json::from_value(sources).unwrap();
-    world.secrets().create(&Default::default(), &sources).await.unwrap();
-    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
-    let key = |key: &str| json!({"name": "sources", "key": key});
-    let user = json!({"accessKeySecretRef": {"name": "sources"}});
+    });
+    world.create_secret("inputs", inputs).await;
+    let key = |key: &str| json!({"name": "inputs", "key": key});
+    let user = json!({"accessKeySecretRef": {"name": "inputs"}});
     let reader =
-        json!({"webIdentity": {"roleArn": role("reader"), "serviceAccountName": "reader"}});
+        json!({"webIdentity": {"roleArn": role_arn("reader"), "serviceAccountName": "reader"}});
     let account = serde_json::from_value(json!({"metadata": {"name": "reader"}})).unwrap();
     let accounts = kube::Api::<k8s_openapi::api::core::v1::ServiceAccount>::namespaced(
         world.client.clone(),
@@ -240,13 +238,13 @@ async fn issue_from_inputs(world: &World) {
         (
             "by-token",
             json!({"assumeRoleWithWebIdentity": {
-                "roleArn": role("by-token"), "tokenSecretRef": key("token"),
+                "roleArn": role_arn("by-token"), "tokenSecretRef": key("token"),
             }}),
         ),
         (
             "by-assertion",
             json!({"assumeRoleWithSAML": {
-                "roleArn": role("by-assertion"), "principalArn": provider,
+                "roleArn": role_arn("by-assertion"), "principalArn": provider,
                 "assertionSecretRef": key("assertion"),
             }}),
         ),
@@ -263,12 +261,6 @@ async fn issue_from_inputs(world: &World) {
     for (name, _) in specs {
         world.wait(name, "ready", is_ready).await;
     }
-}
-
-async fn patch_secret(world: &World, name: &str, patch: serde_json::Value) {
-    let params = kube::api::PatchParams::default();
-    let patch = kube::api::Patch::Merge(patch);
-    world.secrets().patch(name, &params, &patch).await.unwrap();
 }
 
 /// All that can be seen from outside without the right to read Secrets.

@@ -87,10 +87,10 @@ fn policies() -> Vec<(&'static str, BoxedStrategy<Value>)> {
 }
 
 fn specs() -> BoxedStrategy<Value> {
-    let key = || Just(json!({"name": "sources", "key": "token"})).boxed();
-    let user = json!({"accessKeySecretRef": {"name": "sources"}});
-    let session = json!({"accessKeySecretRef": {"name": "sources", "sessionTokenKey": "token"}});
-    let web = json!({"webIdentity": {"roleArn": format!("{ROLE}r"), "tokenSecretRef": {"name": "sources", "key": "token"}}});
+    let key = || Just(json!({"name": "inputs", "key": "token"})).boxed();
+    let user = json!({"accessKeySecretRef": {"name": "inputs"}});
+    let session = json!({"accessKeySecretRef": {"name": "inputs", "sessionTokenKey": "token"}});
+    let web = json!({"webIdentity": {"roleArn": format!("{ROLE}r"), "tokenSecretRef": {"name": "inputs", "key": "token"}}});
     let hops = select(vec![0, 1, 4, 5])
         .prop_map(|count| json!(vec![json!({"roleArn": format!("{ROLE}hop")}); count]));
     let provider = Just(json!("arn:aws:iam::123456789012:saml-provider/p")).boxed();
@@ -193,14 +193,10 @@ fn assert_within_limits(form: &BTreeMap<String, String>, chained: bool) {
 #[tokio::test]
 async fn every_accepted_spec_is_within_the_limits_of_sts() {
     let world = World::start().await;
-    let sources = json!({"metadata": {"name": "sources"}, "stringData": {
+    let inputs = json!({
         "AWS_ACCESS_KEY_ID": "AKIAUSER", "AWS_SECRET_ACCESS_KEY": "secret", "token": "header.payload.signature",
-    }});
-    world
-        .secrets()
-        .create(&Default::default(), &serde_json::from_value(sources).unwrap())
-        .await
-        .unwrap();
+    });
+    world.create_secret("inputs", inputs).await;
     // The same specs in every run: a failure can be looked at again.
     let mut runner = TestRunner::deterministic();
     let specs = specs();

@@ -9,7 +9,6 @@ use rig::sts::{Fault, Matching};
 use serde::Deserialize;
 use serde_json::json;
 use tempcred::telemetry::table::{self, Kind, Metric, Scope};
-use tempcred_core::api::RENEW_REQUESTED_AT;
 
 use crate::outage::arrived;
 use crate::world::{SOON, World, is_ready, plain, wait_until};
@@ -56,8 +55,7 @@ async fn every_metric_is_documented_and_changes() {
     for name in ["first", "second"] {
         world.wait(name, "ready", is_ready).await;
     }
-    let renew = json!({"metadata": {"annotations": {RENEW_REQUESTED_AT: "now"}}});
-    world.patch("first", renew).await;
+    world.request_renewal("first", "now").await;
     world.wait("first", "renewed", |s| s.last_renew_request.is_some()).await;
 
     // One is refused, and one cannot be renewed in time.

@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use rig::sts::{Fault, Matching};
 use rig::{Proxy, Rig};
-use serde_json::json;
 
-use crate::world::{SOON, World, assert_complete, is_ready, plain, prepare, wait_until};
+use crate::world::{SOON, World, is_ready, plain, prepare, wait_until};
 
 /// How long the operator may take to come back to work after an outage: its watches and its writes
 /// wait between attempts.
@@ -35,7 +34,7 @@ async fn credentials_issued_during_an_outage_of_the_api_server_are_written_after
     let written = world.wait_at_most(RECOVERY, "reports", "ready", is_ready).await;
     let issued = world.sts.issued();
     assert_eq!(issued.len(), 1);
-    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
+    let key = world.complete_key("reports").await;
     assert_eq!(key, issued[0].access_key_id);
     assert_eq!(written.status.unwrap().access_key_id, Some(key));
     assert!(world.stop_operator().success());
@@ -65,7 +64,7 @@ async fn a_connection_lost_during_a_rotation_costs_no_second_call() {
         .await;
     let issued = world.sts.issued();
     assert_eq!(issued.len(), 2, "one for the first issue, one for the rotation");
-    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
+    let key = world.complete_key("reports").await;
     assert_eq!(key, issued[1].access_key_id);
     assert_eq!(second.status.unwrap().access_key_id, Some(key));
     assert!(world.stop_operator().success());
@@ -100,8 +99,7 @@ async fn a_renewal_requested_during_an_outage_happens_once_after_it() {
     let (mut world, proxy) = behind_proxy().await;
     world.issue("reports", plain()).await;
     proxy.cut();
-    let value = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}});
-    world.patch("reports", value).await;
+    world.request_renewal("reports", "now").await;
     proxy.restore();
     world
         .wait_at_most(RECOVERY, "reports", "renewed", |s| {

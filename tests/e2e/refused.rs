@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rig::Request;
-use serde_json::{Value, json};
 
 use crate::denial::{Denial, Denied};
 use crate::world::{
@@ -22,14 +21,14 @@ async fn a_lost_status_write_is_repeated_without_a_second_call() {
     let begin = Timestamp::now();
     world.start_operator(&[]).await;
     wait_for_lost_status(&world, begin).await;
-    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
+    let key = world.complete_key("reports").await;
     denial.end().await;
 
     let status = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
     assert_eq!(condition(&status, "Stalled"), None);
     assert_eq!(world.sts.calls_total(), 1);
-    assert_eq!(assert_complete(&world.secrets().get("reports").await.unwrap()), key);
+    assert_eq!(world.complete_key("reports").await, key);
 }
 
 #[tokio::test]
@@ -43,7 +42,7 @@ async fn a_killed_operator_that_lost_a_status_write_does_not_issue_again() {
         wait_for_lost_status(&world, begin).await;
         world.kill_operator();
     }
-    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
+    let key = world.complete_key("reports").await;
     denial.end().await;
     world.start_operator(&[]).await;
 
@@ -62,7 +61,7 @@ async fn a_requested_renewal_whose_status_write_was_lost_is_not_repeated() {
     let first = world.issue("reports", plain()).await.status.unwrap();
     let denial = Denial::start(&world, Denied::Statuses("reports")).await;
     let begin = Timestamp::now();
-    world.patch("reports", renew("now")).await;
+    world.request_renewal("reports", "now").await;
     wait_for_lost_status(&world, begin).await;
     world.kill_operator();
     assert_ne!(world.data("reports").await["AWS_ACCESS_KEY_ID"], first.access_key_id.unwrap());
@@ -96,7 +95,7 @@ async fn credentials_that_the_cluster_rejects_stay_pending_and_are_written_later
     world.wait_at_most(AFTER_BACKOFF, "reports", "ready", is_ready).await;
     let issued = world.sts.issued();
     assert_eq!(issued.len(), 1);
-    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
+    let key = world.complete_key("reports").await;
     assert_eq!(key, issued[0].access_key_id);
     let events: Vec<_> = world.events("reports").await.into_iter().map(|e| e.1).collect();
     assert!(events.contains(&"SecretRejected".to_owned()), "{events:?}");
@@ -108,7 +107,7 @@ async fn a_renewal_request_skips_the_backoff_once() {
     let denial = Denial::start(&world, Denied::Secrets).await;
     world.create("reports", plain()).await;
     world.wait("reports", "refused", |s| failure_reason(s) == Some("SecretRejected")).await;
-    world.patch("reports", renew("1")).await;
+    world.request_renewal("reports", "1").await;
     let second = world
         .wait("reports", "refused again", |s| s.failure.as_ref().is_some_and(|f| f.count == 2))
         .await;
@@ -121,7 +120,7 @@ async fn a_renewal_request_skips_the_backoff_once() {
     denial.end().await;
 
     // A new value skips what is left of the wait.
-    world.patch("reports", renew("2")).await;
+    world.request_renewal("reports", "2").await;
     let ready = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(ready.last_renew_request.as_deref(), Some("2"));
     assert_eq!(world.sts.issued().len(), 1, "what was held is what was written");
@@ -177,10 +176,6 @@ async fn a_secret_that_cannot_be_read_is_not_read_in_a_loop() {
     assert_eq!(status.failure.as_ref().unwrap().count, 1);
     assert!(is_ready(&status), "the credentials still work");
     assert_eq!(world.sts.calls_total(), 1);
-}
-
-fn renew(value: &str) -> Value {
-    json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": value}}})
 }
 
 /// Waits until a status that the operator wrote since then was refused.

@@ -15,7 +15,9 @@ use serde_json::json;
 
 use crate::chart::rights::installed_for;
 use crate::outage::{arrived, wait_for_failed_write};
-use crate::world::{Operator, SOON, World, assert_complete, data, heavy, is_ready, plain, wait_until};
+use crate::world::{
+    Operator, SOON, World, assert_complete, data, heavy, is_ready, plain, wait_until,
+};
 
 /// How many credentials the leader that is killed looks after.
 const RESOURCES: usize = 500;
@@ -117,7 +119,7 @@ async fn a_leader_that_cannot_renew_its_lease_steps_down_and_keeps_pending_crede
     proxy.restore();
     let written = world.wait_at_most(SOON * 2, "reports", "ready", is_ready).await;
     assert_eq!(world.sts.calls_total(), 1, "what it held in memory is what it wrote");
-    let key = assert_complete(&world.secrets().get("reports").await.unwrap());
+    let key = world.complete_key("reports").await;
     assert_eq!(written.status.unwrap().access_key_id, Some(key));
     assert!(world.stop_operator().success());
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,8 +21,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use crate::check::{
-    POLL, assert_complete, condition, data, failure, failure_reason, is_ready, plain, true_conditions,
-    wait_until,
+    POLL, assert_complete, assume, condition, data, failure, failure_reason, is_ready, plain,
+    role_arn, true_conditions, wait_until,
 };
 pub use crate::operator::Operator;
 
@@ -60,6 +60,15 @@ pub fn rig() -> &'static Rig {
 pub fn prepare(rig: &Rig) {
     let root = env!("CARGO_MANIFEST_DIR").as_ref();
     rig.install_with(root, &["--set=admissionPolicies.enabled=false"]).unwrap();
+}
+
+/// A client by a kubeconfig, after changes to its configuration.
+pub async fn client(kubeconfig: &Path, configure: impl FnOnce(&mut Config)) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+    configure(&mut config);
+    Client::try_from(config).unwrap()
 }
 
 /// A namespace with an STS; the operator is started by the test.
@@ -100,11 +109,7 @@ impl World {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let namespace =
             format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let kubeconfig = Kubeconfig::read_from(rig.kubeconfig()).unwrap();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-            .await
-            .unwrap();
-        let client = Client::try_from(config).unwrap();
+        let client = client(rig.kubeconfig(), |_| ()).await;
         let object = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
         Api::<Namespace>::all(client.clone())
             .create(&PostParams::default(), &object)
@@ -301,6 +306,32 @@ impl World {
         self.credentials().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
     }
 
+    /// Requests a renewal of a resource, with this value.
+    pub async fn request_renewal(&self, name: &str, value: &str) {
+        let annotations = json!({"tempcred.dev/renew-requested-at": value});
+        self.patch(name, json!({"metadata": {"annotations": annotations}})).await;
+    }
+
+    /// Changes a Secret by a JSON merge patch, as an administrator.
+    pub async fn edit_secret(&self, name: &str, patch: Value) -> Secret {
+        self.secrets().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
+    }
+
+    /// Creates a Secret with these values.
+    pub async fn create_secret(&self, name: &str, values: Value) -> Secret {
+        let secret = json!({"metadata": {"name": name}, "stringData": values});
+        let secret = serde_json::from_value(secret).unwrap();
+        self.secrets().create(&PostParams::default(), &secret).await.unwrap()
+    }
+
+    /// Waits until a Secret is gone.
+    pub async fn wait_for_removal(&self, secret: &str) {
+        wait_until(&format!("Secret {secret} is gone"), SOON, || async {
+            self.secrets().get_opt(secret).await.unwrap().is_none().then_some(())
+        })
+        .await;
+    }
+
     /// Waits until a resource is as the test wants it.
     pub async fn wait(
         &self,
@@ -338,6 +369,11 @@ impl World {
     pub async fn issue(&self, name: &str, spec: Value) -> TemporaryCredential {
         self.create(name, spec).await;
         self.wait(name, "ready", is_ready).await
+    }
+
+    /// Asserts that a Secret holds a complete credential. Returns its access key ID.
+    pub async fn complete_key(&self, secret: &str) -> String {
+        assert_complete(&self.secrets().get(secret).await.unwrap())
     }
 
     /// The data of a Secret, as text.

@@ -9,7 +9,7 @@ use tempcred_core::problem::Class;
 use super::cases::{Case, cases};
 use super::history::History;
 use super::{role, spec};
-use crate::world::{SOON, World, assert_complete, condition, failure, is_ready, true_conditions, wait_until};
+use crate::world::{SOON, World, condition, failure, is_ready, true_conditions, wait_until};
 
 #[tokio::test]
 async fn every_sts_fault_has_a_class_a_message_and_a_backoff_and_recovers() {
@@ -59,7 +59,7 @@ async fn every_sts_fault_has_a_class_a_message_and_a_backoff_and_recovers() {
         let status = ready.status.unwrap();
         assert_eq!(true_conditions(&status), [("Ready", "Issued")], "{}", case.name);
         assert_eq!(status.failure, None, "{}", case.name);
-        assert_complete(&world.secrets().get(case.name).await.unwrap());
+        world.complete_key(case.name).await;
         let asked = world.call_times(&role(case.name));
         let failed = history.assert_paced(case.name, &asked);
         assert_eq!(asked.len(), failed + 1, "{}: one call per attempt", case.name);

@@ -4,9 +4,9 @@
 pub mod cases;
 mod history;
 
+mod backoff;
 mod codes;
 mod first_issue;
-mod backoff;
 mod renewal;
 
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use tempcred_core::api::CredentialStatus;
 
 use super::history::History;
 use super::{renewed_soon, role, spec};
-use crate::world::{SOON, World, assert_complete, condition, failure, is_ready, true_conditions, wait_until};
+use crate::world::{SOON, World, condition, failure, is_ready, true_conditions, wait_until};
 
 #[tokio::test]
 async fn a_failing_renewal_keeps_ready_true_and_is_reported_until_it_recovers() {
@@ -28,7 +28,7 @@ async fn a_failing_renewal_keeps_ready_true_and_is_reported_until_it_recovers() 
     for (row, fault, _) in &rows {
         world.wait(row, "ready", is_ready).await;
         world.sts.inject(fault.clone().for_role(&role(row)));
-        keys.push(assert_complete(&world.secrets().get(row).await.unwrap()));
+        keys.push(world.complete_key(row).await);
     }
     for ((row, _, reason), key) in rows.iter().zip(&keys) {
         let failing = world.wait(row, "failing to renew", |s| s.failure.is_some()).await;
@@ -39,7 +39,7 @@ async fn a_failing_renewal_keeps_ready_true_and_is_reported_until_it_recovers() 
         assert_eq!(failure(&status).reason, *reason);
         assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()), "{row}");
         assert!(status.expiration.unwrap().0 > Timestamp::now(), "{row}");
-        assert_eq!(assert_complete(&world.secrets().get(row).await.unwrap()), *key);
+        assert_eq!(world.complete_key(row).await, *key);
     }
 
     world.sts.clear();
@@ -48,7 +48,7 @@ async fn a_failing_renewal_keeps_ready_true_and_is_reported_until_it_recovers() 
         let status = world.wait(row, "renewed", renewed).await.status.unwrap();
         assert_eq!(true_conditions(&status), [("Ready", "Issued")], "{row}");
         assert_eq!(status.failure, None, "{row}");
-        assert_ne!(assert_complete(&world.secrets().get(row).await.unwrap()), *key);
+        assert_ne!(world.complete_key(row).await, *key);
         let reasons = || async {
             let events = world.events(row).await;
             let reasons: Vec<_> = events.into_iter().map(|(_, reason, _)| reason).collect();
@@ -79,7 +79,10 @@ async fn ready_turns_false_at_expiry_and_a_renewal_request_restores_it() {
     let late = Timestamp::now().duration_since(expiration);
     assert!(!late.is_negative(), "{late:?}");
     assert!(late < SignedDuration::from_secs(3), "said only {late:?} after the expiry");
-    assert_eq!(true_conditions(&status), [("Stalled", "AccessDenied"), ("RenewalFailing", "AccessDenied")]);
+    assert_eq!(
+        true_conditions(&status),
+        [("Stalled", "AccessDenied"), ("RenewalFailing", "AccessDenied")]
+    );
     let ready = status.conditions.iter().find(|c| c.type_ == "Ready").unwrap();
     assert_eq!(ready.reason, "Expired");
     let says = format!("expired at {expiration}. AssumeRole for ");
@@ -88,8 +91,7 @@ async fn ready_turns_false_at_expiry_and_a_renewal_request_restores_it() {
     assert_eq!(status.expiration.unwrap().0, expiration);
 
     world.sts.clear();
-    let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}});
-    world.patch("reports", request).await;
+    world.request_renewal("reports", "now").await;
     // An attempt of its own may have come before: then it is ready before the request is served.
     let served =
         |s: &CredentialStatus| is_ready(s) && s.last_renew_request.as_deref() == Some("now");

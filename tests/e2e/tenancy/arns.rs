@@ -1,9 +1,7 @@
 //! Attacks by the ARN of a role: globs, letters that look alike, paths, other accounts.
 
-use serde_json::json;
-
 use super::attack::{Attack, NOT_GRANTED, Refused, on_role};
-use super::scene::{VICTIM_ROLE, Scene};
+use super::scene::VICTIM_ROLE;
 
 const INVALID: Refused = Refused::AtOnce("spec.assumeRole.roleArn");
 const NO_PATH: Refused = Refused::With("InvalidSpec", "is not the ARN of an IAM role");
@@ -24,11 +22,7 @@ pub fn rows() -> Vec<Attack> {
         on_role("a question mark for a letter", role("exac?"), INVALID),
         on_role("the path in upper case", role("ATTACKER/own"), NOT_GRANTED),
         on_role("one letter in upper case", role("Exact"), NOT_GRANTED),
-        on_role("more than the whole name", role("exact-payroll"), NOT_GRANTED),
-        on_role("the name as a path", role("exact/payroll"), NOT_GRANTED),
-        on_role("the name at the end of a path", role("victim/exact"), NOT_GRANTED),
         on_role("two letters for one", role("one-ab"), NOT_GRANTED),
-        on_role("no letter for one", role("one-"), NOT_GRANTED),
         on_role("the path, percent-encoded", role("attacker%2Fown"), INVALID),
         on_role("a way out, percent-encoded", role("attacker%2F..%2Fvictim/payroll"), NOT_GRANTED),
         on_role("a backslash for a slash", role("attacker\\own"), INVALID),
@@ -40,11 +34,6 @@ pub fn rows() -> Vec<Attack> {
         on_role(
             "the same in the partition of China",
             "arn:aws-cn:iam::123456789012:role/attacker/own",
-            NOT_GRANTED,
-        ),
-        on_role(
-            "the same in the partition of GovCloud",
-            "arn:aws-us-gov:iam::123456789012:role/attacker/own",
             NOT_GRANTED,
         ),
         on_role(
@@ -91,9 +80,4 @@ pub fn rows() -> Vec<Attack> {
             INVALID,
         ),
     ]
-}
-
-#[tokio::test]
-async fn no_spelling_of_an_arn_leads_to_a_role_that_is_not_granted() {
-    Scene::new(json!({}), &[]).await.withstands(rows()).await;
 }

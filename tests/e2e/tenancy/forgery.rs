@@ -4,13 +4,14 @@
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
 use rig::sts::{Fault, IssuedRecord};
 use serde_json::{Value, json};
 use tempcred_core::credentials::{AccessKey, Credentials, Values};
 use tempcred_core::secret::annotation;
 
-use crate::world::{SOON, World, assert_complete, failure_reason, is_ready, wait_until};
+use crate::world::{
+    SOON, World, assert_complete, assume, failure_reason, is_ready, role_arn, wait_until,
+};
 
 /// How long the credentials live; they are renewed after three fifths of it or a little more.
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(24);
@@ -94,6 +95,13 @@ pub fn rows() -> Vec<Forgery> {
             let ends = now + jiff::SignedDuration::from_hours(1);
             noted(&[(ISSUED_AT, json!(now.to_string())), (EXPIRATION, json!(ends.to_string()))])
         }),
+        free("times at the ends of the calendar, and a principal of several lines", |_, _| {
+            noted(&[
+                (ISSUED_AT, json!("9999-12-30T21:59:59Z")),
+                (EXPIRATION, json!("-009999-01-03T00:00:00Z")),
+                (PRINCIPAL_ARN, json!(crate::log::ODD)),
+            ])
+        }),
         free("a principal of 200 KiB", |_, _| note(PRINCIPAL_ARN, &"x\n".repeat(100 << 10))),
         free("a renewal of 200 KiB", |_, _| note(RENEW_REQUEST, &"x\n".repeat(100 << 10))),
         free("the name of another", |_, _| note(CREDENTIAL_NAME, "other")),
@@ -130,18 +138,10 @@ pub fn rows() -> Vec<Forgery> {
     ]
 }
 
-async fn edit(world: &World, name: &str, patch: Value) {
-    world.secrets().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
-}
-
-fn role(name: &str) -> String {
-    format!("arn:aws:iam::123456789012:role/{name}")
-}
-
 /// What STS issued for a role, in order.
 fn issued(world: &World, name: &str) -> Vec<IssuedRecord> {
     let mut all = world.sts.issued();
-    all.retain(|record| record.role_arn.as_deref() == Some(&role(name)));
+    all.retain(|record| record.role_arn.as_deref() == Some(&role_arn(name)));
     all
 }
 
@@ -168,11 +168,11 @@ async fn intact(world: &World, name: &str, uid: &str) -> Option<IssuedRecord> {
 
 async fn withstands(world: &World, name: &str, forgery: &Forgery) {
     let row = forgery.name;
-    let resource = world.issue(name, json!({"assumeRole": {"roleArn": role(name)}})).await;
+    let resource = world.issue(name, assume(name)).await;
     let uid = resource.uid().unwrap();
     let other = world.secrets().get("other").await.unwrap();
     let secret = world.secrets().get(name).await.unwrap();
-    edit(world, name, (forgery.patch)(&secret, &other)).await;
+    world.edit_secret(name, (forgery.patch)(&secret, &other)).await;
     let repaired = wait_until(row, SOON, || intact(world, name, &uid)).await;
     let calls = issued(world, name).len();
     assert!(calls <= 1 + forgery.costs, "{row}: {calls} calls");
@@ -192,7 +192,7 @@ async fn withstands(world: &World, name: &str, forgery: &Forgery) {
 #[tokio::test]
 async fn no_forgery_stops_a_rotation_or_costs_more_than_one_call() {
     let world = World::start().await;
-    world.issue("other", json!({"assumeRole": {"roleArn": role("other")}})).await;
+    world.issue("other", assume("other")).await;
     world.sts.inject(Fault::lifetime(LIFETIME).for_role("forged-"));
     let rows = rows();
     let all = rows.iter().enumerate().map(|(index, forgery)| {
@@ -201,15 +201,15 @@ async fn no_forgery_stops_a_rotation_or_costs_more_than_one_call() {
     });
     join_all(all).await;
     assert_eq!(issued(&world, "other").len(), 1);
+    assert!(!world.log().contains("panicked"), "{}", world.log());
 }
 
 #[tokio::test]
 async fn a_forged_renewal_request_does_not_block_a_real_one() {
     let world = World::start().await;
-    world.issue("reports", json!({"assumeRole": {"roleArn": role("reports")}})).await;
-    edit(&world, "reports", note(annotation::RENEW_REQUEST, "tomorrow")).await;
-    let ask = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "tomorrow"}}});
-    world.patch("reports", ask).await;
+    world.issue("reports", assume("reports")).await;
+    world.edit_secret("reports", note(annotation::RENEW_REQUEST, "tomorrow")).await;
+    world.request_renewal("reports", "tomorrow").await;
     wait_until("it is served", SOON, || async {
         (issued(&world, "reports").len() == 2).then_some(())
     })
@@ -219,7 +219,7 @@ async fn a_forged_renewal_request_does_not_block_a_real_one() {
         is_ready(s) && s.last_renew_request.as_deref() == Some("tomorrow")
     };
     world.wait("reports", "renewed", served).await;
-    edit(&world, "reports", noted(&[(annotation::RENEW_REQUEST, Value::Null)])).await;
+    world.edit_secret("reports", noted(&[(annotation::RENEW_REQUEST, Value::Null)])).await;
     wait_until("it is repaired", SOON, || async {
         let secret = world.secrets().get("reports").await.unwrap();
         secret.annotations().contains_key(annotation::RENEW_REQUEST).then_some(())
@@ -232,7 +232,7 @@ async fn a_forged_renewal_request_does_not_block_a_real_one() {
 #[tokio::test]
 async fn a_secret_with_another_controller_stays_untouched_until_that_controller_is_removed() {
     let world = World::start().await;
-    let spec = |name: &str| json!({"assumeRole": {"roleArn": role(name)}});
+    let spec = |name: &str| assume(name);
     let heir = world.issue("heir", spec("heir")).await;
     world.issue("reports", spec("reports")).await;
     let before = world.secrets().get("reports").await.unwrap();
@@ -245,14 +245,14 @@ async fn a_secret_with_another_controller_stays_untouched_until_that_controller_
             }],
         }})
     };
-    edit(&world, "reports", owner(&heir.uid().unwrap(), "heir")).await;
+    world.edit_secret("reports", owner(&heir.uid().unwrap(), "heir")).await;
     let conflict = |s: &_| failure_reason(s) == Some("SecretConflict");
     let refused = world.wait("reports", "refused", conflict).await;
     let message = refused.status.unwrap().failure.unwrap().message;
     assert!(message.contains("controlled by TemporaryCredential heir"), "{message}");
     assert_eq!(world.secrets().get("reports").await.unwrap().data, before.data);
     let own = before.labels()["tempcred.dev/credential-uid"].clone();
-    edit(&world, "reports", owner(&own, "reports")).await;
+    world.edit_secret("reports", owner(&own, "reports")).await;
     world.wait_at_most(SOON * 2, "reports", "ready", is_ready).await;
     assert_eq!(world.secrets().get("reports").await.unwrap().data, before.data);
     assert_eq!(world.sts.calls_total(), 2);

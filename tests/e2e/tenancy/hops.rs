@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::attack::{Attack, NOT_GRANTED, Refused, attack};
-use super::scene::{VICTIM_ROLE, OWN, Scene};
+use super::scene::{OWN, VICTIM_ROLE};
 
 fn through(via: Value, target: &str) -> Value {
     json!({"assumeRole": {"via": via, "roleArn": target}})
@@ -72,10 +72,4 @@ pub fn rows() -> Vec<Attack> {
             Refused::AtOnce("spec.assumeRole.via[0].roleArn"),
         ),
     ]
-}
-
-#[tokio::test]
-async fn no_chain_leads_through_a_role_that_is_not_granted() {
-    let session = json!({"session": {"externalId": "{{ namespace }}/{{ name }}"}});
-    Scene::new(session, &[]).await.withstands(rows()).await;
 }

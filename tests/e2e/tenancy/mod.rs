@@ -6,6 +6,7 @@ mod scene;
 
 mod arns;
 mod chains;
+mod constraints;
 mod forgery;
 mod forgery_at_rest;
 mod grants;
@@ -15,7 +16,26 @@ mod references;
 mod rights;
 mod secrets;
 mod size;
-mod constraints;
+
+use scene::Scene;
+use serde_json::json;
+
+#[tokio::test]
+async fn no_resource_reaches_beyond_its_grant_or_its_namespace() {
+    let session = json!({"session": {"externalId": "{{ namespace }}/{{ name }}"}});
+    let scene = Scene::new(session, &[]).await;
+    let foreign = secrets::create_foreign(&scene.attacker).await;
+    let tables = [
+        arns::rows(),
+        references::rows(&scene.victim.namespace),
+        hops::rows(),
+        secrets::rows(),
+        size::rows(),
+    ];
+    scene.withstands(tables.into_iter().flatten().collect()).await;
+    secrets::assert_untouched(&scene, &foreign).await;
+    secrets::assert_immutable(&scene).await;
+}
 
 #[test]
 fn there_are_at_least_forty_attacks_with_different_names() {

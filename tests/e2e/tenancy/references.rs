@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::attack::{Attack, Refused, attack};
-use super::scene::{VICTIM_ROLE, Scene};
+use super::scene::VICTIM_ROLE;
 
 const MISSING: Refused = Refused::With("InputMissing", "does not exist");
 
@@ -105,11 +105,4 @@ pub fn rows(victim: &str) -> Vec<Attack> {
             Refused::With("NotGranted", "No RoleGrant"),
         ),
     ]
-}
-
-#[tokio::test]
-async fn no_reference_leads_out_of_the_namespace() {
-    let scene = Scene::new(json!({}), &[]).await;
-    let rows = rows(&scene.victim.namespace);
-    scene.withstands(rows).await;
 }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::scene::{VICTIM_ROLE, OWN, Scene};
+use super::scene::{OWN, Scene, VICTIM_ROLE};
 
 /// What the tenant asks of kubectl, which the API server forbids.
 pub struct Row {

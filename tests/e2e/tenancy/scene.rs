@@ -7,14 +7,13 @@ use std::path::PathBuf;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ApiResource, DynamicObject, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use rig::User;
 use serde_json::{Value, json};
 use tempcred_core::api::TemporaryCredential;
 
 use super::attack::{Attack, Refused};
-use crate::world::{SOON, World, condition, is_ready, wait_until};
+use crate::world::{SOON, World, client, condition, is_ready, wait_until};
 
 /// The role that attackers would like to have: only the victim is granted it.
 pub const VICTIM_ROLE: &str = "arn:aws:iam::123456789012:role/victim/payroll";
@@ -146,10 +145,7 @@ async fn tenant(world: &World) -> (PathBuf, Client) {
     world.kubectl(&["create", "rolebinding", "editor", "--clusterrole=edit", &account]);
     let user = User::service_account(name, "tenant");
     let kubeconfig = world.rig.kubeconfig_for(&user, None).unwrap();
-    let read = Kubeconfig::read_from(&kubeconfig).unwrap();
-    let options = KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(read, &options).await.unwrap();
-    let client = Client::try_from(config).unwrap();
+    let client = client(&kubeconfig, |_| ()).await;
     // The API server learns of roles a moment after they are written.
     let api: Api<TemporaryCredential> = Api::namespaced(client.clone(), name);
     let secrets: Api<Secret> = Api::namespaced(client.clone(), name);

@@ -8,8 +8,8 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tempcred_core::secret::{CREDENTIAL_UID, annotation};
 
-use super::{Guard, WAYS, Way, change, client, secret};
-use crate::world::{SOON, assert_complete, data, plain, wait_until};
+use super::{Guard, WAYS, Way, change, secret};
+use crate::world::{SOON, assert_complete, client, data, plain, wait_until};
 
 /// What is written there by whoever is not tempcred.
 const FORGED: &str = "forged";
@@ -33,8 +33,7 @@ async fn with_secrets() -> Guard {
     let mut spec = plain();
     spec["assumeRole"]["policy"] = json!("{}");
     guard.world.issue("reports", spec).await;
-    let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "1"}}});
-    guard.world.patch("reports", request).await;
+    guard.world.request_renewal("reports", "1").await;
     guard.world.wait("reports", "renewed", |s| s.last_renew_request.as_deref() == Some("1")).await;
     let plain = secret("plain", json!({"labels": {"a": "b"}, "annotations": {"a": "b"}}));
     guard.world.secrets().create(&PostParams::default(), &plain).await.unwrap();

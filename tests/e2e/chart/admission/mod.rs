@@ -2,25 +2,24 @@
 //! operator does nothing of the kind.
 
 mod annotations;
+mod operator;
 mod own_secrets;
 mod rendered;
 mod signing;
 mod tokens;
-mod operator;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use rig::User;
 use serde_json::{Value, json};
 
 use super::rights::{apply, installed_for, may};
 use super::{of_kind, template, try_template};
-use crate::world::{SOON, World, plain, wait_until};
+use crate::world::{SOON, World, client, plain, wait_until};
 
 /// A world in which the policies of a release hold; they go with it.
 struct Guard {
@@ -150,15 +149,6 @@ impl Drop for Guard {
     }
 }
 
-/// A client of a kubeconfig, with what else it shall be.
-async fn client(kubeconfig: &Path, also: impl FnOnce(&mut Config)) -> Client {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-    let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
-    also(&mut config);
-    Client::try_from(config).unwrap()
-}
-
 /// What the API server says.
 fn refusal(error: &kube::Error) -> String {
     match error {
@@ -224,7 +214,7 @@ async fn change(
 }
 
 #[tokio::test]
-async fn the_expressions_suit_the_types_that_they_are_about() {
+async fn the_policies_type_check_and_hold_in_the_served_namespaces() {
     let guard = Guard::new(&["--set=admissionPolicies.signedByOperator.groups={platform}"]).await;
     assert_eq!(guard.policies.len(), 4);
     // What shows that the API server looks at all.
@@ -257,16 +247,13 @@ async fn the_expressions_suit_the_types_that_they_are_about() {
         let found = warnings(policy).await;
         assert!(found.is_empty(), "{policy}: {found:?}");
     }
-}
 
-#[tokio::test]
-async fn the_policies_hold_in_the_namespaces_that_are_served() {
-    let guard = Guard::new(&["--set=admissionPolicies.signedByOperator.groups={platform}"]).await;
     let elsewhere = World::new().await;
-    let notes = json!({"labels": {"tempcred.dev/credential-uid": "x"}});
-    let here = guard.world.secrets().create(&Default::default(), &secret("s", notes.clone())).await;
+    let marked = json!({"labels": {"tempcred.dev/credential-uid": "x"}});
+    let here =
+        guard.world.secrets().create(&Default::default(), &secret("s", marked.clone())).await;
     guard.refused("secret-notes", "here", here);
-    elsewhere.secrets().create(&Default::default(), &secret("s", notes)).await.unwrap();
+    elsewhere.secrets().create(&Default::default(), &secret("s", marked)).await.unwrap();
     let here = guard.world.try_create("reports", plain()).await;
     guard.refused("signed-by-operator", "here", here);
     elsewhere.create("reports", plain()).await;

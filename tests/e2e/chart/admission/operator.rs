@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Guard;
 use crate::chart::rights::audit;
 use crate::examples::every_example_becomes_ready;
-use crate::world::{SOON, assert_complete, plain, wait_until};
+use crate::world::{SOON, plain, wait_until};
 
 #[tokio::test]
 async fn the_operator_works_under_the_policies() {
@@ -19,11 +19,10 @@ async fn the_operator_works_under_the_policies() {
 
     // It renews, ...
     world.issue("renewed", plain()).await;
-    let first = assert_complete(&world.secrets().get("renewed").await.unwrap());
-    let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "1"}}});
-    world.patch("renewed", request).await;
+    let first = world.complete_key("renewed").await;
+    world.request_renewal("renewed", "1").await;
     world.wait("renewed", "renewed", |s| s.last_renew_request.as_deref() == Some("1")).await;
-    assert_ne!(assert_complete(&world.secrets().get("renewed").await.unwrap()), first);
+    assert_ne!(world.complete_key("renewed").await, first);
 
     // ... repairs, ...
     world.kubectl(&["delete", "secret", "renewed"]);
@@ -63,7 +62,7 @@ async fn the_operator_works_under_the_policies() {
     world.issue("orphan", plain()).await;
     assert!(world.stop_operator().success());
     world.kubectl(&["delete", "tempcred", "orphan", "--cascade=orphan", "--timeout=30s"]);
-    assert_complete(&world.secrets().get("orphan").await.unwrap());
+    world.complete_key("orphan").await;
 
     let requests = log.requests(guard.operator.name(), None).unwrap();
     assert!(requests.iter().any(|request| request.subresource == "token"));

@@ -19,7 +19,7 @@ fn marked() -> Value {
 }
 
 #[tokio::test]
-async fn a_stolen_operator_token_changes_and_deletes_nobody_elses_secret() {
+async fn a_stolen_operator_token_changes_no_foreign_secret_and_creates_no_token() {
     let guard = all_powerful().await;
     let (params, delete) = (PostParams::default(), DeleteParams::default());
     let theirs = guard.world.secrets().create(&params, &secret("theirs", json!({}))).await.unwrap();
@@ -55,11 +55,8 @@ async fn a_stolen_operator_token_changes_and_deletes_nobody_elses_secret() {
     let tried = change(&guard.secrets(), "own", Way::Merge, bare).await;
     guard.refused("own-secrets", "the label taken away", tried);
     guard.secrets().delete("own", &delete).await.unwrap();
-}
 
-#[tokio::test]
-async fn a_stolen_operator_token_has_kubernetes_make_no_token() {
-    let guard = all_powerful().await;
+    // Kubernetes fills a Secret of these types with a token.
     for type_ in ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"] {
         let mut token = secret("bootstrap-token-abcdef", marked());
         token.type_ = Some(type_.to_owned());

@@ -5,8 +5,8 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tempcred_core::api::TemporaryCredential;
 
-use super::{Guard, apply, client};
-use crate::world::{World, plain};
+use super::{Guard, apply};
+use crate::world::{World, client, plain};
 
 /// A resource with this spec.
 pub fn credential(name: &str, spec: Value) -> Value {
@@ -123,12 +123,4 @@ async fn only_members_of_the_groups_may_use_the_identity_of_the_operator() {
     }
     // And so is the end.
     stranger.0.delete("reports", &DeleteParams::default()).await.unwrap();
-}
-
-#[tokio::test]
-async fn without_groups_whoever_may_write_them_has_the_operator_sign() {
-    let guard = Guard::new(&[]).await;
-    assert!(!guard.policies.contains(&guard.policy("signed-by-operator")));
-    let person = Person::new(&guard.world, "person", &["system:authenticated"]).await;
-    person.create("reports", plain()).await.unwrap();
 }
