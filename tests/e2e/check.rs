@@ -1,4 +1,4 @@
-//! What tests look at, and how they wait for it.
+//! What tests check, and how they wait for it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,18 +8,18 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 use tempcred_core::api::CredentialStatus;
 
-/// Pause between two looks at a condition.
+/// Pause between two checks of a condition.
 pub const POLL: Duration = Duration::from_millis(50);
 
-/// Waits until `look` gives something.
+/// Waits until `check` returns a value.
 pub async fn wait_until<T, F: Future<Output = Option<T>>>(
     what: &str,
     at_most: Duration,
-    look: impl Fn() -> F,
+    check: impl Fn() -> F,
 ) -> T {
     let begin = Instant::now();
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = check().await {
             return found;
         }
         assert!(begin.elapsed() < at_most, "not after {at_most:?}: {what}");
@@ -33,8 +33,8 @@ pub fn data(secret: &Secret) -> BTreeMap<String, String> {
     secret.data.iter().flatten().map(|(key, value)| (key.clone(), text(&value.0))).collect()
 }
 
-/// Asserts that a Secret holds one whole credential of the responder: three values that belong
-/// together, the same in every format. Returns its access key ID.
+/// Asserts that a Secret holds one complete credential of the responder: three matching values, the same
+/// in every format. Returns its access key ID.
 pub fn assert_complete(secret: &Secret) -> String {
     let data = data(secret);
     let key = data["AWS_ACCESS_KEY_ID"].clone();

@@ -1,4 +1,4 @@
-//! What a killed operator leaves behind, and what the next one makes of it.
+//! Kills: what a killed operator leaves behind, and how the next one continues.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ const RESOURCES: usize = 100;
 const KILLS: usize = 50;
 const CONCURRENCY: usize = 8;
 
-/// What STS makes of the 15 minutes that are asked for, so that a late renewal would show.
+/// The lifetime that STS returns instead of the requested 15 minutes, so that a late renewal would show.
 const LIFETIME: Duration = Duration::from_secs(120);
 
 /// How long a run lasts at most before it is killed.
@@ -61,7 +61,7 @@ async fn fifty_kills_during_a_hundred_rotations_leave_every_secret_complete_and_
         watch.check().await;
         world.launch(kubeconfig.clone(), &flags).await;
         assert!(world.operator_runs(), "after kill {kill}");
-        // Every second run gets to work before its time runs, or on a busy machine none would.
+        // Every second run becomes ready before its time starts; on a busy machine none would otherwise.
         if kill % 2 == 0 {
             world.wait_for_readiness().await;
         }
@@ -151,7 +151,7 @@ impl Random {
     }
 }
 
-/// Looks at every version of every Secret.
+/// Watches every version of every Secret.
 struct Watch {
     seen: Arc<Mutex<Seen>>,
     task: Mutex<Option<tokio::task::JoinHandle<()>>>,
@@ -176,7 +176,7 @@ impl Watch {
                 match event {
                     Event::Init | Event::InitDone => {}
                     Event::Apply(secret) | Event::InitApply(secret) => {
-                        theirs.lock().unwrap().look(&secret);
+                        theirs.lock().unwrap().record(&secret);
                     }
                     Event::Delete(secret) => panic!("{} was deleted", secret.name_any()),
                 }
@@ -185,7 +185,7 @@ impl Watch {
         Self { seen, task: Mutex::new(Some(task)) }
     }
 
-    /// Fails if a version was not as it must be.
+    /// Fails if a version was invalid.
     async fn check(&self) {
         let failed = self.task.lock().unwrap().take_if(|task| task.is_finished());
         if let Some(failed) = failed {
@@ -222,7 +222,7 @@ impl Watch {
 }
 
 impl Seen {
-    fn look(&mut self, secret: &Secret) {
+    fn record(&mut self, secret: &Secret) {
         let (name, key) = (secret.name_any(), assert_complete(secret));
         let expiration: Timestamp = data(secret)["AWS_CREDENTIAL_EXPIRATION"].parse().unwrap();
         let now = Timestamp::now();

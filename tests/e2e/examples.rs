@@ -1,5 +1,5 @@
-//! What people copy works: every manifest in `examples/`, and every one shown in the README and
-//! under `docs/`. And what tempcred writes is what an SDK reads.
+//! Examples work: every manifest in `examples/`, in the README and under `docs/`. SDKs read what tempcred
+//! writes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn is_credential(object: &Value) -> bool {
     object["kind"] == "TemporaryCredential"
 }
 
-/// Applies as a person would, and gives kubectl's complaint if there is one.
+/// Applies an object with kubectl, and returns its error if it fails.
 fn apply(world: &World, namespace: &str, object: &Value, dry: bool) -> Result<(), String> {
     let name = format!(
         "{namespace}-{}-{}.json",
@@ -82,7 +82,7 @@ fn apply(world: &World, namespace: &str, object: &Value, dry: bool) -> Result<()
     }
 }
 
-/// Waits until every credential of a namespace is ready; gives their names.
+/// Waits until every credential of a namespace is ready; returns their names.
 async fn all_ready(world: &World, namespace: &str, what: &str) -> Vec<String> {
     let api: Api<TemporaryCredential> = Api::namespaced(world.client.clone(), namespace);
     wait_until(&format!("{what} is ready"), SOON, || async {
@@ -100,7 +100,7 @@ async fn every_example_becomes_ready_against_moto() {
     world.sts = Responder::forwarding_to(&moto).unwrap();
     world.start_operator(&[]).await;
     every_example_becomes_ready(&world).await;
-    // Those that moto speaks; the responder answered the others in its place.
+    // The actions that moto implements; the responder answers the others itself.
     for action in [
         "AssumeRole",
         "AssumeRoleWithWebIdentity",
@@ -138,7 +138,7 @@ struct Block {
     objects: Vec<Value>,
 }
 
-/// The fenced `yaml` blocks in a Markdown text: where each is, what is said above it, its lines.
+/// The fenced `yaml` blocks in a Markdown text: the position of each, the line above it, its lines.
 fn fences<'a>(place: &str, text: &'a str) -> Vec<(String, &'a str, Vec<&'a str>)> {
     let mut fences = vec![];
     let mut lines = text.lines().enumerate();
@@ -172,7 +172,7 @@ fn blocks(place: &str, text: &str) -> Vec<Block> {
     manifests.map(block).collect()
 }
 
-/// The texts that people read: where each is, and what it says.
+/// The pages of the documentation: the path of each, and its text.
 fn texts() -> Vec<(String, String)> {
     let mut texts = files(&root().join("docs"), "md");
     texts.push(root().join("README.md"));
@@ -209,8 +209,8 @@ async fn every_manifest_in_the_documentation_is_accepted_or_rejected_as_marked()
     let mut found = vec![];
     for (place, text) in texts() {
         found.extend(blocks(&place, &text));
-        // The chart's tests have the values, those of GitOps what kustomize reads; nothing else may go
-        // untested.
+        // The tests of the chart cover the values, those of GitOps the configuration of kustomize; every other
+        // block is tested here.
         for (place, _, body) in fences(&place, &text) {
             let elsewhere = [VALUES, KUSTOMIZE].contains(&body[0]);
             let known = body.iter().any(|l| l.starts_with("kind:")) || elsewhere;
@@ -248,7 +248,7 @@ async fn every_manifest_in_the_documentation_is_accepted_or_rejected_as_marked()
     }
 }
 
-/// Who boto3 is, by the credentials that its environment leads it to.
+/// The caller identity of boto3 with the credentials that it finds in this environment.
 fn whoami(world: &World, moto: &str, env: &[(&str, &str)]) -> String {
     let script = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])";
     let mut python = Command::new(world.rig.python());
@@ -290,7 +290,7 @@ async fn an_sdk_reads_working_credentials_in_every_format() {
         world.namespace
     );
 
-    // As a pod would have it: the Secret mounted as a folder.
+    // As in a pod: the Secret mounted as a folder.
     let mount = world.rig.dir().join(format!("mount-{}", world.namespace));
     fs::create_dir(&mount).unwrap();
     for (key, value) in &data {

@@ -1,4 +1,4 @@
-//! Grants: nothing without one, everything by one, and every change at once.
+//! Grants: without one nothing is issued, and every change takes effect at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::world::{
     SOON, World, assume, condition, failure, failure_reason, is_ready, plain, role_arn, wait_until,
 };
 
-/// Within this a change of grants has taken effect. Less than any backoff, so none can be what helped.
+/// The deadline for the effect of a grant change. Shorter than any backoff, so no retry can be the cause.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/reports";
@@ -21,14 +21,14 @@ fn is_not_granted(status: &CredentialStatus) -> bool {
     condition(status, "Ready") == Some((false, "NotGranted"))
 }
 
-/// A grant for the namespace of a world and one role, and more.
+/// The spec of a grant for the namespace of a world and one role, with more fields.
 fn for_role(world: &World, role: &str, more: Value) -> Value {
     let mut spec = json!({"namespaces": {"names": [world.namespace]}, "roleArns": [role]});
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     spec
 }
 
-async fn is_gone(world: &World, secret: &str) {
+async fn wait_for_prompt_removal(world: &World, secret: &str) {
     wait_until(&format!("Secret {secret} is gone"), AT_ONCE, || async {
         world.secrets().get_opt(secret).await.unwrap().is_none().then_some(())
     })
@@ -56,14 +56,14 @@ async fn without_a_grant_no_call_is_made_and_a_new_grant_takes_effect_at_once() 
         let reasons: Vec<_> = events.iter().map(|(_, reason, _)| reason.as_str()).collect();
         (reasons == ["NotGranted", "Issued"]).then_some(())
     };
-    wait_until("both are told as events", SOON, reasons).await;
+    wait_until("both are reported as events", SOON, reasons).await;
     assert!(world.stop_operator().success());
 }
 
 #[tokio::test]
 async fn a_withdrawn_grant_removes_every_secret_and_nothing_is_issued_after_it() {
     let mut world = World::new().await;
-    // One that is renewed all the time, and such as a renewal or a deletion would leave alone.
+    // One that is renewed all the time, and others that no renewal or deletion would touch.
     world.sts.inject(Fault::lifetime(Duration::from_secs(15)).for_role("reports"));
     world.start_operator(&[]).await;
     let role = |name: &str| json!({"roleArn": format!("arn:aws:iam::123456789012:role/{name}")});
@@ -83,7 +83,7 @@ async fn a_withdrawn_grant_removes_every_secret_and_nothing_is_issued_after_it()
         .wait("suspended", "suspended", |s| condition(s, "Ready") == Some((true, "Suspended")))
         .await;
 
-    // A finalizer keeps this one in deletion, and with it the Secret.
+    // A finalizer keeps this one in deletion, so its Secret stays, too.
     world.patch("terminating", json!({"metadata": {"finalizers": ["example.com/x"]}})).await;
     world.credentials().delete("terminating", &Default::default()).await.unwrap();
     let edit = json!({"metadata": {"annotations": {
@@ -93,12 +93,12 @@ async fn a_withdrawn_grant_removes_every_secret_and_nothing_is_issued_after_it()
 
     world.withdraw(&world.namespace).await;
     for (name, _) in &specs {
-        is_gone(&world, name).await;
+        wait_for_prompt_removal(&world, name).await;
         let status = world.wait(name, "not granted", is_not_granted).await.status.unwrap();
         assert_eq!((status.expiration, status.access_key_id, status.secret), (None, None, None));
     }
     let calls = world.sts.calls_total();
-    // What would have been renewed by now, and what a restart would make of it.
+    // Several renewals would have been due by now. A restart does not issue anything either.
     world.kill_operator();
     world.start_operator(&[]).await;
     let free = json!({"roleArn": ROLE, "serviceAccountName": "default"});
@@ -107,7 +107,7 @@ async fn a_withdrawn_grant_removes_every_secret_and_nothing_is_issued_after_it()
     assert!(world.stop_operator().success());
     assert_eq!(world.sts.calls_total(), calls + 1, "and that is the unsigned one");
 
-    // Given again, each is issued anew, but for the suspended one.
+    // Granted again, each is issued anew, except for the suspended one.
     world.grant(&world.namespace, world.any_role()).await;
     world.start_operator(&[]).await;
     for name in ["reports", "retained", "chained", "edited"] {
@@ -125,7 +125,7 @@ async fn a_grant_withdrawn_while_no_operator_runs_removes_the_secret() {
     world.kill_operator();
     world.withdraw(&world.namespace).await;
     world.start_operator(&[]).await;
-    is_gone(&world, "reports").await;
+    wait_for_prompt_removal(&world, "reports").await;
     world.wait("reports", "not granted", is_not_granted).await;
     assert_eq!(world.sts.calls_total(), 1);
     assert!(world.stop_operator().success());
@@ -146,7 +146,7 @@ async fn a_narrowed_grant_removes_the_secrets_that_it_does_not_allow() {
         ),
     ] {
         world.grant(&world.namespace, narrowed).await;
-        is_gone(&world, "reports").await;
+        wait_for_prompt_removal(&world, "reports").await;
         let status = world.wait("reports", row, is_not_granted).await.status.unwrap();
         assert!(failure(&status).message.contains(says), "{row}: {}", failure(&status).message);
         let calls = world.sts.calls_total();
@@ -172,13 +172,13 @@ async fn a_changed_namespace_label_takes_effect_at_once() {
     world.wait_at_most(AT_ONCE, "reports", "ready", is_ready).await;
     label("unrelated=label");
     label("team-");
-    is_gone(&world, "reports").await;
+    wait_for_prompt_removal(&world, "reports").await;
     world.wait("reports", "refused again", is_not_granted).await;
     assert_eq!(world.sts.calls_total(), 1);
     assert!(world.stop_operator().success());
 }
 
-/// What STS was asked in each call, without what every call has.
+/// The parameters of each call, without those that every call has.
 fn forms(world: &World) -> Vec<BTreeMap<String, String>> {
     let form = |request: rig::sts::Received| {
         let mut form = request.form;
@@ -202,7 +202,7 @@ async fn every_call_carries_what_its_grant_sets() {
     let session = json!({"externalId": "of-{{ cluster }}", "tags": {"hop": "{{ namespace }}"}, "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]});
     world.grant(&hub, for_role(&world, HUB, json!({"session": session}))).await;
     world.start_operator(&["--cluster-name", "prod-eu"]).await;
-    // Its own tags stay, and what it says in agreement is no conflict.
+    // The resource keeps its own tags, and a value equal to that of the grant is no conflict.
     let spec = json!({
         "roleArn": ROLE, "via": [{"roleArn": HUB}],
         "tags": {"app": "x", "stage": "prod"},
@@ -300,7 +300,7 @@ async fn a_grant_counts_its_credentials_and_is_written_only_if_the_count_changes
     }
     status_of(&world, &own, |s| s.credentials == Some(1)).await;
     status_of(&world, &hub, |s| s.credentials == Some(0)).await;
-    // Once it says so, a restart has nothing to say: what comes after it is the next write.
+    // A restart does not write the same status again: the next write is that of the next change.
     let before = writes_to(&world, &own);
     world.kill_operator();
     world.start_operator(&[]).await;
@@ -330,7 +330,7 @@ async fn the_status_of_a_grant_has_no_effect_on_decisions() {
     }]}});
     let patch = kube::api::Patch::Merge(lie);
     world.grants().patch_status(&world.namespace, &Default::default(), &patch).await.unwrap();
-    // It is put right, and what the grant says holds.
+    // The status is corrected, and the spec of the grant applies.
     status_of(&world, &world.namespace, |s| s.credentials == Some(0)).await;
     world.issue("through-the-hub", json!({"assumeRole": {"roleArn": HUB}})).await;
     let reports = world.credentials().get("reports").await.unwrap();

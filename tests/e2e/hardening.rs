@@ -1,4 +1,4 @@
-//! Memory: a crash leaves no core, and values are wiped once they have been used.
+//! Memory: a crash leaves no core dump, and values are overwritten after their use.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,14 +15,14 @@ use crate::world::{OPERATOR_SECRET, SOON, World, is_ready, plain, wait_until};
 
 #[tokio::test]
 async fn a_crash_leaves_no_core_dump() {
-    // The operator is started with leave to write one, and gives it up.
+    // The operator is started with permission to write one, and gives the permission up.
     let before = getrlimit(Resource::Core);
     if before.maximum == Some(0) {
         println!("not shown: cores are off for all that is started here");
     }
     setrlimit(Resource::Core, Rlimit { current: before.maximum, ..before }).unwrap();
     let mut world = World::start().await;
-    // Given back at once: the test itself shall leave none either.
+    // Restored at once: the test itself must leave none either.
     setrlimit(Resource::Core, before).unwrap();
     let pid = world.pid().to_string();
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
@@ -47,7 +47,7 @@ async fn no_secret_value_stays_in_memory_after_its_use() {
     let issued = records.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
     let issued = Detector::of(issued.chain([INPUT_SECRET]));
 
-    // The operator's own identity is kept, so that it can be found: the search works.
+    // The operator's own identity stays in memory: finding it shows that the search works.
     match copies(world.pid(), &Detector::of([OPERATOR_SECRET])) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             println!("not shown: the memory of another process may not be read here: {error}");
@@ -107,7 +107,7 @@ fn copies(pid: u32, values: &Detector) -> io::Result<usize> {
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
         match memory.read_exact_at(&mut bytes, start) {
             Ok(()) => copies += values.copies(&bytes),
-            // Given back since the list was made.
+            // Unmapped since the list was read.
             Err(_) if !fs::read_to_string(format!("/proc/{pid}/maps"))?.contains(range) => {}
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! No value ever shows: not in a log at any level, an event, a status, a metric, a trace.
+//! No secret value leaks: neither into a log at any level, nor into an event, a status, a metric or a trace.
 
 use std::collections::HashSet;
 
@@ -12,13 +12,13 @@ use crate::faults::{renewed_soon, role, spec};
 use crate::traces::Collector;
 use crate::world::{OPERATOR_SECRET, SOON, World, assert_complete, is_ready, role_arn, wait_until};
 
-/// How long a piece of a value must be to count as leaked: even cut short, it would be an accident.
+/// How long a piece of a value must be to count as leaked: long enough to be no coincidence.
 const PIECE: usize = 16;
 
-/// Finds pieces of values, however they are dressed.
+/// Finds pieces of values in several encodings.
 pub struct Detector {
     pieces: HashSet<[u8; PIECE]>,
-    /// Whether a piece begins with these two bytes: for most places, no look at the set is needed.
+    /// Whether a piece begins with these two bytes: for most positions, the set need not be searched.
     begins: Vec<bool>,
 }
 
@@ -72,13 +72,13 @@ fn beginning(piece: &[u8; PIECE]) -> usize {
     usize::from(u16::from_be_bytes([piece[0], piece[1]]))
 }
 
-/// The letters of base64 that a value alone decides when it begins so many bytes into something.
+/// The characters of the base64 of a value at this offset in a text that depend on the value alone.
 fn base64_at(value: &str, offset: usize) -> String {
     let mut bytes = vec![0; offset];
     bytes.extend(value.as_bytes());
-    let whole = serde_json::to_value(ByteString(bytes)).unwrap();
-    let letters = whole.as_str().unwrap();
-    letters[(offset * 8).div_ceil(6)..(offset + value.len()) * 8 / 6].to_owned()
+    let encoded = serde_json::to_value(ByteString(bytes)).unwrap();
+    let characters = encoded.as_str().unwrap();
+    characters[(offset * 8).div_ceil(6)..(offset + value.len()) * 8 / 6].to_owned()
 }
 
 #[test]
@@ -132,7 +132,7 @@ async fn assert_no_leak(args: &[&str]) {
     let while_failing = outside(&world).await;
     world.sts.clear();
     for case in cases.iter().filter(|case| case.reason == "InvalidReply") {
-        // By now some have failed so often that they wait for half a minute.
+        // By now some have failed so often that their backoff is half a minute.
         world.wait_at_most(SOON * 3, case.name, "ready", is_ready).await;
     }
 
@@ -153,13 +153,13 @@ async fn assert_no_leak(args: &[&str]) {
         values.chain(sent.iter().map(String::as_str)).chain([OPERATOR_SECRET, INPUT_SECRET]),
     );
 
-    // Where they belong, they are found; and what is public, shows.
+    // The detector finds values where they must be, and public data is shown.
     assert!(detector.find(&secrets).is_some(), "not even in the Secrets");
     let chained = world.sts.requests().into_iter().filter_map(|r| r.security_token);
     assert!(detector.find(&chained.collect::<String>()).is_some(), "nothing was chained");
     let issued = world.credentials().get("chained").await.unwrap().status.unwrap();
     let key = issued.access_key_id.unwrap();
-    assert!(log.contains(&key) && log.contains("DEBUG"), "the log tells too little");
+    assert!(log.contains(&key) && log.contains("DEBUG"), "the log has too little detail");
     assert!(places.iter().any(|(_, text)| text.contains(&key)));
 
     detector.assert_clean("the log", &log);
@@ -170,7 +170,7 @@ async fn assert_no_leak(args: &[&str]) {
     }
 }
 
-/// First issue, a chain, a rotation, another shape, and every way in which a Secret is damaged.
+/// First issue, a chain, a rotation, other formats, and several kinds of damage to a Secret.
 async fn exercise_everything(world: &World) {
     let mut chained = spec("chained");
     chained["assumeRole"]["via"] = json!([{"roleArn": "arn:aws:iam::123456789012:role/hop"}]);
@@ -201,7 +201,7 @@ async fn exercise_everything(world: &World) {
     }
     let rotated = || async { (world.call_times(&role("rotates")).len() >= 2).then_some(()) };
     wait_until("a rotation", SOON, rotated).await;
-    // A renewal that fails on a living credential, quoted in conditions and events alike.
+    // A failing renewal of an unexpired credential: its message is in conditions and in events.
     world.sts.inject(Fault::cut_xml().for_role(&role("rotates")).times(1));
     let failing = |s: &CredentialStatus| is_ready(s) && s.failure.is_some();
     world.wait("rotates", "failing to renew", failing).await;
@@ -263,7 +263,7 @@ async fn issue_from_inputs(world: &World) {
     }
 }
 
-/// All that can be seen from outside without the right to read Secrets.
+/// Everything that a user without permission to read Secrets can see.
 async fn outside(world: &World) -> Vec<(&'static str, String)> {
     let metadata = "jsonpath={range .items[*]}{.metadata}{.type}{end}";
     let metrics = world.http("/metrics").await;

@@ -144,7 +144,7 @@ async fn a_deleted_secret_is_restored_with_one_call() {
     let secret = world.secrets().get("reports").await.unwrap();
     let version = secret.metadata.resource_version.clone().unwrap();
     world
-        .wait("reports", "told of the new Secret", |status| {
+        .wait("reports", "aware of the new Secret", |status| {
             status.secret.as_ref().is_some_and(|secret| secret.resource_version == version)
         })
         .await;

@@ -74,7 +74,7 @@ async fn a_service_account_token_reaches_sts_and_is_stored_nowhere() {
         ])
     );
     assert!(is_signed(&world, &token));
-    assert!(!is_signed(&world, &token.replace(".ey", ".fy")), "the check takes anything");
+    assert!(!is_signed(&world, &token.replace(".ey", ".fy")), "the check accepts anything");
     let claims = claims(&token);
     let subject = format!("system:serviceaccount:{}:reporter", world.namespace);
     assert_eq!(claims["sub"], subject.as_str());

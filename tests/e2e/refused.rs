@@ -1,4 +1,4 @@
-//! The API server refuses a write for a while.
+//! The API server rejects writes for a while.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::world::{
     SOON, World, assert_complete, condition, failure_reason, is_ready, plain, wait_until,
 };
 
-/// Longer than the first waits after a refusal.
+/// Longer than the first backoffs after a rejected write.
 const AFTER_BACKOFF: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_renewal_request_skips_the_backoff_once() {
     let second = world
         .wait("reports", "refused again", |s| s.failure.as_ref().is_some_and(|f| f.count == 2))
         .await;
-    // The second wait of this class is half a minute: nothing is tried in a few seconds of it.
+    // The second backoff of this class is half a minute: no attempt comes within a few seconds.
     let begin = world.writes();
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(world.writes(), begin, "it does not wait");
@@ -119,20 +119,20 @@ async fn a_renewal_request_skips_the_backoff_once() {
     assert_eq!(failure.class.shortest_wait().as_secs(), 15);
     denial.end().await;
 
-    // A new value skips what is left of the wait.
+    // A new value skips the rest of the backoff.
     world.request_renewal("reports", "2").await;
     let ready = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(ready.last_renew_request.as_deref(), Some("2"));
-    assert_eq!(world.sts.issued().len(), 1, "what was held is what was written");
+    assert_eq!(world.sts.issued().len(), 1, "the pending credentials were not written");
 }
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_is_not_read_in_a_loop() {
     let mut world = World::new().await;
-    // As tenant, whose rights in this namespace are the test's to give and take.
+    // As the tenant: the test grants and revokes its permissions in this namespace.
     let user = format!("--user={}", world.rig.tenant().name());
     world.kubectl(&["create", "rolebinding", "tempcred", "--clusterrole=tempcred", &user]);
-    // What is in no namespace stays his.
+    // Its permissions for cluster-scoped objects stay.
     let beyond = format!("{}-grants", world.namespace);
     let of_grants = "--resource=rolegrants.tempcred.dev,namespaces";
     world.kubectl(&["create", "clusterrole", &beyond, "--verb=list,watch", of_grants]);
@@ -170,7 +170,7 @@ async fn a_secret_that_cannot_be_read_is_not_read_in_a_loop() {
 
     world.kubectl(&["label", "secret", "reports", "edited=yes"]);
     world.wait("reports", "failing", |s| failure_reason(s) == Some("SecretRejected")).await;
-    // The first wait of this class is 15 s: nothing is tried in a few seconds of it.
+    // The first backoff of this class is 15 s: no attempt comes within a few seconds.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let status = world.credentials().get("reports").await.unwrap().status.unwrap();
     assert_eq!(status.failure.as_ref().unwrap().count, 1);
@@ -178,7 +178,7 @@ async fn a_secret_that_cannot_be_read_is_not_read_in_a_loop() {
     assert_eq!(world.sts.calls_total(), 1);
 }
 
-/// Waits until a status that the operator wrote since then was refused.
+/// Waits until a status write of the operator since then was rejected.
 async fn wait_for_lost_status(world: &World, since: Timestamp) {
     let audit = world.rig.audit().expect("needs the rig's own API server");
     wait_until("a status write fails", SOON, || async {

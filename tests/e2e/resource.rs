@@ -1,4 +1,4 @@
-//! The resource as a type: what changes it takes, how it shows and how it explains itself.
+//! The resource type: immutable fields, printer columns, `kubectl explain`.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ async fn the_name_and_the_type_of_the_secret_are_immutable() {
                 .credentials()
                 .patch("reports", &params, &kube::api::Patch::Merge(patch))
                 .await;
-            patched.expect_err("was taken").to_string()
+            patched.expect_err("was accepted").to_string()
         }
     };
     let error = refused(json!({"spec": {"secret": {"name": "other"}}})).await;
@@ -43,7 +43,7 @@ async fn a_resource_without_an_operator_is_pending() {
 #[tokio::test]
 async fn kubectl_explain_shows_the_documentation() {
     let world = World::new().await;
-    // The API server publishes the documentation of a new type some time after the type.
+    // The API server publishes the documentation of a new type a moment after the type.
     for (name, what) in [
         ("kubectl_explain_shows_the_documentation", "temporarycredential.spec.assumeRole"),
         ("kubectl_explain_shows_the_documentation_of_a_grant", "rolegrant.spec.session"),

@@ -1,4 +1,4 @@
-//! SIGTERM: what is in flight is finished, and nothing new is begun.
+//! SIGTERM: a call in flight is completed, and no new one begins.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use rig::sts::Matching;
 use crate::outage::{arrived, behind_proxy};
 use crate::world::{SOON, World, is_ready, plain, wait_until};
 
-/// What the operator gives itself. Kubernetes gives it 30 s.
+/// The deadline that the operator sets itself. Kubernetes allows 30 s.
 const GRACE: Duration = Duration::from_secs(25);
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn an_unreachable_api_server_does_not_delay_shutdown() {
     assert!(world.wait_for_operator_end(GRACE).success());
     println!("ended after {:?}", begin.elapsed());
 
-    // What was in flight is lost with the process, at the price of one more call.
+    // The credentials in flight are lost with the process, which costs one more call.
     world.start_operator(&[]).await;
     world.wait("reports", "ready", is_ready).await;
     assert_eq!(world.sts.calls_total(), 2);
@@ -89,10 +89,10 @@ async fn an_operator_that_is_not_ready_shuts_down_at_once() {
     world.create("reports", plain()).await;
     let kubeconfig = || world.rig.kubeconfig_for(world.rig.tenant(), None).unwrap();
     let (one, two) = (kubeconfig(), kubeconfig());
-    // As tenant, who may list nothing here.
+    // As the tenant, which may list nothing here.
     end_unready(&mut world, one).await;
 
-    // The same, but resources may be listed: the look at this one waits for the list of Secrets.
+    // The same, but it may list resources: their reconciliation waits for the list of Secrets.
     let user = format!("--user={}", world.rig.tenant().name());
     let resource = "--resource=temporarycredentials.tempcred.dev";
     world.kubectl(&["create", "role", "half", "--verb=list,watch", resource]);
@@ -100,7 +100,7 @@ async fn an_operator_that_is_not_ready_shuts_down_at_once() {
     end_unready(&mut world, two).await;
 }
 
-/// Waits until the operator knows that it is to end.
+/// Waits until the operator has begun to shut down.
 async fn ends(world: &World) {
     wait_until("it says that it is not ready", SOON, || async {
         (world.http("/readyz").await == "shutting down\n").then_some(())

@@ -1,4 +1,4 @@
-//! What a test lives in: a namespace, an STS responder, and an operator that serves just these.
+//! The environment of a test: a namespace, an STS responder, and an operator that serves only these.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,7 +26,7 @@ pub use crate::check::{
 };
 pub use crate::operator::Operator;
 
-/// How long anything may take that should take no time.
+/// The deadline for everything that should happen at once.
 pub const SOON: Duration = Duration::from_secs(30);
 
 /// Access key of the operator's own identity.
@@ -35,7 +35,7 @@ pub const OPERATOR_KEY: &str = "AKIAOPERATOR00000001";
 /// Secret key of the operator's own identity.
 pub const OPERATOR_SECRET: &str = "operatorSecretKeyThatNobodyMayEverSee123";
 
-/// Waits until no other test runs that keeps the machine as busy: those would time each other out.
+/// Waits until no other test runs that loads the machine as much: together they would time out.
 pub async fn heavy() -> MutexGuard<'static, ()> {
     static HEAVY: Mutex<()> = Mutex::const_new(());
     HEAVY.lock().await
@@ -45,7 +45,7 @@ pub async fn heavy() -> MutexGuard<'static, ()> {
 pub fn rig() -> &'static Rig {
     static RIG: OnceLock<Rig> = OnceLock::new();
     RIG.get_or_init(|| {
-        // Built before anything runs: a compiler beside tests that wait would have them time out.
+        // Built before any test: a compiler beside running tests would make them time out.
         for tool in [Tool::Kstatus, Tool::Lua] {
             tool.ready().unwrap();
         }
@@ -55,8 +55,8 @@ pub fn rig() -> &'static Rig {
     })
 }
 
-/// Installs the CRDs and gives the operator its role, as an administrator would. Without admission
-/// policies, as tests do what these refuse; `chart::admission` has them in namespaces of its own.
+/// Installs the CRDs and the operator's role, as an administrator would. Admission policies are off,
+/// because tests do what these deny; `chart::admission` has them in namespaces of its own.
 pub fn prepare(rig: &Rig) {
     let root = env!("CARGO_MANIFEST_DIR").as_ref();
     rig.install_with(root, &["--set=admissionPolicies.enabled=false"]).unwrap();
@@ -77,13 +77,13 @@ pub struct World {
     pub namespace: String,
     pub sts: Responder,
     pub client: Client,
-    /// Variables for the operator, over those that every operator gets; `None` takes one away.
+    /// Variables for the operator, over those that every operator gets; `None` removes one.
     pub environment: BTreeMap<&'static str, Option<String>>,
     operator: Option<Operator>,
     runs: usize,
 }
 
-/// What the operator wrote in a namespace, by the API server's own account.
+/// What the operator wrote in a namespace, by the audit log of the API server.
 #[derive(Debug, PartialEq, Eq, Clone, Copy, Default)]
 pub struct Writes {
     pub secrets: usize,
@@ -122,8 +122,8 @@ impl World {
         world
     }
 
-    /// What a grant for any role in this namespace, and in those whose names go on from it, says: each world
-    /// has one, called like the namespace.
+    /// The spec of a grant for any role, in this namespace and in those with this prefix and a dash. Each world
+    /// has such a grant, with the name of the namespace.
     pub fn any_role(&self) -> Value {
         let any = |account| format!("arn:aws:iam::{account}:role/*");
         let roles = ["123456789012", "210987654321"].map(any);
@@ -173,7 +173,7 @@ impl World {
         self.operator = Some(self.replica(kubeconfig, args).await);
     }
 
-    /// Starts an operator beside that of this world, and waits until it listens.
+    /// Starts a further operator in this world, and waits until it listens.
     pub async fn replica(&mut self, kubeconfig: PathBuf, args: &[&str]) -> Operator {
         self.runs += 1;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rig::free_port().unwrap()));
@@ -215,7 +215,7 @@ impl World {
         Operator { process, address }
     }
 
-    /// What the operator has logged so far. Not to wait for: what a line tells shows elsewhere too.
+    /// What the operator has logged so far. Do not wait for a line: its content shows elsewhere, too.
     pub fn log(&self) -> String {
         self.operator.as_ref().unwrap().log()
     }
@@ -230,7 +230,7 @@ impl World {
         self.operator.as_ref().unwrap().process.pid()
     }
 
-    /// Kills the operator without a word.
+    /// Kills the operator without a signal that it could handle.
     pub fn kill_operator(&mut self) {
         self.operator.take().unwrap().kill();
     }
@@ -245,13 +245,13 @@ impl World {
         self.operator.take().unwrap().process.wait(at_most).unwrap()
     }
 
-    /// Stops the operator in good order.
+    /// Stops the operator by SIGTERM.
     pub fn stop_operator(&mut self) -> ExitStatus {
         self.signal_operator();
         self.wait_for_operator_end(SOON)
     }
 
-    /// Asks the operator's own listener; empty if it does not answer.
+    /// A page of the operator's listener; empty if it does not reply.
     pub async fn http(&self, path: &str) -> String {
         match &self.operator {
             Some(operator) => operator.http(path).await,
@@ -259,16 +259,16 @@ impl World {
         }
     }
 
-    /// The value of one of the operator's metrics, of all its labels together.
+    /// The value of one of the operator's metrics, summed over its labels.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         self.operator.as_ref()?.metric(name).await
     }
 
-    /// Waits until this run of the operator has looked at resources so often.
+    /// Waits until this run of the operator has made so many reconciliations.
     pub async fn wait_for_reconciliations(&self, at_least: usize) {
-        wait_until("it has looked at the resources", SOON, || async {
-            let looks = self.metric("tempcred_reconcile_duration_seconds_count").await?;
-            (looks >= at_least as f64).then_some(())
+        wait_until("it has reconciled the resources", SOON, || async {
+            let count = self.metric("tempcred_reconcile_duration_seconds_count").await?;
+            (count >= at_least as f64).then_some(())
         })
         .await;
     }
@@ -288,7 +288,7 @@ impl World {
 
     /// Creates a resource that the API server may refuse.
     pub async fn try_create(&self, name: &str, spec: Value) -> kube::Result<TemporaryCredential> {
-        // As JSON, not as our type: what is refused must be what was written.
+        // As JSON, not as our type: our type could not hold an invalid spec.
         let object: kube::api::DynamicObject = serde_json::from_value(json!({
             "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
             "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
@@ -414,7 +414,7 @@ impl World {
         events.iter().map(|e| (text(&e.type_), text(&e.reason), text(&e.note))).collect()
     }
 
-    /// Runs kubectl in this namespace, and gives what it prints.
+    /// Runs kubectl in this namespace, and returns its output.
     pub fn kubectl(&self, args: &[&str]) -> String {
         let output = self.rig.kubectl().args(["-n", &self.namespace]).args(args).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -447,7 +447,7 @@ impl Drop for World {
 }
 
 impl World {
-    /// Stops the operator in good order, and gives its whole log.
+    /// Stops the operator by SIGTERM, and returns its full log.
     pub fn full_log(&mut self) -> String {
         self.signal_operator();
         let operator = self.operator.take().unwrap();
@@ -455,7 +455,7 @@ impl World {
         operator.log()
     }
 
-    /// When STS was asked for a role, by a part of its ARN.
+    /// The times of the calls for a role, by a part of its ARN.
     pub fn call_times(&self, role: &str) -> Vec<jiff::Timestamp> {
         let requests = self.sts.requests();
         let about = |r: &&rig::sts::Received| r.role_arn().is_some_and(|arn| arn.contains(role));

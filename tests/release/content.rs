@@ -1,4 +1,4 @@
-//! The folder of a release: what is in it, and that its checksums are right.
+//! The folder of a release: its content and its checksums.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -27,7 +27,7 @@ fn its_last_stage_matches_the_release_image() {
     }
     let mut labels: BTreeMap<String, String> =
         serde_json::from_value(config["Labels"].clone()).unwrap();
-    // Those of the moment are arguments.
+    // Labels that differ between builds are arguments.
     for (name, argument) in
         [("version", "$VERSION"), ("revision", "$REVISION"), ("created", "$CREATED")]
     {

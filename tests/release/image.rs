@@ -1,4 +1,4 @@
-//! The container image: its files, its configuration, and that engines find their way in it.
+//! The container image: its files, its configuration, and its layout.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -61,7 +61,7 @@ fn every_engine_finds_the_same_image_in_the_archive() {
     assert_eq!(descriptor["platform"], json!({"os": "linux", "architecture": arch()}));
     let layers = &image.manifest["layers"];
     assert_eq!(layers[0]["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip");
-    // What `docker load` of an older engine reads.
+    // The format that `docker load` of an older engine reads.
     let docker: Value =
         serde_json::from_slice(&fs::read(image.layout.join("manifest.json")).unwrap()).unwrap();
     let path =
@@ -69,7 +69,7 @@ fn every_engine_finds_the_same_image_in_the_archive() {
     assert_eq!(docker[0]["Config"], path(&image.manifest["config"]));
     assert_eq!(docker[0]["Layers"], json!([path(&layers[0])]));
     assert_eq!(docker[0]["RepoTags"][0], descriptor["annotations"]["io.containerd.image.name"]);
-    // The configuration repeats the layers by what they hold unpacked.
+    // The configuration lists the digests of the unpacked layers.
     let layer = image.layout.join(path(&layers[0]));
     let content = Command::new("gzip").arg("-dc").arg(layer).output().unwrap().stdout;
     let digest = format!("sha256:{}", crate::bundle::sha256(&content));

@@ -1,4 +1,4 @@
-//! What is not released.
+//! What the release script refuses to release.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use tempcred::telemetry::version::VERSION;
 
 use crate::bundle::{output, scratch, script, workspace};
 
-/// What the script says when it has come as far as building.
+/// The message of the script when it starts to build.
 const BUILDING: &str = "it would build now";
 
 #[test]
@@ -65,7 +65,7 @@ fn repository(name: &str, changelog: &str) -> PathBuf {
     folder
 }
 
-/// What the script of a repository says. It fails in any case.
+/// The output of the script of a repository. It always fails.
 fn release(repository: &Path, args: &[&str]) -> String {
     let output = script(repository, ".ci/release").args(args).output().unwrap();
     assert!(!output.status.success());

@@ -1,4 +1,4 @@
-//! The list of components is the list of what is linked.
+//! The list of components matches the linked ones.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -39,7 +39,7 @@ fn it_lists_the_linked_components_and_nothing_else() {
 fn every_component_has_a_licence_and_a_checksum() {
     for part in components(&read()) {
         assert!(part["licenses"][0].is_object(), "{part}");
-        // Our own come with no archive: the checksums of the release are theirs.
+        // Our own crates have no archive: the checksums of the release cover them.
         let is_ours = part["bom-ref"].as_str().unwrap().starts_with("path+");
         assert!(is_ours || part["hashes"][0].is_object(), "{part}");
     }

@@ -1,4 +1,4 @@
-//! What the chart renders is what a real API server takes.
+//! A real API server accepts what the chart renders.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -10,11 +10,10 @@ use serde_json::{Value, json};
 use super::{ALL, CHART, helm, of_kind, template, variables};
 use crate::examples;
 
-/// Where the objects go. They are only tried, but namespaces must exist.
+/// The namespaces of the objects: they must exist, even for a dry run.
 const NAMESPACES: [&str; 3] = ["release", "team-a", "team-b"];
 
-/// A control plane that knows the kinds of the Prometheus operator, which the others' tests need not
-/// share.
+/// A control plane with the CRDs of the Prometheus operator, which other tests do not need.
 pub fn chart_rig() -> &'static Rig {
     static RIG: OnceLock<Rig> = OnceLock::new();
     RIG.get_or_init(|| {
@@ -34,7 +33,7 @@ pub fn chart_rig() -> &'static Rig {
     })
 }
 
-/// Fails unless the API server would take every object, as it is written.
+/// Fails unless the API server accepts every object in a dry run.
 fn accepted(rows: &[(String, Vec<Value>)]) {
     let rig = chart_rig();
     let mut apply = ["apply", "--server-side", "--dry-run=server", "--force-conflicts"]
@@ -43,7 +42,7 @@ fn accepted(rows: &[(String, Vec<Value>)]) {
     apply.push("--validate=strict".to_owned());
     for (row, objects) in rows {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-        // Errors name the file. Two of them in a list, kubectl would take a comma for.
+        // Errors name the file. kubectl splits an argument at commas.
         let path = rig.dir().join(format!("{}.json", row.replace([' ', '/', ','], "-")));
         fs::write(&path, list.to_string()).unwrap();
         apply.extend(["--filename".to_owned(), path.display().to_string()]);
@@ -73,7 +72,7 @@ fn the_api_server_accepts_the_rendered_objects() {
         ("one replica", &["--set=replicas=1"]),
         ("no replica", &["--set=replicas=0"]),
         ("no CRDs", &["--set=crds.install=false"]),
-        ("CRDs that go", &["--set=crds.keep=false"]),
+        ("CRDs that are not kept", &["--set=crds.keep=false"]),
         ("no tokens", &["--set=features.serviceAccountTokens=false"]),
         ("no rights", &["--set=rbac.create=false,serviceAccount.create=false"]),
         ("OpenShift", &["--set=podSecurityContext.runAsUser=null,podSecurityContext.fsGroup=null"]),
@@ -87,7 +86,7 @@ fn the_api_server_accepts_the_rendered_objects() {
         ),
         ("network policy", &["--set=networkPolicy.enabled=true"]),
         ("no policies", &["--set=admissionPolicies.enabled=false"]),
-        ("policies that tell", &["--set=admissionPolicies.actions={Warn,Audit}"]),
+        ("policies that warn", &["--set=admissionPolicies.actions={Warn,Audit}"]),
         ("signed for some", &["--set=admissionPolicies.signedByOperator.groups={a,b}"]),
     ];
     accepted(&rows.map(|(row, args)| (row.to_owned(), template(args))));
@@ -139,7 +138,7 @@ fn the_pod_satisfies_the_restricted_security_standard() {
             "capabilities": {"drop": ["ALL"]},
         })
     );
-    // The strictest of the standards that Kubernetes defines, by its own account.
+    // The strictest of the Pod Security Standards of Kubernetes.
     let rig = chart_rig();
     let level = "pod-security.kubernetes.io/enforce=restricted";
     rig.kubectl_output(&["create", "namespace", "strict"]).unwrap();

@@ -1,4 +1,4 @@
-//! When STS is asked, and when it is not: after a restart, a change of the spec, in a crowd.
+//! When STS is called, and when it is not: after a restart, after a change of the spec, with many resources.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::world::{World, condition, failure, is_ready};
 async fn a_backoff_survives_a_restart() {
     let mut world = World::start().await;
     let history = History::of(&world).await;
-    // Three resets take 3 s, so that the end does not come just when the refused one is tried again.
+    // Three resets take 3 s, so the kill does not hit the next attempt of the refused one.
     let rows = [("refused", Fault::access_denied(), 1), ("reset", Fault::reset(), 3)];
     for (row, fault, _) in &rows {
         world.sts.inject(fault.clone().for_role(&role(row)));
@@ -64,11 +64,11 @@ async fn a_new_spec_skips_the_backoff_and_a_new_label_does_not() {
     };
     let changed = world.wait("reports", "tried with the new spec", first_again).await;
     let status = changed.status.unwrap();
-    let asked = world.call_times(&role("refused"));
+    let calls = world.call_times(&role("refused"));
     assert_eq!(failure(&status).count, 1);
     assert!(failure(&status).since.0 >= failure(&failed).since.0 + SignedDuration::from_secs(9));
-    assert_eq!(asked.len(), 3, "the label was no reason to ask");
-    assert!(asked[2] < waits_until, "asked at {} only", asked[2]);
+    assert_eq!(calls.len(), 3, "the label caused a call");
+    assert!(calls[2] < waits_until, "called only at {}", calls[2]);
     assert_eq!(condition(&status, "Stalled"), Some((true, "AccessDenied")));
 
     let role = json!({"spec": {"assumeRole": spec("allowed")["assumeRole"]}});
@@ -120,17 +120,17 @@ async fn many_resources_are_issued_at_the_configured_rate() {
     world.start_operator(&["--sts-rate", "5"]).await;
     let names: Vec<_> = (0..20).map(|number| format!("r{number}")).collect();
     join_all(names.iter().map(|name| world.wait(name, "ready", is_ready))).await;
-    let asked: Vec<_> = world.sts.requests().iter().map(|r| r.at).collect();
-    assert_eq!(asked.len(), 20);
-    for (first, from) in asked.iter().enumerate() {
+    let calls: Vec<_> = world.sts.requests().iter().map(|r| r.at).collect();
+    assert_eq!(calls.len(), 20);
+    for (first, from) in calls.iter().enumerate() {
         for window in [1, 2, 3] {
             let to = *from + SignedDuration::from_secs(window);
-            let within = asked[first..].iter().filter(|at| **at < to).count();
-            // A burst of one second's worth, then the rate; one more for the jitter of arrival.
+            let within = calls[first..].iter().filter(|at| **at < to).count();
+            // A burst of one second, then the rate; one more for the jitter of arrival.
             let most = RATE + RATE * usize::try_from(window).unwrap() + 1;
             assert!(within <= most, "{within} calls in {window} s");
         }
     }
-    let took = Duration::try_from(asked[19].duration_since(asked[0])).unwrap();
+    let took = Duration::try_from(calls[19].duration_since(calls[0])).unwrap();
     assert!(took >= Duration::from_secs(2), "20 calls took only {took:?}");
 }

@@ -1,5 +1,5 @@
-//! Everything that can go wrong with a call to STS, and what is to be said of it. What each code of
-//! STS means is in `codes`; here are a few of every class.
+//! Everything that can go wrong with a call to STS, and how it must be reported. `codes` has every error
+//! code of STS; here are a few of each class.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tempcred_core::problem::Class::{self, Refused, Throttled, Transient};
 
 use super::role;
 
-/// A fault, and what the status is to say of it.
+/// A fault, and how the status must report it.
 pub struct Case {
     pub name: &'static str,
     /// Limited to the role of this case.

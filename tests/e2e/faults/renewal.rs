@@ -1,5 +1,5 @@
-//! Faults while there is something to lose: renewals that fail, credentials that expire, lifetimes
-//! that are not what was asked.
+//! Faults after the first issue: renewals that fail, credentials that expire, lifetimes other than the
+//! requested one.
 
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ async fn a_failing_renewal_keeps_ready_true_and_is_reported_until_it_recovers() 
         let failing = world.wait(row, "failing to renew", |s| s.failure.is_some()).await;
         let status = failing.status.unwrap();
         assert_eq!(true_conditions(&status), [("Ready", "Issued"), ("RenewalFailing", *reason)]);
-        let told = status.conditions.iter().find(|c| c.type_ == "RenewalFailing").unwrap();
-        assert_eq!(told.message, failure(&status).message, "{row}");
+        let shown = status.conditions.iter().find(|c| c.type_ == "RenewalFailing").unwrap();
+        assert_eq!(shown.message, failure(&status).message, "{row}");
         assert_eq!(failure(&status).reason, *reason);
         assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()), "{row}");
         assert!(status.expiration.unwrap().0 > Timestamp::now(), "{row}");
@@ -92,7 +92,7 @@ async fn ready_turns_false_at_expiry_and_a_renewal_request_restores_it() {
 
     world.sts.clear();
     world.request_renewal("reports", "now").await;
-    // An attempt of its own may have come before: then it is ready before the request is served.
+    // The backoff may have ended before: then it is ready before the request is served.
     let served =
         |s: &CredentialStatus| is_ready(s) && s.last_renew_request.as_deref() == Some("now");
     let again = world.wait("reports", "ready again", served).await.status.unwrap();
@@ -125,17 +125,20 @@ async fn a_backoff_is_at_most_a_third_of_the_remaining_validity_and_short_after_
         let at_most = Duration::from_secs(60);
         let status = world.wait_at_most(at_most, row, "expired", expired).await.status.unwrap();
         let expiration = status.expiration.as_ref().unwrap().0;
-        let living: Vec<_> =
-            history.failures(row).into_iter().filter(|(heard, _)| *heard < expiration).collect();
-        assert!(living.len() >= 5, "{row}: {} attempts in 30 s", living.len());
-        for (heard, failure) in &living {
-            let left = expiration.duration_since(*heard);
-            let wait = failure.next_attempt.0.duration_since(*heard);
+        let unexpired: Vec<_> = history
+            .failures(row)
+            .into_iter()
+            .filter(|(delivered, _)| *delivered < expiration)
+            .collect();
+        assert!(unexpired.len() >= 5, "{row}: {} attempts in 30 s", unexpired.len());
+        for (delivered, failure) in &unexpired {
+            let left = expiration.duration_since(*delivered);
+            let wait = failure.next_attempt.0.duration_since(*delivered);
             // Whole seconds, and never less than one.
             let most = (left / 3).max(SignedDuration::from_secs(1)) + SignedDuration::from_secs(1);
             assert!(wait <= most, "{row}: waits {wait:?} with {left:?} left");
         }
-        // So many attempts in so little time must not add up to a long wait now.
+        // Many attempts in little time must not add up to a long backoff now.
         let more = |s: &CredentialStatus| {
             failure(s).next_attempt.0 > expiration + SignedDuration::from_secs(5)
         };
@@ -164,13 +167,13 @@ async fn a_lifetime_shorter_than_the_renewal_margin_is_reported_and_causes_no_lo
         let issued = world.wait(row, "clamped", is_ready).await.status.unwrap();
         let clamped = condition(&issued, "RenewalClamped");
         assert_eq!(clamped, Some((true, "LifetimeShorterThanRequested")), "{row}");
-        let told = issued.conditions.iter().find(|c| c.type_ == "RenewalClamped").unwrap();
-        assert!(told.message.contains("Lower spec.renewal, or raise"));
-        let asked = world.call_times(&role(row));
-        for pair in asked.windows(2) {
+        let shown = issued.conditions.iter().find(|c| c.type_ == "RenewalClamped").unwrap();
+        assert!(shown.message.contains("Lower spec.renewal, or raise"));
+        let calls = world.call_times(&role(row));
+        for pair in calls.windows(2) {
             let gap = pair[1].duration_since(pair[0]);
-            // At least 5 s after the time that the Secret says, which is a whole second, cut off.
-            assert!(gap >= SignedDuration::from_secs(4), "{row}: asked again after {gap:?}");
+            // At least 5 s after the time in the Secret, which is rounded down to a second.
+            assert!(gap >= SignedDuration::from_secs(4), "{row}: called again after {gap:?}");
         }
         assert!(history.failures(row).is_empty(), "{row}");
     }
@@ -188,5 +191,5 @@ async fn a_clock_behind_sts_is_reported_and_renewals_use_the_requested_lifetime(
     let status = world.issue("reports", spec).await.status.unwrap();
     assert_eq!(condition(&status, "ClockSkew"), Some((true, "ClockSkewed")));
     let age = status.renewal_time.unwrap().0.duration_since(status.issued_at.unwrap().0);
-    assert!(age.as_secs() <= 600, "renews after {age:#}, though it asked for 15m");
+    assert!(age.as_secs() <= 600, "renews after {age:#}, though it requested 15m");
 }

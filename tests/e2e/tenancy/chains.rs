@@ -1,5 +1,5 @@
-//! Chains of resources: one made from the Secret of another, in a loop, or from a Secret that the tenant
-//! may not read.
+//! Chains of resources: one uses the Secret of another as its input, in a loop, or a Secret that the
+//! tenant may not read.
 
 use serde_json::{Value, json};
 use tempcred_core::api::CredentialStatus;
@@ -17,8 +17,8 @@ fn fails_with<'a>(reason: &'a str) -> impl Fn(&CredentialStatus) -> bool + 'a {
     move |status| failure_reason(status) == Some(reason)
 }
 
-/// What is signed with another's keys is not the operator's: IAM alone decides, and no grant is asked.
-/// With the grant of the first in the chain its Secret goes, and with that every further renewal.
+/// A request that is signed with keys of the namespace needs no grant: IAM alone decides. When the grant of
+/// the first resource is withdrawn, its Secret is removed, so the others cannot be renewed.
 #[tokio::test]
 async fn a_chain_of_resources_is_not_renewed_once_the_first_grant_is_withdrawn() {
     let world = World::start().await;
@@ -38,7 +38,7 @@ async fn a_chain_of_resources_is_not_renewed_once_the_first_grant_is_withdrawn()
     let message = failing.status.unwrap().failure.unwrap().message;
     assert!(message.contains("Secret first"), "{message}");
     assert_eq!(world.sts.calls_total(), calls);
-    // What was issued lives to its end: AWS does not take a session back.
+    // The other credentials are valid until they expire: AWS does not revoke a session.
     assert!(is_ready(&world.credentials().get("third").await.unwrap().status.unwrap()));
 }
 
@@ -64,8 +64,8 @@ async fn a_loop_of_resources_is_reported_and_costs_no_call() {
     assert_eq!(world.sts.calls_total(), 0);
 }
 
-/// Who may create a credential but read no Secret can have a Secret of the namespace sent to STS as a token
-/// or a key. Nobody else sees it: it is in no status, event or log.
+/// A user who may create a credential but read no Secret can have a Secret of the namespace sent to STS as a
+/// token or a key. Its value shows in no status, event or log.
 #[tokio::test]
 async fn the_value_of_an_input_shows_nowhere() {
     const VALUE: &str = "eyJvZkFub3RoZXJUZWFt.InTheSame.NamespaceThatMayNotBeRead";

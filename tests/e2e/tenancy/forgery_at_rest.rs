@@ -1,4 +1,5 @@
-//! Forgeries on a Secret while no operator runs: the next one remembers nothing, and is not misled either.
+//! Forgeries on a Secret while no operator runs: the next operator has no memory of the Secret, and
+//! detects them nevertheless.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -17,7 +18,7 @@ use crate::world::{
 
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(40);
 
-/// What is written on it, and how many calls that may cost.
+/// Name, how many calls the forgery may cost, and the forged annotations.
 fn rows() -> Vec<(&'static str, usize, Value)> {
     let now = jiff::Timestamp::now();
     let later = now + jiff::SignedDuration::from_hours(1);
@@ -56,7 +57,7 @@ async fn an_operator_that_starts_repairs_forged_annotations() {
     for (name, costs, _) in &rows {
         let first =
             world.sts.issued().into_iter().find(|m| m.role_arn == Some(role_arn(name))).unwrap();
-        // The rotation, or what the forgery cost: before the first ends, another one is there.
+        // By a rotation or by a repair, the Secret is replaced before its credentials expire.
         let secret: Secret = wait_until(name, SOON * 2, || async {
             let secret = world.secrets().get(name).await.unwrap();
             (crate::world::data(&secret)["AWS_ACCESS_KEY_ID"] != first.access_key_id)
@@ -69,7 +70,7 @@ async fn an_operator_that_starts_repairs_forged_annotations() {
         assert!(next.at < first.expiration, "{name}: late");
         let calls = world.sts.calls_for_role(&role_arn(name));
         assert!(calls <= 2 + costs, "{name}: {calls} calls");
-        // What did not have to be issued anew kept to its time.
+        // A forgery that costs no call does not change the time of the rotation either.
         let early = first.at + jiff::SignedDuration::from_secs(20);
         assert!(*costs > 0 || next.at > early, "{name}: renewed at once");
         assert!(secret.annotations()[PRINCIPAL_ARN].len() < 200, "{name}");
@@ -103,7 +104,7 @@ async fn assert_repaired(world: &World) {
     assert_eq!(world.sts.calls_total(), 1);
 }
 
-/// A forgery that cannot be put right at once is not taken for what was written.
+/// A forgery that cannot be repaired at once is not mistaken for the operator's own data.
 #[tokio::test]
 async fn a_repair_that_the_cluster_rejects_is_made_later() {
     let mut world = World::start().await;

@@ -1,4 +1,4 @@
-//! Attacks by a chain of roles: every hop is claimed, not only the last.
+//! Attacks by a chain of roles: every hop needs a grant, not only the last.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn hop(arn: &str) -> Value {
     json!({"roleArn": arn})
 }
 
-/// The attacker is granted `attacker/*`, by a grant that sets the external ID.
+/// The attacker has a grant for `attacker/*` that sets the external ID.
 pub fn rows() -> Vec<Attack> {
     let elsewhere = "arn:aws:iam::210987654321:role/attacker/own";
     let out = "arn:aws:iam::123456789012:role/attacker/../victim/payroll";
@@ -54,22 +54,22 @@ pub fn rows() -> Vec<Attack> {
         attack(
             "a hop out of the path",
             through(json!([hop(out)]), OWN),
-            Refused::With("InvalidSpec", "is not the ARN of an IAM role"),
+            Refused::ByOperator("InvalidSpec", "is not the ARN of an IAM role"),
         ),
         attack(
             "a hop with the external ID of another",
             through(json!([{"roleArn": OWN, "externalId": "victim/payroll"}]), OWN),
-            Refused::With("NotGranted", "remove externalId"),
+            Refused::ByOperator("NotGranted", "remove externalId"),
         ),
         attack(
             "five hops",
             through(json!(vec![hop(OWN); 5]), VICTIM_ROLE),
-            Refused::AtOnce("must have at most 4 items"),
+            Refused::ByApiServer("must have at most 4 items"),
         ),
         attack(
             "a hop that is a session",
             through(json!([hop("arn:aws:sts::123456789012:assumed-role/payroll/x")]), OWN),
-            Refused::AtOnce("spec.assumeRole.via[0].roleArn"),
+            Refused::ByApiServer("spec.assumeRole.via[0].roleArn"),
         ),
     ]
 }

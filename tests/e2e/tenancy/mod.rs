@@ -1,5 +1,5 @@
-//! What tenants try against each other and against the operator, and what stops them. Each attack is
-//! carried out: by a tenant's own ServiceAccount, against an operator that serves victim and attacker.
+//! Attacks of tenants against each other and against the operator, and what prevents them. Each attack is
+//! carried out by the ServiceAccount of a tenant, against an operator that serves victim and attacker.
 
 mod attack;
 mod scene;

@@ -1,4 +1,4 @@
-//! Races between a grant and what is made under it: STS is held at the moment of the change.
+//! Races between a grant and a call that it allows: the reply of STS is held while the grant changes.
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Namespace;
@@ -15,7 +15,7 @@ fn not_granted(status: &CredentialStatus) -> bool {
     condition(status, "Ready") == Some((false, "NotGranted"))
 }
 
-/// A world in which only the role `later` is granted, besides what a test grants.
+/// A world with a grant for the role `later`; a test adds others.
 async fn world(args: &[&str]) -> World {
     let mut world = World::new().await;
     world.grant(&world.namespace, granting(&world, "later")).await;
@@ -23,7 +23,7 @@ async fn world(args: &[&str]) -> World {
     world
 }
 
-/// What a grant of a role to the namespace says.
+/// The spec of a grant of a role to the namespace.
 fn granting(world: &World, name: &str) -> Value {
     json!({"namespaces": {"names": [world.namespace]}, "roleArns": [role_arn(name)]})
 }
@@ -151,7 +151,7 @@ async fn a_call_with_outdated_constraints_is_repeated_once_and_its_result_is_not
     let mut spec = with_witness(&world, "raced");
     spec["session"] = json!({"externalId": "new/{{ name }}"});
     world.grant(&grant_of(&world, "raced"), spec).await;
-    // The first call is given up at once, for one on the new terms.
+    // The first call is cancelled at once, and another one is made with the new constraints.
     tokio::time::timeout(SOON, hold.arrived(2)).await.unwrap();
     hold.release();
     world.wait("raced", "ready", is_ready).await;
@@ -181,10 +181,10 @@ async fn a_queued_request_is_not_made_once_its_grant_is_withdrawn() {
     }
     hold.release();
     let calls = world.call_times("role/raced-").len();
-    // Those who waited would have had their turn before this one.
+    // The queued requests would have been made before this one.
     world.issue("later", assume("later")).await;
-    assert_eq!(world.call_times("role/raced-").len(), calls, "asked for after the refusal");
-    assert!(calls < names.len(), "none had to wait");
+    assert_eq!(world.call_times("role/raced-").len(), calls, "a call after the refusal");
+    assert!(calls < names.len(), "none was queued");
     let secrets = world.secrets().list(&Default::default()).await.unwrap();
     assert_eq!(secrets.items.len(), 1);
 }
@@ -212,7 +212,7 @@ async fn a_grant_that_is_withdrawn_between_two_hops_ends_the_chain() {
     assert!(world.secrets().get_opt("raced").await.unwrap().is_none());
 }
 
-/// What could not be written is held in memory, and goes with the grant.
+/// Credentials that cannot be written stay in memory, until their grant is withdrawn.
 #[tokio::test]
 async fn pending_credentials_are_dropped_once_their_grant_is_withdrawn() {
     let world = world(&[]).await;
@@ -230,10 +230,10 @@ async fn pending_credentials_are_dropped_once_their_grant_is_withdrawn() {
     world.wait("raced", "ready", is_ready).await;
     let key = world.complete_key("raced").await;
     assert_eq!(issued(&world, "raced").len(), 2);
-    assert_eq!(key, issued(&world, "raced")[1], "what was held was written after all");
+    assert_eq!(key, issued(&world, "raced")[1], "the dropped credentials were written after all");
 }
 
-/// A tenant can keep a Secret from ending, but neither the operator busy nor the credentials alive.
+/// A finalizer of a tenant keeps a Secret in deletion, but it neither busies the operator nor is it renewed.
 #[tokio::test]
 async fn a_secret_kept_by_a_finalizer_is_not_renewed_and_causes_no_loop() {
     let world = world(&[]).await;
@@ -250,7 +250,7 @@ async fn a_secret_kept_by_a_finalizer_is_not_renewed_and_causes_no_loop() {
     world.issue("later", assume("later")).await;
     let secret = world.secrets().get("raced").await.unwrap();
     assert!(secret.metadata.deletion_timestamp.is_some(), "it was not removed");
-    // What came from the wish to go on, and its going.
+    // Those of the issue, and those of the removal.
     assert!(writes(&world, "raced") <= 4, "{} writes", writes(&world, "raced"));
     keep(Value::Null).await;
     world.wait_for_removal("raced").await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::attack::{Attack, Refused, attack};
 use super::scene::VICTIM_ROLE;
 
-const MISSING: Refused = Refused::With("InputMissing", "does not exist");
+const MISSING: Refused = Refused::ByOperator("InputMissing", "does not exist");
 
 fn by_keys(reference: Value) -> Value {
     json!({"identity": {"accessKeySecretRef": reference}, "assumeRole": {"roleArn": VICTIM_ROLE}})
@@ -28,7 +28,7 @@ fn by_assertion(reference: Value) -> Value {
 
 /// The victim has a Secret `keys` and a ServiceAccount `payroll`.
 pub fn rows(victim: &str) -> Vec<Attack> {
-    let at_once = |field| Refused::AtOnce(field);
+    let by_api_server = |field| Refused::ByApiServer(field);
     let keys = "spec.identity.accessKeySecretRef.name";
     let account = "spec.assumeRoleWithWebIdentity.serviceAccountName";
     let token = "spec.assumeRoleWithWebIdentity.tokenSecretRef";
@@ -43,24 +43,24 @@ pub fn rows(victim: &str) -> Vec<Attack> {
         attack(
             "keys behind a slash",
             by_keys(json!({"name": format!("{victim}/keys")})),
-            at_once(keys),
+            by_api_server(keys),
         ),
         attack(
-            "keys by a way out",
+            "keys by a path traversal",
             by_keys(json!({"name": format!("../../{victim}/secrets/keys")})),
-            at_once(keys),
+            by_api_server(keys),
         ),
         attack(
-            "keys by an encoded way out",
+            "keys by an encoded path traversal",
             by_keys(json!({"name": format!("x%2F..%2F{victim}%2Fkeys")})),
-            at_once(keys),
+            by_api_server(keys),
         ),
-        attack("keys and a query", by_keys(json!({"name": "keys?x=y"})), at_once(keys)),
-        attack("keys at the parent", by_keys(json!({"name": ".."})), at_once(keys)),
+        attack("keys and a query", by_keys(json!({"name": "keys?x=y"})), by_api_server(keys)),
+        attack("keys in the parent folder", by_keys(json!({"name": ".."})), by_api_server(keys)),
         attack(
             "a key of a key",
             by_token(json!({"name": "keys", "key": "../keys/t"})),
-            at_once(token),
+            by_api_server(token),
         ),
         attack("a token by its name alone", by_token(json!({"name": "keys", "key": "t"})), MISSING),
         attack(
@@ -74,13 +74,17 @@ pub fn rows(victim: &str) -> Vec<Attack> {
             MISSING,
         ),
         attack("an account by its name alone", by_account("payroll"), MISSING),
-        attack("an account by its user", by_account(&user), at_once(account)),
+        attack("an account by its user", by_account(&user), by_api_server(account)),
         attack(
             "an account behind a slash",
             by_account(&format!("{victim}/payroll")),
-            at_once(account),
+            by_api_server(account),
         ),
-        attack("an account by its token's path", by_account("payroll/token"), at_once(account)),
+        attack(
+            "an account by its token's path",
+            by_account("payroll/token"),
+            by_api_server(account),
+        ),
         attack(
             "an account as identity",
             json!({
@@ -94,7 +98,7 @@ pub fn rows(victim: &str) -> Vec<Attack> {
             json!({
                 "assumeRole": {"roleArn": VICTIM_ROLE}, "secret": {"name": format!("{victim}/payroll")},
             }),
-            at_once("spec.secret.name"),
+            by_api_server("spec.secret.name"),
         ),
         attack(
             "another namespace to write to",
@@ -102,7 +106,7 @@ pub fn rows(victim: &str) -> Vec<Attack> {
                 "assumeRole": {"roleArn": VICTIM_ROLE},
                 "secret": {"name": "payroll", "namespace": victim},
             }),
-            Refused::With("NotGranted", "No RoleGrant"),
+            Refused::ByOperator("NotGranted", "No RoleGrant"),
         ),
     ]
 }

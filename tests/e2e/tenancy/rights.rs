@@ -1,5 +1,4 @@
-//! What a tenant may not do to the API server: grants, labels of namespaces, statuses, and other
-//! namespaces are out of reach.
+//! What RBAC denies a tenant: grants, labels of namespaces, statuses, and other namespaces.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -8,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::scene::{OWN, Scene, VICTIM_ROLE};
 
-/// What the tenant asks of kubectl, which the API server forbids.
+/// A kubectl command of the tenant that the API server must deny.
 pub struct Row {
-    /// What it is, in words.
+    /// A description.
     pub name: &'static str,
     args: Vec<String>,
     input: Option<Value>,
@@ -115,7 +114,7 @@ async fn rbac_denies_a_tenant_grants_labels_statuses_and_other_namespaces() {
             );
         }
     }
-    // What it may, it may: its own credentials are its own.
+    // The tenant may change its own credentials.
     let own = kubectl().args(["annotate", "tempcred", "mine", "a=b"]).output().unwrap();
     assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
     scene.assert_untouched().await;

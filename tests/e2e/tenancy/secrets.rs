@@ -1,4 +1,4 @@
-//! Attacks on Secrets: those of others, types with a meaning, and what tempcred notes on them.
+//! Attacks on Secrets: foreign ones, types with a meaning, and tempcred's annotations.
 
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
@@ -11,12 +11,12 @@ fn writes(secret: Value) -> Value {
     json!({"assumeRole": {"roleArn": OWN}, "secret": secret})
 }
 
-/// In the attacker's own namespace are Secrets that others made.
+/// In the attacker's namespace are Secrets that others created.
 pub fn rows() -> Vec<Attack> {
-    let conflict = |says| Refused::With("SecretConflict", says);
-    let meaning = || Refused::AtOnce("have a meaning of their own to Kubernetes");
+    let conflict = |says| Refused::ByOperator("SecretConflict", says);
+    let meaning = || Refused::ByApiServer("have a meaning of their own to Kubernetes");
     let typed = |name, type_: &str| attack(name, writes(json!({"type": type_})), meaning());
-    let reserved = || Refused::AtOnce("set by tempcred itself");
+    let reserved = || Refused::ByApiServer("set by tempcred itself");
     let annotated = |name, key: &str| {
         attack(name, writes(json!({"annotations": {key: "2099-01-01T00:00:00Z"}})), reserved())
     };
@@ -55,18 +55,18 @@ pub fn rows() -> Vec<Attack> {
         annotated("an expiry of its own", "tempcred.dev/expiration"),
         annotated("a hash of its own", "tempcred.dev/request-hash"),
         annotated("a fingerprint of its own", "tempcred.dev/fingerprint"),
-        annotated("an annotation that there is not yet", "tempcred.dev/anything"),
+        annotated("an unknown annotation", "tempcred.dev/anything"),
         labelled("the UID of another", "tempcred.dev/credential-uid"),
         labelled("a manager of its own", "app.kubernetes.io/managed-by"),
         attack(
             "a profile that holds another",
             writes(json!({"profile": "x]\naws_access_key_id = AKIA\n[y"})),
-            Refused::AtOnce("spec.secret.profile"),
+            Refused::ByApiServer("spec.secret.profile"),
         ),
         attack(
             "a name that is a path",
             writes(json!({"name": "by-hand/../verbose"})),
-            Refused::AtOnce("spec.secret.name"),
+            Refused::ByApiServer("spec.secret.name"),
         ),
     ]
 }

@@ -1,4 +1,4 @@
-//! The STS responder, seen over the wire by a client that reads plain bytes.
+//! The STS responder over the wire, with a client that reads plain bytes.
 
 mod wire;
 

@@ -1,4 +1,4 @@
-//! The STS responder, seen by a real client: boto3.
+//! The STS responder with a real client: boto3.
 
 use std::process::Command;
 

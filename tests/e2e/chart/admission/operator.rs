@@ -1,4 +1,4 @@
-//! The policies are in nobody's way whose work it is.
+//! The operator at work under the policies: none of its requests is denied.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ async fn the_operator_works_under_the_policies() {
     let kubeconfig = guard.kubeconfig();
     let world = &mut guard.world;
     world.start_operator_with(kubeconfig.clone(), &[]).await;
-    // Every kind of request, every source and every shape of a Secret.
+    // Every kind of request, input and Secret.
     every_example_becomes_ready(world).await;
 
     // It renews, ...
@@ -36,7 +36,7 @@ async fn the_operator_works_under_the_policies() {
     })
     .await;
 
-    // ... gives a Secret away and takes it back, ...
+    // ... removes and adds the owner reference, ...
     let retained = |policy: &str| json!({"spec": {"secret": {"deletionPolicy": policy}}});
     let owned = async || {
         let secret = world.secrets().get("renewed").await.unwrap();
@@ -47,7 +47,7 @@ async fn the_operator_works_under_the_policies() {
     world.patch("renewed", retained("Delete")).await;
     wait_until("it has an owner", SOON, || async { owned().await.then_some(()) }).await;
 
-    // ... and goes on after a restart. Kubernetes itself removes what has lost its owner.
+    // ... and continues after a restart. Kubernetes deletes objects without their owner.
     assert!(world.stop_operator().success());
     world.start_operator_with(kubeconfig, &[]).await;
     world.issue("later", plain()).await;
@@ -68,7 +68,7 @@ async fn the_operator_works_under_the_policies() {
     assert!(requests.iter().any(|request| request.subresource == "token"));
     let refused: Vec<_> = requests.iter().filter(|r| [401, 403, 422].contains(&r.code)).collect();
     assert!(refused.is_empty(), "{refused:?}");
-    // With the namespace, all of it goes.
+    // The namespace can be deleted with everything in it.
     let namespace = guard.world.namespace.clone();
     guard.world.kubectl(&["delete", "namespace", &namespace, "--timeout=60s"]);
 }

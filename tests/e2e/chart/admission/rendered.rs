@@ -1,4 +1,4 @@
-//! What the chart makes of its values, as far as policies go.
+//! The policies that the chart renders.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{of_kind, template, try_template};
 
-/// The namespaces that a binding is limited to, by the name of its policy without the release.
+/// The namespaces of each binding, by the name of its policy without the release.
 fn limits(args: &[&str]) -> Vec<(String, Value)> {
     let objects = template(args);
     let bindings = of_kind(&objects, "ValidatingAdmissionPolicyBinding").into_iter();

@@ -1,4 +1,4 @@
-//! Who may have the operator sign with its own AWS identity.
+//! Which users may create resources that the operator signs with its own AWS identity.
 
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -23,7 +23,7 @@ fn with_identity() -> Value {
     spec
 }
 
-/// Somebody of some groups, to whom RBAC allows everything in the namespace.
+/// A user with some groups, and with all permissions in the namespace.
 struct Person(Api<TemporaryCredential>);
 
 impl Person {
@@ -69,14 +69,14 @@ async fn only_members_of_the_groups_may_use_the_identity_of_the_operator() {
         Person::new(&guard.world, "stranger", &["system:authenticated", "platforms"]).await;
     let alone = Person::new(&guard.world, "alone", &[]).await;
 
-    // Its members do.
+    // Members may.
     member.create("reports", plain()).await.unwrap();
     other.create("others", plain()).await.unwrap();
     let longer = || json!({"spec": {"assumeRole": {"duration": "2h"}}});
     member.patch("reports", longer()).await.unwrap();
 
     for (who, person) in [("stranger", &stranger), ("alone", &alone)] {
-        // Others neither create such a resource, nor change what it asks for, nor make one of another.
+        // Others may neither create such a resource, nor change its spec, nor turn another one into it.
         let created = person.create(&format!("of-{who}"), plain()).await;
         let said = guard.refused("signed-by-operator", who, created);
         assert!(said.contains("only members of platform, oidc:on 'call' <\\1> may"), "{said}");
@@ -96,9 +96,9 @@ async fn only_members_of_the_groups_may_use_the_identity_of_the_operator() {
         let own = format!("own-{who}");
         person.create(&own, with_identity()).await.unwrap();
         let stripped = person.patch(&own, json!({"spec": {"identity": null}})).await;
-        guard.refused("signed-by-operator", "the identity taken away", stripped);
+        guard.refused("signed-by-operator", "the identity removed", stripped);
 
-        // With an identity, and where nobody signs, they need no group.
+        // Requests with an identity and unsigned requests need no group.
         person.patch(&own, json!({"spec": {"assumeRole": {"duration": "2h"}}})).await.unwrap();
         person.patch("reports", json!({"spec": with_identity()})).await.unwrap();
         member.patch("reports", json!({"spec": {"identity": null}})).await.unwrap();
@@ -111,7 +111,7 @@ async fn only_members_of_the_groups_may_use_the_identity_of_the_operator() {
         let turned = person.patch(&web_name, turned).await;
         guard.refused("signed-by-operator", "another request", turned);
 
-        // Metadata is free, the request to renew among it.
+        // Metadata may be changed, including the renewal request.
         for metadata in [
             json!({"labels": {"who": who}}),
             json!({"annotations": {"tempcred.dev/renew-requested-at": who}}),
@@ -121,6 +121,6 @@ async fn only_members_of_the_groups_may_use_the_identity_of_the_operator() {
             person.patch("reports", json!({"metadata": metadata})).await.unwrap();
         }
     }
-    // And so is the end.
+    // Deletion is allowed, too.
     stranger.0.delete("reports", &DeleteParams::default()).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Which tokens of ServiceAccounts the operator gets.
+//! Which tokens of ServiceAccounts the operator may request.
 
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::Guard;
 
-/// A ServiceAccount beside the operator's.
+/// A ServiceAccount other than the operator's.
 pub const TENANT: &str = "tenant";
 
-/// What AWS expects.
+/// The audience that AWS expects.
 const STS: &str = "sts.amazonaws.com";
 
-/// Requests a token of a ServiceAccount, which is given with its namespace.
+/// Requests a token of a ServiceAccount, given by namespace and name.
 pub async fn request_as(
     client: Client,
     (namespace, account): (&str, &str),

@@ -13,7 +13,7 @@ use super::issued::{self, IssuedRecord};
 use super::state::State;
 use crate::random;
 
-/// Of a caller that has no role's.
+/// The account of a caller without a role.
 pub(super) const ACCOUNT: &str = "123456789012";
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -30,7 +30,7 @@ pub(super) fn error(status: u16, code: &str, message: &str) -> Reply {
     Reply { status, body: body.into_bytes() }
 }
 
-/// What AWS says when a trust policy does not let the caller in.
+/// The message of AWS if a trust policy does not allow the caller.
 pub(super) fn access_denied(state: &State, request: &Received) -> Reply {
     let caller = state.caller(request);
     let action = &request.action;
@@ -42,7 +42,7 @@ pub(super) fn access_denied(state: &State, request: &Received) -> Reply {
     error(403, "AccessDenied", &message)
 }
 
-/// Does what the request asks for.
+/// The reply to a request.
 pub(super) fn answer(state: &State, request: &Received, plan: &Plan) -> Reply {
     let form = &request.form;
     let get = |name: &str| form.get(name).map_or("", String::as_str);
@@ -140,7 +140,7 @@ impl Call<'_> {
         self.result(&xml)
     }
 
-    /// Mints, for `principal`, and records what was issued.
+    /// Issues credentials for `principal`, and records them.
     fn credentials(&self, default_seconds: i64, principal: &str) -> String {
         let (_, expiration) = self.times(default_seconds);
         let id = issued::key_id();
@@ -224,8 +224,8 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// How much of the room for policies and tags is used, in percent. AWS packs them
-/// in a way it does not tell; this is in proportion to their length.
+/// How much of the space for policies and tags is used, in percent. The packed format
+/// of AWS is not public; this is in proportion to their length.
 fn packed_policy_size(form: &BTreeMap<String, String>) -> String {
     let parts = ["Policy", "PolicyArns.", "Tags."];
     let packed: usize = form

@@ -20,7 +20,7 @@ pub(super) struct Log {
     pub(super) requests: Vec<Received>,
     pub(super) issued: Vec<IssuedRecord>,
     pub(super) connections: usize,
-    /// Whom a issued key stands for, by its id.
+    /// The principal of an issued key, by its id.
     pub(super) principals: HashMap<String, String>,
 }
 
@@ -37,7 +37,7 @@ impl State {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who made a request, as an ARN.
+    /// The ARN of the caller of a request.
     pub(super) fn caller(&self, request: &Received) -> String {
         let known = request
             .signer
