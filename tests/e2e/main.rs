@@ -4,6 +4,7 @@
 
 mod check;
 mod denial;
+mod objects;
 mod operator;
 mod world;
 
