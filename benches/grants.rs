@@ -8,13 +8,13 @@ use tempcred_core::grant::Grants;
 use tempcred_core::request::RequestedRole;
 use tempcred_core::request::arn::RoleArn;
 
-/// Resources that are decided about.
+/// The number of resources.
 const CREDENTIALS: usize = 10_000;
 
-/// How many times each of them is.
+/// How many decisions are made for each of them.
 const ROUNDS: usize = 20;
 
-/// So many teams, each with a namespace and a grant.
+/// This number of teams, each with a namespace and a grant.
 fn granted(teams: usize) -> Grants {
     let mut grants = Grants::default();
     for team in 0..teams {

@@ -1,4 +1,4 @@
-//! What the demo knows, and what is new in it. Pure: it is told what was seen and when.
+//! The state that the demo shows, and its news. Pure: events are passed in with their time.
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -23,28 +23,28 @@ pub struct Row {
     pub secret: String,
     /// The roles that are assumed for it.
     pub roles: Vec<String>,
-    /// What it says of itself.
+    /// Its status.
     pub status: CredentialStatus,
     /// How often its credentials were replaced.
     pub rotations: usize,
-    /// Whether its Secret is there.
+    /// Whether its Secret exists.
     pub presence: Presence,
-    /// Whether the Secret was lost, and the status does not know yet what took its place.
+    /// Whether the Secret was lost, and the status does not have the new one yet.
     pub lost: bool,
 }
 
-/// Whether a Secret is there.
+/// Whether a Secret exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// It has not been seen yet.
     NotYet,
-    /// It is there, and this is how long it was away before that, if it was.
+    /// It exists, and this is how long it was missing before, if it was.
     There(Option<SignedDuration>),
-    /// It was there.
+    /// It existed.
     Gone(Timestamp),
 }
 
-/// How a piece of news is to be read.
+/// The kind of a piece of news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     /// A chapter of the story begins.
@@ -62,7 +62,7 @@ pub enum Tone {
 pub struct News {
     /// When.
     pub at: Timestamp,
-    /// How it is to be read.
+    /// Its kind.
     pub tone: Tone,
     /// What.
     pub text: String,
@@ -93,7 +93,7 @@ impl Board {
         self.row(name).is_some_and(|row| row.readiness().0)
     }
 
-    /// Notes a piece of news.
+    /// Adds a piece of news.
     pub fn note(&mut self, tone: Tone, text: impl Into<String>, at: Timestamp) {
         let text = text.into();
         self.news.push(News { at, tone, text });
@@ -264,9 +264,9 @@ mod tests {
         board.saw_secret("a", false, at(12));
         board.saw(&credential("B", "2"), false, at(12));
         board.saw(&credential("C", "3"), false, at(20));
-        let told: Vec<_> = board.news.iter().map(|news| news.text.as_str()).collect();
+        let texts: Vec<_> = board.news.iter().map(|news| news.text.as_str()).collect();
         assert_eq!(
-            told,
+            texts,
             [
                 "a: issued A, valid until ",
                 "a: the Secret is gone",

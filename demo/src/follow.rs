@@ -1,5 +1,5 @@
-//! Watches the API server and tells the board. Of Secrets only the metadata: no value comes near
-//! the screen.
+//! Watches the API server and updates the board. Of Secrets it reads only the metadata, so that no value
+//! can reach the screen.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -18,7 +18,7 @@ use tokio::sync::watch::Sender;
 use crate::board::Board;
 use crate::stage::{NAMESPACE, Stage};
 
-/// Follows for ever.
+/// Watches without end.
 pub async fn follow(stage: &Stage, board: &Sender<Board>) -> Infallible {
     let client = loop {
         match stage.client().await {
@@ -53,7 +53,7 @@ async fn tell<K: Resource + Clone>(
                 board.send_modify(|board| saw(board, &object, false, now));
             }
             Ok(Event::Delete(object)) => board.send_modify(|board| saw(board, &object, true, now)),
-            // The watch begins anew by itself; if it does not, the story misses what it waits for.
+            // The watch restarts by itself; if it does not, the story fails at its deadline.
             Ok(Event::Init | Event::InitDone) | Err(_) => {}
         }
     }

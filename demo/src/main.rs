@@ -1,11 +1,11 @@
-//! `cargo demo`: a real operator on a real control plane, issuing and rotating before one's eyes.
+//! `cargo demo`: a real operator on a real control plane, issuing and rotating credentials.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`stage`] | what runs: control plane, STS, operator |
-//! | [`story`] | what is done to it, and what must happen then |
+//! | [`story`] | the steps of the demo, and what must happen after each |
 //! | [`follow`] | watches of the API server, which feed the board |
-//! | [`board`] | what is known: a row for each resource, and the news (pure) |
+//! | [`board`] | the state: a row for each resource, and the news (pure) |
 //! | [`screen`], [`table`] | how it is shown, on a terminal and in a log |
 
 mod board;
@@ -30,7 +30,7 @@ use crate::stage::{Operator, Stage};
 /// What a shell reports of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
-/// On a terminal: how long a person gets to read between two chapters.
+/// On a terminal: time to read between two chapters.
 const READING: Duration = Duration::from_secs(5);
 
 /// Shows tempcred at work, in about a minute.
@@ -44,7 +44,7 @@ const READING: Duration = Duration::from_secs(5);
 #[derive(Parser)]
 #[command(name = "cargo demo", bin_name = "cargo demo", verbatim_doc_comment)]
 struct Args {
-    /// Stay up at the end, to look around with kubectl, until Ctrl-C.
+    /// Keep running at the end, for kubectl, until Ctrl-C.
     #[arg(long)]
     stay: bool,
 
@@ -72,7 +72,7 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
     let begin = Instant::now();
     let stage = tokio::select! {
         stage = tokio::task::spawn_blocking(Stage::start) => stage??,
-        // Whatever has been started ends with this process: the rig's janitor sees to it.
+        // The rig's janitor ends all processes that this one has started.
         () = interrupted() => std::process::exit(INTERRUPTED.into()),
     };
     println!("Ready after {:.1?}.", begin.elapsed());
@@ -80,7 +80,7 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
     let (board, seen) = tokio::sync::watch::channel(Board::default());
     let operator = Operator::start(&stage)?;
     let mut screen = Screen::new(live, stage.sts.clone(), seen.clone());
-    let told = {
+    let outcome = {
         let story = story::Story {
             stage: &stage,
             operator: &operator,
@@ -89,14 +89,14 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
             pause: if live { READING } else { Duration::ZERO },
         };
         tokio::select! {
-            told = story.tell() => Some(told),
+            outcome = story.run() => Some(outcome),
             never = follow::follow(&stage, &board) => match never {},
             never = screen.run() => match never {},
             () = interrupted() => None,
         }
     };
     screen.finish();
-    match told {
+    match outcome {
         None => {
             println!("\nInterrupted; ending what runs.");
             return Ok(false);

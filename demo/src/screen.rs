@@ -24,8 +24,8 @@ pub struct Screen {
     live: Option<Live>,
     sts: Responder,
     board: Receiver<Board>,
-    /// How many news a log has got so far.
-    told: usize,
+    /// How many news have been printed so far.
+    printed: usize,
 }
 
 /// The part of a terminal that is redrawn.
@@ -41,10 +41,10 @@ impl Screen {
     pub fn new(live: bool, sts: Responder, board: Receiver<Board>) -> Self {
         let term = Term::buffered_stdout();
         let live = live.then(|| Live { size: term.size(), term, drawn: 0 });
-        Self { live, sts, board, told: 0 }
+        Self { live, sts, board, printed: 0 }
     }
 
-    /// Shows what comes, for ever.
+    /// Shows updates, without end.
     pub async fn run(&mut self) -> Infallible {
         let mut tick = tokio::time::interval(TICK);
         loop {
@@ -56,7 +56,7 @@ impl Screen {
         }
     }
 
-    /// Shows the last state with all the news, and gives the terminal back.
+    /// Shows the last state with all the news, and restores the terminal.
     pub fn finish(&mut self) {
         self.show(true);
         if let Some(live) = &self.live {
@@ -64,18 +64,18 @@ impl Screen {
         }
     }
 
-    fn show(&mut self, whole: bool) {
+    fn show(&mut self, full: bool) {
         let board = self.board.borrow_and_update();
         match &mut self.live {
-            // A terminal that is gone is no reason to fail.
-            Some(live) => drop(live.draw(&board, &self.sts, whole)),
+            // A closed terminal is no reason to fail.
+            Some(live) => drop(live.draw(&board, &self.sts, full)),
             None => {
                 let mut out = std::io::stdout().lock();
-                for news in &board.news[self.told..] {
+                for news in &board.news[self.printed..] {
                     let _ = writeln!(out, "{}", plain(news));
                 }
                 let _ = out.flush();
-                self.told = board.news.len();
+                self.printed = board.news.len();
             }
         }
     }
@@ -100,9 +100,8 @@ fn plain(news: &News) -> String {
 }
 
 impl Live {
-    /// Draws as much of the news as fits, or the `whole` of it, of which the terminal then scrolls
-    /// a part away.
-    fn draw(&mut self, board: &Board, sts: &Responder, whole: bool) -> std::io::Result<()> {
+    /// Draws as much of the news as fits, or all of it, if `full`: then the terminal scrolls.
+    fn draw(&mut self, board: &Board, sts: &Responder, full: bool) -> std::io::Result<()> {
         let now = Timestamp::now();
         let size @ (height, width) = self.term.size();
         let mut lines = vec![
@@ -127,8 +126,8 @@ impl Live {
         );
         lines.push(String::new());
         let news: Vec<_> = board.news.iter().flat_map(|news| wrapped(news, width.into())).collect();
-        // The last line of the terminal is left to the cursor.
-        let room = match whole {
+        // The last line of the terminal is for the cursor.
+        let room = match full {
             true => news.len(),
             false => usize::from(height).saturating_sub(lines.len() + 1),
         };
@@ -138,7 +137,7 @@ impl Live {
         // Terminals that know this show the frame at once; others ignore it.
         frame.push_str("\x1b[?2026h\x1b[?25l");
         if size != self.size {
-            // Lines have been broken anew: where the frame begins is no longer known.
+            // The terminal has wrapped the lines again, so the start of the frame is unknown.
             frame.push_str("\x1b[2J\x1b[H");
         } else if self.drawn > 0 {
             let _ = write!(frame, "\x1b[{}A\r", self.drawn);

@@ -13,7 +13,7 @@ use serde_json::json;
 /// Where the demo's resources live.
 pub const NAMESPACE: &str = "tempcred-demo";
 
-/// The role that AWS does not let the operator assume, until the story says so.
+/// The role that AWS does not let the operator assume, until the story allows it.
 pub const CLOSED_ROLE: &str = "arn:aws:iam::123456789012:role/no-entry";
 
 /// How many lines of the operator's log a failure shows.
@@ -68,7 +68,7 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if self.rig.audit().is_none() {
-            // Not our cluster: leave it as it was.
+            // An external cluster: leave it as it was.
             let _ = self.rig.kubectl_output(&["delete", "namespace", NAMESPACE, "--wait=false"]);
         }
     }
@@ -83,8 +83,7 @@ pub fn apply(rig: &Rig, name: &str, object: &serde_json::Value) -> Result<()> {
     Ok(())
 }
 
-/// Builds the operator, next to this program: cargo builds no binary for a package that depends on its
-/// library.
+/// Builds the operator next to this program: cargo does not build the binary of a dependency.
 fn build() -> Result<()> {
     println!("Building tempcred …");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -119,7 +118,7 @@ impl Operator {
             .args(["--namespaces", NAMESPACE])
             .args(["--sts-endpoint", &stage.sts.url()])
             .env("KUBECONFIG", kubeconfig)
-            // moto does not care who signs, but somebody must.
+            // moto accepts any key, but the request must be signed.
             .env("AWS_ACCESS_KEY_ID", "AKIAOPERATOR00000001")
             .env("AWS_SECRET_ACCESS_KEY", "of-the-demo")
             .env("AWS_REGION", "eu-central-1")

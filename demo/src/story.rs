@@ -1,4 +1,4 @@
-//! What is done on the stage, in chapters, and what must happen each time.
+//! The chapters of the demo: what is done on the stage, and what must happen after each step.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_secs(30);
 /// Within this time two rotations must have happened: each comes about 20 s after the one before.
 const TWO_ROTATIONS: Duration = Duration::from_secs(75);
 
-/// How often the operator is looked after while the story waits.
+/// How often the story checks that the operator runs, while it waits.
 const PULSE: Duration = Duration::from_millis(500);
 
 /// Resources of `examples/` that the story is about.
@@ -33,22 +33,22 @@ const UNGRANTED: &str = "cross-account";
 /// The grant in `examples/`.
 const GRANT: &str = "examples";
 
-/// The resource whose role is closed.
+/// The resource whose role denies access.
 const LOCKED_OUT: &str = "locked-out";
 
-/// The story, and what it is told with.
+/// The story, and what it needs.
 pub struct Story<'a> {
     pub stage: &'a Stage,
     pub operator: &'a Operator,
     pub board: &'a Sender<Board>,
     pub seen: Receiver<Board>,
-    /// How long a person gets between two chapters.
+    /// Time to read between two chapters.
     pub pause: Duration,
 }
 
 impl Story<'_> {
-    /// Tells it from the beginning to the end.
-    pub async fn tell(&self) -> Result<()> {
+    /// Runs all chapters.
+    pub async fn run(&self) -> Result<()> {
         let client = self.stage.client().await?;
         self.credentials_are_issued().await?;
         self.pause().await;
@@ -65,7 +65,7 @@ impl Story<'_> {
         self.credentials_rotate().await
     }
 
-    /// Lets a person read. Nothing depends on it.
+    /// Time to read. Nothing depends on it.
     async fn pause(&self) {
         tokio::time::sleep(self.pause).await;
     }
@@ -230,7 +230,7 @@ impl Story<'_> {
                     return Ok(found);
                 }
                 ensure!(self.operator.is_running(), "the operator has ended");
-                // Nothing new for a while is fine; but the operator must live.
+                // No news for a while is fine, but the operator must run.
                 let _ = tokio::time::timeout(PULSE, seen.changed()).await;
             }
         };
@@ -287,7 +287,7 @@ fn plural(calls: usize) -> &'static str {
     if calls == 1 { "STS call" } else { "STS calls" }
 }
 
-/// What it came to.
+/// The summary.
 pub fn summary(board: &Board, stage: &Stage) -> String {
     let ready = board.rows.iter().filter(|row| row.readiness().0).count();
     let rotations: usize = board.rows.iter().map(|row| row.rotations).sum();
@@ -299,7 +299,7 @@ pub fn summary(board: &Board, stage: &Stage) -> String {
     )
 }
 
-/// How to go on by oneself.
+/// Commands to continue with.
 pub fn look_around(stage: &Stage, operator: &Operator) -> String {
     let kubectl = stage.rig.kubectl();
     let folder = std::path::Path::new(kubectl.get_program()).parent();

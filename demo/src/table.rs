@@ -7,10 +7,10 @@ use crate::board::{Board, Presence, Row, clock};
 
 const HEADER: [&str; 6] = ["NAME", "READY", "KEY ID", "EXPIRES", "RENEWS IN", "ROTATED"];
 
-/// At least so wide is each column.
+/// The minimum width of each column.
 const WIDTHS: [usize; 6] = [14, 14, 20, 8, 11, 7];
 
-/// So long after their issue credentials stand out, in seconds.
+/// For this time after their issue credentials are highlighted, in seconds.
 const FRESH: i64 = 3;
 
 /// The lines of the table.
@@ -66,7 +66,7 @@ fn join(cells: [String; 6], widths: [usize; 6]) -> String {
     padded.collect::<Vec<_>>().join(" ").trim_end().to_owned()
 }
 
-/// How long it is until then.
+/// The time until then.
 fn wait(until: Timestamp, now: Timestamp) -> String {
     let seconds = until.duration_since(now).as_secs().max(0);
     match seconds {

@@ -1,4 +1,4 @@
-//! What tests look at, and how they wait for it.
+//! What tests check, and how they wait for it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,18 +8,18 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 use tempcred_core::api::CredentialStatus;
 
-/// Pause between two looks at a condition.
+/// Pause between two checks of a condition.
 pub const POLL: Duration = Duration::from_millis(50);
 
-/// Waits until `look` gives something.
+/// Waits until `check` returns a value.
 pub async fn wait_until<T, F: Future<Output = Option<T>>>(
     what: &str,
     at_most: Duration,
-    look: impl Fn() -> F,
+    check: impl Fn() -> F,
 ) -> T {
     let begin = Instant::now();
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = check().await {
             return found;
         }
         assert!(begin.elapsed() < at_most, "not after {at_most:?}: {what}");
@@ -33,9 +33,9 @@ pub fn data(secret: &Secret) -> BTreeMap<String, String> {
     secret.data.iter().flatten().map(|(key, value)| (key.clone(), text(&value.0))).collect()
 }
 
-/// Asserts that a Secret holds one whole credential of the responder: three values that belong
-/// together, the same in every format. Returns its access key ID.
-pub fn assert_whole(secret: &Secret) -> String {
+/// Asserts that a Secret holds one complete credential of the responder: three matching values, the same
+/// in every format. Returns its access key ID.
+pub fn assert_complete(secret: &Secret) -> String {
     let data = data(secret);
     let key = data["AWS_ACCESS_KEY_ID"].clone();
     let (value, token) = (rig::sts::secret_for(&key), rig::sts::token_for(&key));
@@ -57,9 +57,19 @@ pub fn assert_whole(secret: &Secret) -> String {
     key
 }
 
+/// The ARN of a role in the account of the tests.
+pub fn role_arn(name: &str) -> String {
+    format!("arn:aws:iam::123456789012:role/{name}")
+}
+
+/// A spec that assumes a role.
+pub fn assume(role: &str) -> Value {
+    json!({"assumeRole": {"roleArn": role_arn(role)}})
+}
+
 /// The plainest spec.
 pub fn plain() -> Value {
-    json!({"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}})
+    assume("reports")
 }
 
 /// `Ready` is true.
@@ -84,7 +94,7 @@ pub fn failure(status: &CredentialStatus) -> &tempcred_core::api::FailureStatus 
 }
 
 /// The types of the conditions that are true, with their reasons.
-pub fn truths(status: &CredentialStatus) -> Vec<(&str, &str)> {
+pub fn true_conditions(status: &CredentialStatus) -> Vec<(&str, &str)> {
     let is_true = status.conditions.iter().filter(|c| c.status == "True");
     is_true.map(|c| (c.type_.as_str(), c.reason.as_str())).collect()
 }

@@ -1,4 +1,4 @@
-//! What a killed operator leaves behind, and what the next one makes of it.
+//! Kills: what a killed operator leaves behind, and how the next one continues.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -13,13 +13,15 @@ use kube::{Api, ResourceExt};
 use rig::sts::Fault;
 use serde_json::json;
 
-use crate::world::{SOON, World, Writes, assert_whole, data, heavy, is_ready, plain, wait_until};
+use crate::world::{
+    SOON, World, Writes, assert_complete, data, heavy, is_ready, plain, wait_until,
+};
 
 const RESOURCES: usize = 100;
 const KILLS: usize = 50;
 const CONCURRENCY: usize = 8;
 
-/// What STS makes of the 15 minutes that are asked for, so that a late renewal would show.
+/// The lifetime that STS returns instead of the requested 15 minutes, so that a late renewal would show.
 const LIFETIME: Duration = Duration::from_secs(120);
 
 /// How long a run lasts at most before it is killed.
@@ -29,7 +31,7 @@ const LONGEST_RUN: u64 = 2500;
 const STS_DELAY: Duration = Duration::from_millis(100);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive() {
+async fn fifty_kills_during_a_hundred_rotations_leave_every_secret_complete_and_unexpired() {
     let _alone = heavy().await;
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let mut random = Random(seed.as_secs());
@@ -59,7 +61,7 @@ async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive()
         watch.check().await;
         world.launch(kubeconfig.clone(), &flags).await;
         assert!(world.operator_runs(), "after kill {kill}");
-        // Every second run gets to work before its time runs, or on a busy machine none would.
+        // Every second run becomes ready before its time starts; on a busy machine none would otherwise.
         if kill % 2 == 0 {
             world.wait_for_readiness().await;
         }
@@ -81,19 +83,19 @@ async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive()
     assert_eq!(all.len(), RESOURCES);
     assert!(world.stop_operator().success());
     let latest = world.secrets().list(&ListParams::default()).await.unwrap().items;
-    let latest: HashMap<_, _> = latest.iter().map(|s| (s.name_any(), assert_whole(s))).collect();
+    let latest: HashMap<_, _> = latest.iter().map(|s| (s.name_any(), assert_complete(s))).collect();
     watch.wait_for("the last write is seen", |now| *now == latest).await;
 
-    let minted: HashMap<_, _> =
-        world.sts.minted().into_iter().map(|m| (m.access_key_id, m.expiration)).collect();
+    let issued: HashMap<_, _> =
+        world.sts.issued().into_iter().map(|m| (m.access_key_id, m.expiration)).collect();
     let written = watch.written();
     for (key, expiration) in &written {
-        assert_eq!(minted.get(key), Some(expiration), "{key} is not as STS issued it");
+        assert_eq!(issued.get(key), Some(expiration), "{key} is not as STS issued it");
     }
-    let (versions, wasted) = (watch.versions(), minted.len() - written.len());
+    let (versions, wasted) = (watch.versions(), issued.len() - written.len());
     println!(
-        "{KILLS} kills: {} minted, {} written in {versions} versions, {wasted} lost",
-        minted.len(),
+        "{KILLS} kills: {} issued, {} written in {versions} versions, {wasted} lost",
+        issued.len(),
         written.len()
     );
     assert!(
@@ -104,7 +106,7 @@ async fn fifty_kills_while_a_hundred_rotate_leave_every_secret_whole_and_alive()
 }
 
 #[tokio::test]
-async fn five_kills_with_nothing_due_cost_no_call_and_no_write() {
+async fn restarts_and_kills_cost_no_call_and_no_write() {
     let mut world = World::start().await;
     let names = ["a", "b", "c"];
     for name in names {
@@ -118,9 +120,12 @@ async fn five_kills_with_nothing_due_cost_no_call_and_no_write() {
     for _ in 0..5 {
         world.kill_operator();
         world.start_operator(&[]).await;
-        world.wait_for_looks(names.len()).await;
+        world.wait_for_reconciliations(names.len()).await;
+        assert!(world.stop_operator().success());
+        world.start_operator(&[]).await;
+        world.wait_for_reconciliations(names.len()).await;
     }
-    // What comes later has come, so whatever came before would show.
+    // A later issue is complete, so every earlier call or write would show.
     world.issue("later", plain()).await;
     wait_until("all is written", SOON, || async {
         (world.writes().events == names.len() + 1).then_some(())
@@ -146,7 +151,7 @@ impl Random {
     }
 }
 
-/// Looks at every version of every Secret.
+/// Watches every version of every Secret.
 struct Watch {
     seen: Arc<Mutex<Seen>>,
     task: Mutex<Option<tokio::task::JoinHandle<()>>>,
@@ -171,7 +176,7 @@ impl Watch {
                 match event {
                     Event::Init | Event::InitDone => {}
                     Event::Apply(secret) | Event::InitApply(secret) => {
-                        theirs.lock().unwrap().look(&secret);
+                        theirs.lock().unwrap().record(&secret);
                     }
                     Event::Delete(secret) => panic!("{} was deleted", secret.name_any()),
                 }
@@ -180,7 +185,7 @@ impl Watch {
         Self { seen, task: Mutex::new(Some(task)) }
     }
 
-    /// Fails if a version was not as it must be.
+    /// Fails if a version was invalid.
     async fn check(&self) {
         let failed = self.task.lock().unwrap().take_if(|task| task.is_finished());
         if let Some(failed) = failed {
@@ -217,8 +222,8 @@ impl Watch {
 }
 
 impl Seen {
-    fn look(&mut self, secret: &Secret) {
-        let (name, key) = (secret.name_any(), assert_whole(secret));
+    fn record(&mut self, secret: &Secret) {
+        let (name, key) = (secret.name_any(), assert_complete(secret));
         let expiration: Timestamp = data(secret)["AWS_CREDENTIAL_EXPIRATION"].parse().unwrap();
         let now = Timestamp::now();
         assert!(expiration > now, "{name}: {key} expired at {expiration}, it is {now}");

@@ -1,5 +1,4 @@
-//! An admission policy that refuses writes in one namespace for a while, as a cluster's own
-//! policies may.
+//! An admission policy that denies writes in one namespace for a while, as the policies of a cluster may.
 
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
@@ -12,11 +11,11 @@ use tempcred_core::api::TemporaryCredential;
 
 use crate::world::{SOON, World, wait_until};
 
-/// What is refused.
+/// What is denied.
 pub enum Denied {
     /// Creating and changing Secrets.
     Secrets,
-    /// Writing the status of resources; the name is that of one that exists, to try it with.
+    /// Writing the status of resources. The name is that of an existing one, for the probe.
     Statuses(&'static str),
 }
 
@@ -29,7 +28,7 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// Refuses from now on: returns once the API server does.
+    /// Creates the policy, and returns once the API server enforces it.
     pub async fn start(world: &World, denied: Denied) -> Self {
         let (resource, name) = match denied {
             Denied::Secrets => ("secrets", format!("{}-secrets", world.namespace)),
@@ -73,7 +72,7 @@ impl Denial {
         denial
     }
 
-    /// Ends it: returns once the API server takes such writes again.
+    /// Deletes the policy, and returns once the API server accepts such writes again.
     pub async fn end(self) {
         let client = || self.client.clone();
         Api::<ValidatingAdmissionPolicyBinding>::all(client())
@@ -90,7 +89,7 @@ impl Denial {
         .await;
     }
 
-    /// Whether such a write is refused, found out without writing.
+    /// Whether such a write is denied, by a dry run.
     async fn refuses(&self) -> bool {
         let result = match self.denied {
             Denied::Secrets => {
@@ -104,7 +103,7 @@ impl Denial {
             }
             Denied::Statuses(name) => {
                 let params = PatchParams { dry_run: true, ..PatchParams::default() };
-                // One that says something new: a patch that changes nothing is not looked at.
+                // Policies do not see a patch that changes nothing.
                 let patch = Patch::Merge(json!({"status": {"packedPolicySize": 99}}));
                 Api::<TemporaryCredential>::namespaced(self.client.clone(), &self.namespace)
                     .patch_status(name, &params, &patch)

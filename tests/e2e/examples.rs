@@ -1,5 +1,5 @@
-//! What people copy works: every manifest in `examples/`, and every one shown in the README and
-//! under `docs/`. And what tempcred writes is what an SDK reads.
+//! Examples work: every manifest in `examples/`, in the README and under `docs/`. SDKs read what tempcred
+//! writes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn is_credential(object: &Value) -> bool {
     object["kind"] == "TemporaryCredential"
 }
 
-/// Applies as a person would, and gives kubectl's complaint if there is one.
+/// Applies an object with kubectl, and returns its error if it fails.
 fn apply(world: &World, namespace: &str, object: &Value, dry: bool) -> Result<(), String> {
     let name = format!(
         "{namespace}-{}-{}.json",
@@ -82,7 +82,7 @@ fn apply(world: &World, namespace: &str, object: &Value, dry: bool) -> Result<()
     }
 }
 
-/// Waits until every credential of a namespace is ready; gives their names.
+/// Waits until every credential of a namespace is ready; returns their names.
 async fn all_ready(world: &World, namespace: &str, what: &str) -> Vec<String> {
     let api: Api<TemporaryCredential> = Api::namespaced(world.client.clone(), namespace);
     wait_until(&format!("{what} is ready"), SOON, || async {
@@ -94,18 +94,13 @@ async fn all_ready(world: &World, namespace: &str, what: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_example_is_accepted_and_becomes_ready_beside_the_others() {
-    every_example_becomes_ready(&World::start().await).await;
-}
-
-#[tokio::test]
-async fn every_example_becomes_ready_against_an_sts_of_others() {
+async fn every_example_becomes_ready_against_moto() {
     let moto = tokio::task::spawn_blocking(|| rig().moto()).await.unwrap().unwrap();
     let mut world = World::new().await;
     world.sts = Responder::forwarding_to(&moto).unwrap();
     world.start_operator(&[]).await;
     every_example_becomes_ready(&world).await;
-    // Those that moto speaks; the responder answered the others in its place.
+    // The actions that moto implements; the responder answers the others itself.
     for action in [
         "AssumeRole",
         "AssumeRoleWithWebIdentity",
@@ -143,7 +138,7 @@ struct Block {
     objects: Vec<Value>,
 }
 
-/// The fenced `yaml` blocks in a Markdown text: where each is, what is said above it, its lines.
+/// The fenced `yaml` blocks in a Markdown text: the position of each, the line above it, its lines.
 fn fences<'a>(place: &str, text: &'a str) -> Vec<(String, &'a str, Vec<&'a str>)> {
     let mut fences = vec![];
     let mut lines = text.lines().enumerate();
@@ -177,7 +172,7 @@ fn blocks(place: &str, text: &str) -> Vec<Block> {
     manifests.map(block).collect()
 }
 
-/// The texts that people read: where each is, and what it says.
+/// The pages of the documentation: the path of each, and its text.
 fn texts() -> Vec<(String, String)> {
     let mut texts = files(&root().join("docs"), "md");
     texts.push(root().join("README.md"));
@@ -195,7 +190,7 @@ pub fn values_in_documentation() -> Vec<(String, String)> {
 }
 
 #[test]
-fn blocks_are_found_with_what_is_said_above_them() {
+fn blocks_are_found_with_the_line_above_them() {
     let text = "A\n<!-- refused -->\n\n```yaml\nkind: A\n```\n- list\n\n  ```yaml\n  kind: B\n  a:\n    b: 1\n  ```\n```yaml\nvalues: 1\n```\n";
     let found = blocks("x.md", text);
     let seen: Vec<_> =
@@ -210,12 +205,12 @@ fn blocks_are_found_with_what_is_said_above_them() {
 }
 
 #[tokio::test]
-async fn every_manifest_in_the_documentation_does_what_the_text_says() {
+async fn every_manifest_in_the_documentation_is_accepted_or_rejected_as_marked() {
     let mut found = vec![];
     for (place, text) in texts() {
         found.extend(blocks(&place, &text));
-        // The chart's tests have the values, those of GitOps what kustomize reads; nothing else may go
-        // untested.
+        // The tests of the chart cover the values, those of GitOps the configuration of kustomize; every other
+        // block is tested here.
         for (place, _, body) in fences(&place, &text) {
             let elsewhere = [VALUES, KUSTOMIZE].contains(&body[0]);
             let known = body.iter().any(|l| l.starts_with("kind:")) || elsewhere;
@@ -253,7 +248,7 @@ async fn every_manifest_in_the_documentation_does_what_the_text_says() {
     }
 }
 
-/// Who boto3 is, by the credentials that its environment leads it to.
+/// The caller identity of boto3 with the credentials that it finds in this environment.
 fn whoami(world: &World, moto: &str, env: &[(&str, &str)]) -> String {
     let script = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])";
     let mut python = Command::new(world.rig.python());
@@ -279,7 +274,7 @@ fn whoami(world: &World, moto: &str, env: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn an_sdk_finds_a_working_identity_in_each_format() {
+async fn an_sdk_reads_working_credentials_in_every_format() {
     let moto = tokio::task::spawn_blocking(|| rig().moto()).await.unwrap().unwrap();
     let mut world = World::new().await;
     world.sts = Responder::forwarding_to(&moto).unwrap();
@@ -295,7 +290,7 @@ async fn an_sdk_finds_a_working_identity_in_each_format() {
         world.namespace
     );
 
-    // As a pod would have it: the Secret mounted as a folder.
+    // As in a pod: the Secret mounted as a folder.
     let mount = world.rig.dir().join(format!("mount-{}", world.namespace));
     fs::create_dir(&mount).unwrap();
     for (key, value) in &data {

@@ -1,5 +1,5 @@
-//! What the tools of GitOps make of a resource: Flux by the library kstatus, Argo CD by the Lua of
-//! `examples/argocd`. Both are asked about objects that the operator and the API server have made.
+//! How GitOps tools show a resource: Flux by the library kstatus, Argo CD by the Lua of `examples/argocd`.
+//! Both evaluate objects that the operator and the API server have written.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,12 +12,14 @@ use rig::sts::{Fault, Matching};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::world::{SOON, World, condition, failure_reason, is_ready, plain, truths, wait_until};
+use crate::world::{
+    SOON, World, assume, condition, failure_reason, is_ready, plain, true_conditions, wait_until,
+};
 
-/// Long enough to be issued and seen, short enough to wait for.
+/// Long enough to become ready, short enough to wait for the expiry.
 const SHORT_LIFE: Duration = Duration::from_secs(8);
 
-/// What a program of others says to some input.
+/// The output of a tool for an input.
 fn ask(tool: Tool, args: &[&str], input: &str) -> String {
     let mut command = Command::new(tool.ready().unwrap());
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -29,7 +31,7 @@ fn ask(tool: Tool, args: &[&str], input: &str) -> String {
     text(&output.stdout)
 }
 
-/// What kstatus says of an object: its status and why.
+/// The verdict of kstatus on an object: status and message.
 fn kstatus(object: &Value) -> (String, String) {
     let verdict: Value =
         serde_json::from_str(&ask(Tool::Kstatus, &[], &object.to_string())).unwrap();
@@ -37,7 +39,7 @@ fn kstatus(object: &Value) -> (String, String) {
     (text("status"), text("message"))
 }
 
-/// What Argo CD knows of our resources.
+/// The configuration of Argo CD for our resources.
 struct Argo {
     health: String,
     actions: Actions,
@@ -82,7 +84,7 @@ impl Argo {
         (text("status"), text("message"))
     }
 
-    /// The actions that can be clicked on.
+    /// The enabled actions.
     fn offered(&self, object: &Value) -> Vec<String> {
         let found = Self::run(&self.actions.discovery, object, &[]);
         let found: BTreeMap<String, Value> = serde_json::from_value(found).unwrap();
@@ -91,7 +93,7 @@ impl Argo {
         enabled.map(|(name, _)| name).collect()
     }
 
-    /// Clicks on an action, and gives the patch that Argo CD sends.
+    /// Runs an action, and returns the patch that Argo CD sends.
     fn click(&self, world: &World, name: &str, action: &str) -> Value {
         let object = live(world, name);
         assert!(self.offered(&object).contains(&action.to_owned()), "{action} is not offered");
@@ -102,107 +104,100 @@ impl Argo {
     }
 }
 
-/// An object as the API server gives it to everybody.
+/// An object as the API server returns it.
 fn live(world: &World, name: &str) -> Value {
     serde_json::from_str(&world.kubectl(&["get", "tempcred", name, "--output=json"])).unwrap()
 }
 
-fn role(name: &str) -> Value {
-    json!({"assumeRole": {"roleArn": format!("arn:aws:iam::123456789012:role/{name}")}})
-}
-
-/// Objects in a state, with what Flux and Argo CD must say of them.
+/// Objects in a state, and how Flux and Argo CD must show them.
 struct States {
     argo: Argo,
-    seen: Vec<String>,
+    shown: Vec<String>,
 }
 
 impl States {
-    fn look(&mut self, world: &World, name: &str, flux: &str, argo: &str, words: &str) {
+    fn assert_shown(&mut self, world: &World, name: &str, flux: &str, argo: &str, words: &str) {
         let object = live(world, name);
         let yaml = serde_yaml::to_string(&object["status"]).unwrap();
         let (status, message) = kstatus(&object);
         assert_eq!(status, flux, "kstatus of {name}: {message}\n{yaml}");
-        let (status, told) = self.argo.health(&object);
-        assert_eq!(status, argo, "health of {name}: {told}\n{yaml}");
-        assert!(told.contains(words), "{name}: {told:?} does not say {words:?}");
-        self.seen.push(name.to_owned());
+        let (status, message) = self.argo.health(&object);
+        assert_eq!(status, argo, "health of {name}: {message}\n{yaml}");
+        assert!(message.contains(words), "{name}: {message:?} does not say {words:?}");
+        self.shown.push(name.to_owned());
     }
 }
 
 #[tokio::test]
-async fn flux_and_argo_cd_see_every_state_for_what_it_is() {
+async fn flux_and_argo_cd_show_every_state_correctly() {
     let mut world = World::new().await;
-    let mut states = States { argo: Argo::configured(), seen: vec![] };
+    let mut states = States { argo: Argo::configured(), shown: vec![] };
 
-    world.create("new", role("new")).await;
-    states.look(&world, "new", "InProgress", "Progressing", "Waiting for tempcred");
+    world.create("new", assume("new")).await;
+    states.assert_shown(&world, "new", "InProgress", "Progressing", "Waiting for tempcred");
     world.start_operator(&[]).await;
     world.wait("new", "ready", is_ready).await;
-    states.look(&world, "new", "Current", "Healthy", "Secret new holds credentials");
+    states.assert_shown(&world, "new", "Current", "Healthy", "Secret new holds credentials");
 
     world.sts.inject(Fault::access_denied().for_role("refused"));
     world.sts.inject(Fault::throttling().for_role("throttled"));
     world.sts.inject(Fault::service_unavailable().for_role("away"));
-    let taken = json!({"metadata": {"name": "taken"}, "stringData": {"not": "ours"}});
-    world
-        .secrets()
-        .create(&Default::default(), &serde_json::from_value(taken).unwrap())
-        .await
-        .unwrap();
+    world.create_secret("taken", json!({"not": "ours"})).await;
     for (name, reason, flux, argo) in [
         ("refused", "AccessDenied", "Failed", "Degraded"),
         ("taken", "SecretConflict", "Failed", "Degraded"),
         ("throttled", "Throttled", "InProgress", "Progressing"),
         ("away", "StsUnavailable", "InProgress", "Progressing"),
     ] {
-        world.create(name, role(name)).await;
+        world.create(name, assume(name)).await;
         world.wait(name, reason, |status| failure_reason(status) == Some(reason)).await;
         let message =
             live(&world, name)["status"]["failure"]["message"].as_str().unwrap().to_owned();
-        states.look(&world, name, flux, argo, &message);
+        states.assert_shown(&world, name, flux, argo, &message);
     }
 
-    // What works is ready, even if it will not for long.
-    world.issue("failing", role("failing")).await;
+    // Valid credentials are ready, even if their renewal fails.
+    world.issue("failing", assume("failing")).await;
     world.sts.inject(Fault::access_denied().for_role("failing"));
-    world.patch("failing", renew("1")).await;
-    world.wait("failing", "failing", |s| truths(s).iter().any(|t| t.0 == "RenewalFailing")).await;
-    states.look(&world, "failing", "Current", "Healthy", "The renewal fails: ");
+    world.request_renewal("failing", "1").await;
+    world
+        .wait("failing", "failing", |s| true_conditions(s).iter().any(|t| t.0 == "RenewalFailing"))
+        .await;
+    states.assert_shown(&world, "failing", "Current", "Healthy", "The renewal fails: ");
 
-    // A change that STS has not answered yet, and one that it refuses: the old credentials count no more.
-    world.issue("changed", role("changed")).await;
+    // A change that STS has not answered yet, and one that it refuses: the old credentials are not ready.
+    world.issue("changed", assume("changed")).await;
     let hold = world.sts.hold(Matching::any().role("refused-later"));
     world.sts.inject(Fault::access_denied().for_role("refused-later"));
-    world.patch("changed", json!({"spec": role("refused-later")})).await;
-    states.look(&world, "changed", "InProgress", "Progressing", "this version");
+    world.patch("changed", json!({"spec": assume("refused-later")})).await;
+    states.assert_shown(&world, "changed", "InProgress", "Progressing", "this version");
     hold.release();
     world.wait("changed", "refused", |s| failure_reason(s) == Some("AccessDenied")).await;
-    states.look(&world, "changed", "Failed", "Degraded", "refused-later");
+    states.assert_shown(&world, "changed", "Failed", "Degraded", "refused-later");
 
-    world.issue("suspended", role("suspended")).await;
+    world.issue("suspended", assume("suspended")).await;
     world.patch("suspended", json!({"spec": {"suspend": true}})).await;
     world
         .wait("suspended", "suspended", |s| condition(s, "Ready") == Some((true, "Suspended")))
         .await;
-    states.look(&world, "suspended", "Current", "Suspended", "spec.suspend is set");
-    let mut never = role("never");
+    states.assert_shown(&world, "suspended", "Current", "Suspended", "spec.suspend is set");
+    let mut never = assume("never");
     never["suspend"] = json!(true);
     world.create("never", never).await;
     world.wait("never", "seen", |s| condition(s, "Ready") == Some((false, "Suspended"))).await;
-    states.look(&world, "never", "InProgress", "Suspended", "Nothing is issued");
+    states.assert_shown(&world, "never", "InProgress", "Suspended", "Nothing is issued");
 
-    assert_eq!(states.seen.len(), 11);
+    assert_eq!(states.shown.len(), 11);
 }
 
 #[tokio::test]
-async fn flux_and_argo_cd_see_what_has_expired() {
+async fn flux_and_argo_cd_show_expired_credentials() {
     let mut world = World::start().await;
-    let mut states = States { argo: Argo::configured(), seen: vec![] };
+    let mut states = States { argo: Argo::configured(), shown: vec![] };
     world.sts.inject(Fault::lifetime(SHORT_LIFE));
     let names = ["refused", "away", "suspended"];
     for name in names {
-        world.issue(name, role(name)).await;
+        world.issue(name, assume(name)).await;
     }
     world.patch("suspended", json!({"spec": {"suspend": true}})).await;
     world.sts.inject(Fault::access_denied().for_role("refused"));
@@ -210,15 +205,15 @@ async fn flux_and_argo_cd_see_what_has_expired() {
     for name in names {
         world.wait(name, "expired", |s| condition(s, "Ready") == Some((false, "Expired"))).await;
     }
-    states.look(&world, "refused", "Failed", "Degraded", "that expired at");
-    states.look(&world, "away", "InProgress", "Degraded", "that expired at");
-    states.look(&world, "suspended", "InProgress", "Degraded", "that expired at");
-    assert_eq!(states.seen.len(), names.len());
+    states.assert_shown(&world, "refused", "Failed", "Degraded", "that expired at");
+    states.assert_shown(&world, "away", "InProgress", "Degraded", "that expired at");
+    states.assert_shown(&world, "suspended", "InProgress", "Degraded", "that expired at");
+    assert_eq!(states.shown.len(), names.len());
     world.stop_operator();
 }
 
 #[tokio::test]
-async fn flux_sees_what_is_being_deleted_and_what_is_gone() {
+async fn flux_recognizes_a_resource_in_deletion_and_a_deleted_one() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
     let finalizers = |list: Value| json!({"metadata": {"finalizers": list}});
@@ -253,7 +248,7 @@ async fn actions_of_argo_cd_renew_once_suspend_and_resume() {
     world.wait("reports", "renewed", done(&value)).await;
     assert_eq!(world.sts.calls_total(), 2);
 
-    // Flux takes away an annotation that is not in Git: that is no request.
+    // Flux removes an annotation that is not in Git: that is no request.
     world.patch("reports", renew_with(Value::Null)).await;
 
     assert_eq!(argo.click(&world, "reports", "suspend"), json!({"spec": {"suspend": true}}));
@@ -269,7 +264,7 @@ async fn actions_of_argo_cd_renew_once_suspend_and_resume() {
     assert_eq!(argo.offered(&live(&world, "reports")), ["renew", "suspend"]);
     assert_eq!(world.sts.calls_total(), 2, "neither costs a call");
 
-    // A second click is a second renewal, at the latest a second later.
+    // Run again, at the latest a second later, the action causes a second renewal.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let patch = argo.click(&world, "reports", "renew");
     let second = patch["metadata"]["annotations"]["tempcred.dev/renew-requested-at"].clone();
@@ -279,7 +274,7 @@ async fn actions_of_argo_cd_renew_once_suspend_and_resume() {
 }
 
 #[tokio::test]
-async fn the_example_for_argo_cd_leaves_its_other_settings_alone() {
+async fn the_argo_cd_example_keeps_other_settings() {
     let world = World::new().await;
     world.kubectl(&[
         "create",
@@ -307,7 +302,7 @@ fn shown(first: &str) -> String {
 }
 
 #[tokio::test]
-async fn kustomize_renames_where_a_secret_is_used_as_the_text_says() {
+async fn kustomize_renames_references_to_a_secret_as_documented() {
     let world = World::new().await;
     let dir = world.rig.dir().join(format!("{}-kustomize", world.namespace));
     fs::create_dir(&dir).unwrap();

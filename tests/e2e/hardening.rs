@@ -1,4 +1,4 @@
-//! Memory: a crash leaves no core, and values are wiped once they have been used.
+//! Memory: a crash leaves no core dump, and values are overwritten after their use.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::DeleteParams;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
@@ -14,15 +14,15 @@ use crate::leak::Detector;
 use crate::world::{OPERATOR_SECRET, SOON, World, is_ready, plain, wait_until};
 
 #[tokio::test]
-async fn a_crash_leaves_no_core() {
-    // The operator is started with leave to write one, and gives it up.
+async fn a_crash_leaves_no_core_dump() {
+    // The operator is started with permission to write one, and gives the permission up.
     let before = getrlimit(Resource::Core);
     if before.maximum == Some(0) {
         println!("not shown: cores are off for all that is started here");
     }
     setrlimit(Resource::Core, Rlimit { current: before.maximum, ..before }).unwrap();
     let mut world = World::start().await;
-    // Given back at once: the test itself shall leave none either.
+    // Restored at once: the test itself must leave none either.
     setrlimit(Resource::Core, before).unwrap();
     let pid = world.pid().to_string();
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
@@ -36,18 +36,18 @@ async fn a_crash_leaves_no_core() {
 }
 
 /// A secret key that requests are signed with, in a Secret of the namespace.
-const SOURCE_SECRET: &str = "userSecretKeyThatIsWipedAfterEachUse7890";
+const INPUT_SECRET: &str = "userSecretKeyThatIsWipedAfterEachUse7890";
 
 #[tokio::test]
-async fn nothing_of_a_value_is_left_in_memory_once_it_is_used() {
+async fn no_secret_value_stays_in_memory_after_its_use() {
     let world = World::start().await;
-    live(&world).await;
-    let minted = world.sts.minted();
-    assert!(minted.len() > 20, "only {} were minted", minted.len());
-    let issued = minted.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
-    let issued = Detector::of(issued.chain([SOURCE_SECRET]));
+    exercise(&world).await;
+    let records = world.sts.issued();
+    assert!(records.len() > 20, "only {} were issued", records.len());
+    let issued = records.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
+    let issued = Detector::of(issued.chain([INPUT_SECRET]));
 
-    // The operator's own identity is kept, so that it can be found: the search works.
+    // The operator's own identity stays in memory: finding it shows that the search works.
     match copies(world.pid(), &Detector::of([OPERATOR_SECRET])) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             println!("not shown: the memory of another process may not be read here: {error}");
@@ -62,16 +62,15 @@ async fn nothing_of_a_value_is_left_in_memory_once_it_is_used() {
 }
 
 /// Issues, chains, signs with a key of the namespace, and restores what was edited or deleted.
-async fn live(world: &World) {
-    let source = json!({"metadata": {"name": "source"}, "stringData": {
-        "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": SOURCE_SECRET,
-    }});
-    let source = serde_json::from_value(source).unwrap();
-    world.secrets().create(&Default::default(), &source).await.unwrap();
+async fn exercise(world: &World) {
+    let key = json!({
+        "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": INPUT_SECRET,
+    });
+    world.create_secret("key", key).await;
     let mut chained = plain();
     chained["assumeRole"]["via"] = json!([{"roleArn": "arn:aws:iam::123456789012:role/hop"}]);
     let by_user = json!({
-        "identity": {"accessKeySecretRef": {"name": "source"}}, "getSessionToken": {},
+        "identity": {"accessKeySecretRef": {"name": "key"}}, "getSessionToken": {},
     });
     world.issue("chained", chained).await;
     world.issue("by-user", by_user).await;
@@ -81,8 +80,7 @@ async fn live(world: &World) {
     for name in (0..20).map(|n| format!("plain-{n}")) {
         world.wait(&name, "ready", is_ready).await;
     }
-    let edit = Patch::Merge(json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}}));
-    world.secrets().patch("plain-0", &PatchParams::default(), &edit).await.unwrap();
+    world.edit_secret("plain-0", json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}})).await;
     world.secrets().delete("plain-1", &DeleteParams::default()).await.unwrap();
     for name in ["plain-0", "plain-1"] {
         wait_until("restored", SOON, || async {
@@ -109,7 +107,7 @@ pub fn copies(pid: u32, values: &Detector) -> io::Result<usize> {
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
         match memory.read_exact_at(&mut bytes, start) {
             Ok(()) => copies += values.copies(&bytes),
-            // Given back since the list was made.
+            // Unmapped since the list was read.
             Err(_) if !fs::read_to_string(format!("/proc/{pid}/maps"))?.contains(range) => {}
             Err(error) => return Err(error),
         }

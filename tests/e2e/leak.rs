@@ -1,4 +1,4 @@
-//! No value ever shows: not in a log at any level, an event, a status, a metric, a trace.
+//! No secret value leaks: neither into a log at any level, nor into an event, a status, a metric or a trace.
 
 use std::collections::HashSet;
 
@@ -10,15 +10,15 @@ use tempcred_core::api::CredentialStatus;
 use crate::faults::cases::cases;
 use crate::faults::{renewed_soon, role, spec};
 use crate::traces::Collector;
-use crate::world::{OPERATOR_SECRET, SOON, World, assert_whole, is_ready, wait_until};
+use crate::world::{OPERATOR_SECRET, SOON, World, assert_complete, is_ready, role_arn, wait_until};
 
-/// How long a piece of a value must be to count as leaked: even cut short, it would be an accident.
+/// How long a piece of a value must be to count as leaked: long enough to be no coincidence.
 const PIECE: usize = 16;
 
-/// Finds pieces of values, however they are dressed.
+/// Finds pieces of values in several encodings.
 pub struct Detector {
     pieces: HashSet<[u8; PIECE]>,
-    /// Whether a piece begins with these two bytes: for most places, no look at the set is needed.
+    /// Whether a piece begins with these two bytes: for most positions, the set need not be searched.
     begins: Vec<bool>,
 }
 
@@ -72,17 +72,17 @@ fn beginning(piece: &[u8; PIECE]) -> usize {
     usize::from(u16::from_be_bytes([piece[0], piece[1]]))
 }
 
-/// The letters of base64 that a value alone decides when it begins so many bytes into something.
+/// The characters of the base64 of a value at this offset in a text that depend on the value alone.
 fn base64_at(value: &str, offset: usize) -> String {
     let mut bytes = vec![0; offset];
     bytes.extend(value.as_bytes());
-    let whole = serde_json::to_value(ByteString(bytes)).unwrap();
-    let letters = whole.as_str().unwrap();
-    letters[(offset * 8).div_ceil(6)..(offset + value.len()) * 8 / 6].to_owned()
+    let encoded = serde_json::to_value(ByteString(bytes)).unwrap();
+    let characters = encoded.as_str().unwrap();
+    characters[(offset * 8).div_ceil(6)..(offset + value.len()) * 8 / 6].to_owned()
 }
 
 #[test]
-fn the_detector_finds_a_value_in_any_dress_and_nothing_else() {
+fn the_detector_finds_a_value_in_every_encoding_and_nothing_else() {
     let value = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     let detector = Detector::of([value]);
     let base64 = |text: String| serde_json::to_string(&ByteString(text.into_bytes())).unwrap();
@@ -106,16 +106,16 @@ fn the_detector_finds_a_value_in_any_dress_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn no_value_shows_at_trace_level_in_text() {
-    nothing_leaks(&["--log", "trace"]).await;
+async fn no_secret_value_leaks_at_trace_level_in_text() {
+    assert_no_leak(&["--log", "trace"]).await;
 }
 
 #[tokio::test]
-async fn no_value_shows_at_trace_level_in_json() {
-    nothing_leaks(&["--log", "trace", "--log-format", "json"]).await;
+async fn no_secret_value_leaks_at_trace_level_in_json() {
+    assert_no_leak(&["--log", "trace", "--log-format", "json"]).await;
 }
 
-async fn nothing_leaks(args: &[&str]) {
+async fn assert_no_leak(args: &[&str]) {
     let mut world = World::new().await;
     let collector = Collector::of(&mut world).await;
     world.start_operator(args).await;
@@ -124,25 +124,25 @@ async fn nothing_leaks(args: &[&str]) {
         world.sts.inject(case.fault.clone());
         world.create(case.name, spec(case.name)).await;
     }
-    live_through_everything(&world).await;
-    make_from_sources(&world).await;
+    exercise_everything(&world).await;
+    issue_from_inputs(&world).await;
     for case in &cases {
         world.wait(case.name, "failing", |s| s.failure.is_some()).await;
     }
     let while_failing = outside(&world).await;
     world.sts.clear();
     for case in cases.iter().filter(|case| case.reason == "InvalidReply") {
-        // By now some have failed so often that they wait for half a minute.
+        // By now some have failed so often that their backoff is half a minute.
         world.wait_at_most(SOON * 3, case.name, "ready", is_ready).await;
     }
 
     let places = [while_failing, outside(&world).await].concat();
     let secrets = world.kubectl(&["get", "secrets", "-o", "json"]);
-    let log = world.whole_log();
+    let log = world.full_log();
     let traces = collector.text();
-    let minted = world.sts.minted();
-    assert!(minted.len() > 15, "only {} were minted", minted.len());
-    let values = minted.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
+    let issued = world.sts.issued();
+    assert!(issued.len() > 15, "only {} were issued", issued.len());
+    let values = issued.iter().flat_map(|m| [m.secret.as_str(), m.token.as_str()]);
     let mut sent: Vec<String> = vec![];
     for request in world.sts.requests() {
         let field = |name| request.form.get(name).cloned();
@@ -150,16 +150,16 @@ async fn nothing_leaks(args: &[&str]) {
     }
     assert!(sent.len() >= 4, "only {} tokens and assertions were sent", sent.len());
     let detector = Detector::of(
-        values.chain(sent.iter().map(String::as_str)).chain([OPERATOR_SECRET, SOURCE_SECRET]),
+        values.chain(sent.iter().map(String::as_str)).chain([OPERATOR_SECRET, INPUT_SECRET]),
     );
 
-    // Where they belong, they are found; and what is public, shows.
+    // The detector finds values where they must be, and public data is shown.
     assert!(detector.find(&secrets).is_some(), "not even in the Secrets");
     let chained = world.sts.requests().into_iter().filter_map(|r| r.security_token);
     assert!(detector.find(&chained.collect::<String>()).is_some(), "nothing was chained");
     let issued = world.credentials().get("chained").await.unwrap().status.unwrap();
     let key = issued.access_key_id.unwrap();
-    assert!(log.contains(&key) && log.contains("DEBUG"), "the log tells too little");
+    assert!(log.contains(&key) && log.contains("DEBUG"), "the log has too little detail");
     assert!(places.iter().any(|(_, text)| text.contains(&key)));
 
     detector.assert_clean("the log", &log);
@@ -170,8 +170,8 @@ async fn nothing_leaks(args: &[&str]) {
     }
 }
 
-/// First issue, a chain, a rotation, another shape, and every way in which a Secret is damaged.
-async fn live_through_everything(world: &World) {
+/// First issue, a chain, a rotation, other formats, and several kinds of damage to a Secret.
+async fn exercise_everything(world: &World) {
     let mut chained = spec("chained");
     chained["assumeRole"]["via"] = json!([{"roleArn": "arn:aws:iam::123456789012:role/hop"}]);
     world.issue("chained", chained).await;
@@ -181,8 +181,8 @@ async fn live_through_everything(world: &World) {
     }
     let one_format = json!({"spec": {"secret": {"formats": ["env"]}}});
     world.patch("reshaped", one_format).await;
-    patch_secret(world, "edited", json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}})).await;
-    patch_secret(world, "cut-off", json!({"data": {"credentials": null}})).await;
+    world.edit_secret("edited", json!({"stringData": {"AWS_SECRET_ACCESS_KEY": "x"}})).await;
+    world.edit_secret("cut-off", json!({"data": {"credentials": null}})).await;
     let delete = kube::api::DeleteParams::default();
     world.secrets().delete("deleted", &delete).await.unwrap();
 
@@ -195,35 +195,33 @@ async fn live_through_everything(world: &World) {
             let secret = world.secrets().get_opt(name).await.unwrap()?;
             let data = crate::world::data(&secret);
             let repaired = data.len() == 6 && data["AWS_SECRET_ACCESS_KEY"] != "x";
-            repaired.then(|| assert_whole(&secret))
+            repaired.then(|| assert_complete(&secret))
         })
         .await;
     }
-    let rotated = || async { (world.asked_for(&role("rotates")).len() >= 2).then_some(()) };
+    let rotated = || async { (world.call_times(&role("rotates")).len() >= 2).then_some(()) };
     wait_until("a rotation", SOON, rotated).await;
-    // A renewal that fails on a living credential, quoted in conditions and events alike.
+    // A failing renewal of an unexpired credential: its message is in conditions and in events.
     world.sts.inject(Fault::cut_xml().for_role(&role("rotates")).times(1));
     let failing = |s: &CredentialStatus| is_ready(s) && s.failure.is_some();
     world.wait("rotates", "failing to renew", failing).await;
 }
 
 /// The secret key of an IAM user, in a Secret.
-const SOURCE_SECRET: &str = "userSecretKeyThatNobodyMayEverSee4567890";
+const INPUT_SECRET: &str = "userSecretKeyThatNobodyMayEverSee4567890";
 
 /// Requests made with keys, tokens and assertions of the namespace; the first attempt of some fails.
-async fn make_from_sources(world: &World) {
-    let sources = json!({"metadata": {"name": "sources"}, "stringData": {
-        "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": SOURCE_SECRET,
+async fn issue_from_inputs(world: &World) {
+    let inputs = json!({
+        "AWS_ACCESS_KEY_ID": "AKIAUSER000000000001", "AWS_SECRET_ACCESS_KEY": INPUT_SECRET,
         "token": "eyJhbGciOiJub25lIn0.dG9rZW5UaGF0Tm9ib2R5TWF5U2Vl.c2lnbmF0dXJl",
         "assertion": "YXNzZXJ0aW9uIHRoYXQgbm9ib2R5IG1heSBldmVyIHNlZQ==",
-    }});
-    let sources = serde_json::from_value(sources).unwrap();
-    world.secrets().create(&Default::default(), &sources).await.unwrap();
-    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
-    let key = |key: &str| json!({"name": "sources", "key": key});
-    let user = json!({"accessKeySecretRef": {"name": "sources"}});
+    });
+    world.create_secret("inputs", inputs).await;
+    let key = |key: &str| json!({"name": "inputs", "key": key});
+    let user = json!({"accessKeySecretRef": {"name": "inputs"}});
     let reader =
-        json!({"webIdentity": {"roleArn": role("reader"), "serviceAccountName": "reader"}});
+        json!({"webIdentity": {"roleArn": role_arn("reader"), "serviceAccountName": "reader"}});
     let account = serde_json::from_value(json!({"metadata": {"name": "reader"}})).unwrap();
     let accounts = kube::Api::<k8s_openapi::api::core::v1::ServiceAccount>::namespaced(
         world.client.clone(),
@@ -240,13 +238,13 @@ async fn make_from_sources(world: &World) {
         (
             "by-token",
             json!({"assumeRoleWithWebIdentity": {
-                "roleArn": role("by-token"), "tokenSecretRef": key("token"),
+                "roleArn": role_arn("by-token"), "tokenSecretRef": key("token"),
             }}),
         ),
         (
             "by-assertion",
             json!({"assumeRoleWithSAML": {
-                "roleArn": role("by-assertion"), "principalArn": provider,
+                "roleArn": role_arn("by-assertion"), "principalArn": provider,
                 "assertionSecretRef": key("assertion"),
             }}),
         ),
@@ -265,13 +263,7 @@ async fn make_from_sources(world: &World) {
     }
 }
 
-async fn patch_secret(world: &World, name: &str, patch: serde_json::Value) {
-    let params = kube::api::PatchParams::default();
-    let patch = kube::api::Patch::Merge(patch);
-    world.secrets().patch(name, &params, &patch).await.unwrap();
-}
-
-/// All that can be seen from outside without the right to read Secrets.
+/// Everything that a user without permission to read Secrets can see.
 async fn outside(world: &World) -> Vec<(&'static str, String)> {
     let metadata = "jsonpath={range .items[*]}{.metadata}{.type}{end}";
     let metrics = world.http("/metrics").await;

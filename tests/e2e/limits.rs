@@ -1,4 +1,4 @@
-//! Whatever the API server takes reaches STS within the limits that STS publishes.
+//! Every spec that the API server accepts reaches STS within the published limits of STS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ const SPECS: usize = 240;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/";
 
-/// Text as long as it may be, or one character more or less than that.
+/// Text of the shortest or longest valid length, or one character shorter or longer.
 fn text(shortest: usize, longest: usize) -> BoxedStrategy<Value> {
     let lengths = vec![shortest - 1, shortest, shortest, longest, longest, longest + 1];
     (select(lengths), select(vec!["a", "a", "a", "-", "é", " "]))
@@ -87,10 +87,10 @@ fn policies() -> Vec<(&'static str, BoxedStrategy<Value>)> {
 }
 
 fn specs() -> BoxedStrategy<Value> {
-    let key = || Just(json!({"name": "sources", "key": "token"})).boxed();
-    let user = json!({"accessKeySecretRef": {"name": "sources"}});
-    let session = json!({"accessKeySecretRef": {"name": "sources", "sessionTokenKey": "token"}});
-    let web = json!({"webIdentity": {"roleArn": format!("{ROLE}r"), "tokenSecretRef": {"name": "sources", "key": "token"}}});
+    let key = || Just(json!({"name": "inputs", "key": "token"})).boxed();
+    let user = json!({"accessKeySecretRef": {"name": "inputs"}});
+    let session = json!({"accessKeySecretRef": {"name": "inputs", "sessionTokenKey": "token"}});
+    let web = json!({"webIdentity": {"roleArn": format!("{ROLE}r"), "tokenSecretRef": {"name": "inputs", "key": "token"}}});
     let hops = select(vec![0, 1, 4, 5])
         .prop_map(|count| json!(vec![json!({"roleArn": format!("{ROLE}hop")}); count]));
     let provider = Just(json!("arn:aws:iam::123456789012:saml-provider/p")).boxed();
@@ -131,7 +131,7 @@ fn members<'a>(form: &'a BTreeMap<String, String>, prefix: &str, suffix: &str) -
     form.iter().filter(|(key, _)| is_one(key)).map(|(_, value)| value.as_str()).collect()
 }
 
-/// Holds a request against the limits in the STS API reference.
+/// Asserts that a request is within the limits of the STS API reference.
 fn assert_within_limits(form: &BTreeMap<String, String>, chained: bool) {
     let length = |name: &str| form.get(name).map(|value| value.chars().count());
     let within = |name: &str, shortest: usize, longest: usize| {
@@ -191,35 +191,31 @@ fn assert_within_limits(form: &BTreeMap<String, String>, chained: bool) {
 }
 
 #[tokio::test]
-async fn what_the_api_server_takes_is_within_the_limits_of_sts() {
+async fn every_accepted_spec_is_within_the_limits_of_sts() {
     let world = World::start().await;
-    let sources = json!({"metadata": {"name": "sources"}, "stringData": {
+    let inputs = json!({
         "AWS_ACCESS_KEY_ID": "AKIAUSER", "AWS_SECRET_ACCESS_KEY": "secret", "token": "header.payload.signature",
-    }});
-    world
-        .secrets()
-        .create(&Default::default(), &serde_json::from_value(sources).unwrap())
-        .await
-        .unwrap();
-    // The same specs in every run: a failure can be looked at again.
+    });
+    world.create_secret("inputs", inputs).await;
+    // The same specs in every run, so that a failure can be reproduced.
     let mut runner = TestRunner::deterministic();
     let specs = specs();
-    let (mut taken, mut refused) = (vec![], 0);
+    let (mut accepted, mut rejected) = (vec![], 0);
     for number in 0..SPECS {
         let name = format!("r{number}");
         let spec = specs.new_tree(&mut runner).unwrap().current();
         match world.try_create(&name, spec.clone()).await {
-            Ok(_) => taken.push((name, spec)),
-            Err(kube::Error::Api(_)) => refused += 1,
+            Ok(_) => accepted.push((name, spec)),
+            Err(kube::Error::Api(_)) => rejected += 1,
             Err(other) => panic!("{other}: {spec}"),
         }
     }
     assert!(
-        taken.len() > SPECS / 6 && refused > SPECS / 6,
-        "{} taken, {refused} refused",
-        taken.len()
+        accepted.len() > SPECS / 6 && rejected > SPECS / 6,
+        "{} accepted, {rejected} rejected",
+        accepted.len()
     );
-    for (name, _) in &taken {
+    for (name, _) in &accepted {
         world.wait_at_most(SOON * 2, name, "ready", is_ready).await;
     }
     let mut actions = BTreeSet::new();

@@ -1,9 +1,10 @@
-//! End to end: the real binary, a real API server, an STS over the wire. One control plane for all
-//! tests; each has a namespace, an operator and an STS of its own.
+//! End-to-end tests: the real binary, a real API server, and an STS responder over HTTP. All tests share a
+//! control plane; each has a namespace, an operator and a responder of its own.
 #![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
 mod check;
 mod denial;
+mod objects;
 mod operator;
 mod world;
 
@@ -14,10 +15,9 @@ mod faults;
 mod gitops;
 mod grants;
 mod hardening;
-mod input;
-mod issue;
 mod leak;
 mod limits;
+mod log;
 mod metrics;
 mod once;
 mod operations;

@@ -1,4 +1,4 @@
-//! Every metric that is documented is exported and moves, and every one that is exported is documented.
+//! Every documented metric is exported and changes, and every exported metric is documented.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -9,12 +9,11 @@ use rig::sts::{Fault, Matching};
 use serde::Deserialize;
 use serde_json::json;
 use tempcred::telemetry::table::{self, Kind, Metric, Scope};
-use tempcred_core::api::RENEW_REQUESTED_AT;
 
 use crate::outage::arrived;
 use crate::world::{SOON, World, is_ready, plain, wait_until};
 
-/// The OpenMetrics parser of Prometheus' own Python client, which takes nothing that is not to the letter.
+/// The OpenMetrics parser of the Python client of Prometheus, which is strict.
 const PARSE: &str = "
 import json, sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -36,12 +35,12 @@ struct Sample {
 }
 
 #[tokio::test]
-async fn every_metric_is_documented_and_moves() {
+async fn every_metric_is_documented_and_changes() {
     let mut world = World::new().await;
     world.start_operator(&["--concurrency", "1"]).await;
     let before = scrape(&world).await;
 
-    // One waits while another is being issued.
+    // One is queued while another is issued.
     let hold = world.sts.hold(Matching::any());
     for name in ["first", "second"] {
         world.create(name, plain()).await;
@@ -56,8 +55,7 @@ async fn every_metric_is_documented_and_moves() {
     for name in ["first", "second"] {
         world.wait(name, "ready", is_ready).await;
     }
-    let renew = json!({"metadata": {"annotations": {RENEW_REQUESTED_AT: "now"}}});
-    world.patch("first", renew).await;
+    world.request_renewal("first", "now").await;
     world.wait("first", "renewed", |s| s.last_renew_request.is_some()).await;
 
     // One is refused, and one cannot be renewed in time.
@@ -97,7 +95,7 @@ async fn every_metric_is_documented_and_moves() {
             let documented: BTreeSet<_> = metric.labels.iter().copied().collect();
             assert_eq!(labels.collect::<BTreeSet<_>>(), documented, "{name}");
         }
-        // What tells of the process itself stays; that leadership moves is shown with two replicas.
+        // Metrics about the process are constant; the tests with two replicas show that leadership changes.
         let constant = metric.kind == Kind::Info || *metric == table::LEADER;
         let moved = now != of(&before) || of(&queued) != of(&before);
         assert!(moved || constant, "{name} never changes");
@@ -107,7 +105,7 @@ async fn every_metric_is_documented_and_moves() {
         assert!(documented, "{sample:?} is not documented");
     }
 
-    // And they say what is so.
+    // Their values are correct.
     let resource = |name| [("namespace", world.namespace.as_str()), ("name", name)];
     let operation = [("operation", "AssumeRole")];
     let denied = [("operation", "AssumeRole"), ("class", "Refused"), ("reason", "AccessDenied")];
@@ -138,7 +136,7 @@ async fn every_metric_is_documented_and_moves() {
 }
 
 #[tokio::test]
-async fn gauges_of_each_resource_can_be_switched_off() {
+async fn per_resource_gauges_can_be_switched_off() {
     let mut world = World::new().await;
     world.start_operator(&["--resource-metrics", "false"]).await;
     world.issue("reports", plain()).await;
@@ -154,7 +152,7 @@ async fn gauges_of_each_resource_can_be_switched_off() {
     assert!(world.stop_operator().success());
 }
 
-/// Whether a sample is one of this metric.
+/// Whether a sample belongs to this metric.
 fn belongs(sample: &Sample, metric: &Metric) -> bool {
     let kind = match metric.kind {
         Kind::Counter => "counter",

@@ -1,4 +1,4 @@
-//! A running operator, and how a test talks to it.
+//! A running operator, and how a test controls it.
 
 use std::net::SocketAddr;
 use std::process::ExitStatus;
@@ -15,12 +15,12 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// What it has logged so far. Not to wait for: what a line tells shows elsewhere too.
+    /// What it has logged so far. Do not wait for a line: its content shows elsewhere, too.
     pub fn log(&self) -> String {
         self.process.output().unwrap()
     }
 
-    /// Asks its listener; empty if it does not answer.
+    /// A page of its listener; empty if it does not reply.
     pub async fn http(&self, path: &str) -> String {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let ask = async {
@@ -35,7 +35,7 @@ impl Operator {
         reply.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
     }
 
-    /// The value of a metric, of all its labels together; nothing before it is exported.
+    /// The value of a metric, summed over its labels; none before it is exported.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let text = self.http("/metrics").await;
         let value = |line: &str| {
@@ -46,7 +46,7 @@ impl Operator {
         text.lines().filter_map(value).reduce(|sum, value| sum + value)
     }
 
-    /// Waits until its watches have seen everything.
+    /// Waits until its caches are synced.
     pub async fn wait_until_ready(&self) {
         wait_until("the operator is ready", SOON, || async {
             self.http("/readyz").await.starts_with("ok").then_some(())
@@ -54,13 +54,13 @@ impl Operator {
         .await;
     }
 
-    /// Kills it without a word.
+    /// Kills it without a signal that it could handle.
     pub fn kill(self) {
         self.process.kill().unwrap();
         self.process.wait(SOON).unwrap();
     }
 
-    /// Stops it in good order.
+    /// Stops it by SIGTERM.
     pub fn stop(self) -> ExitStatus {
         self.process.terminate().unwrap();
         self.process.wait(SOON).unwrap()

@@ -1,20 +1,18 @@
-//! The API server goes away, and comes back.
+//! The API server is unreachable for a while.
 
 use std::time::{Duration, Instant};
 
 use rig::sts::{Fault, Matching};
 use rig::{Proxy, Rig};
-use serde_json::json;
 
-use crate::world::{SOON, World, assert_whole, is_ready, plain, prepare, wait_until};
+use crate::world::{SOON, World, is_ready, plain, prepare, wait_until};
 
-/// How long the operator may take to come back to work after an outage: its watches and its writes
-/// wait between attempts.
+/// How long the operator may take to recover after an outage: its watches and its writes back off.
 pub const RECOVERY: Duration = Duration::from_secs(90);
 
 #[tokio::test]
-async fn what_was_minted_while_the_api_server_was_down_is_what_is_written() {
-    // A control plane of its own: nobody else is to notice.
+async fn credentials_issued_during_an_outage_of_the_api_server_are_written_after_it() {
+    // A control plane of its own: the outage must not affect other tests.
     let rig: &'static Rig = blocking(|| {
         let rig = Rig::start().unwrap();
         prepare(&rig);
@@ -33,20 +31,20 @@ async fn what_was_minted_while_the_api_server_was_down_is_what_is_written() {
     blocking(|| rig.start_api_server().unwrap()).await;
 
     let written = world.wait_at_most(RECOVERY, "reports", "ready", is_ready).await;
-    let minted = world.sts.minted();
-    assert_eq!(minted.len(), 1);
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
-    assert_eq!(key, minted[0].access_key_id);
+    let issued = world.sts.issued();
+    assert_eq!(issued.len(), 1);
+    let key = world.complete_key("reports").await;
+    assert_eq!(key, issued[0].access_key_id);
     assert_eq!(written.status.unwrap().access_key_id, Some(key));
     assert!(world.stop_operator().success());
-    // It stays until the last test is done, as World wants it: at least let the memory go.
+    // World needs the rig until the last test has ended; without the API server it takes less memory.
     blocking(|| rig.stop_api_server().unwrap()).await;
 }
 
 #[tokio::test]
-async fn a_line_that_breaks_within_a_rotation_does_not_cost_a_second_mint() {
+async fn a_connection_lost_during_a_rotation_costs_no_second_call() {
     let (mut world, proxy) = behind_proxy().await;
-    // The first lives 15 s and is renewed after 9 to 10 s; its successor lives an hour.
+    // The first lives 15 s and is renewed after 9 to 10 s; the next one is valid for an hour.
     world.sts.inject(Fault::lifetime(Duration::from_secs(15)).times(1));
     let first = world.issue("reports", plain()).await;
     let hold = world.sts.hold(Matching::any());
@@ -63,16 +61,16 @@ async fn a_line_that_breaks_within_a_rotation_does_not_cost_a_second_mint() {
             is_ready(s) && s.access_key_id != first && s.failure.is_none()
         })
         .await;
-    let minted = world.sts.minted();
-    assert_eq!(minted.len(), 2, "one for the first issue, one for the rotation");
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
-    assert_eq!(key, minted[1].access_key_id);
+    let issued = world.sts.issued();
+    assert_eq!(issued.len(), 2, "one for the first issue, one for the rotation");
+    let key = world.complete_key("reports").await;
+    assert_eq!(key, issued[1].access_key_id);
     assert_eq!(second.status.unwrap().access_key_id, Some(key));
     assert!(world.stop_operator().success());
 }
 
 #[tokio::test]
-async fn ten_seconds_without_the_api_server_cost_nothing() {
+async fn ten_seconds_without_the_api_server_cost_no_call_and_no_write() {
     let (mut world, proxy) = behind_proxy().await;
     for name in ["a", "b"] {
         world.issue(name, plain()).await;
@@ -82,7 +80,7 @@ async fn ten_seconds_without_the_api_server_cost_nothing() {
     })
     .await;
     proxy.cut();
-    // Not to wait for something: this is how long the outage lasts.
+    // This sleep waits for no condition: it is the duration of the outage.
     tokio::time::sleep(Duration::from_secs(10)).await;
     proxy.restore();
     let begin = Instant::now();
@@ -96,12 +94,11 @@ async fn ten_seconds_without_the_api_server_cost_nothing() {
 }
 
 #[tokio::test]
-async fn a_renewal_that_is_asked_for_in_an_outage_is_made_once_after_it() {
+async fn a_renewal_requested_during_an_outage_happens_once_after_it() {
     let (mut world, proxy) = behind_proxy().await;
     world.issue("reports", plain()).await;
     proxy.cut();
-    let value = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}});
-    world.patch("reports", value).await;
+    world.request_renewal("reports", "now").await;
     proxy.restore();
     world
         .wait_at_most(RECOVERY, "reports", "renewed", |s| {
@@ -112,7 +109,7 @@ async fn a_renewal_that_is_asked_for_in_an_outage_is_made_once_after_it() {
     assert!(world.stop_operator().success());
 }
 
-/// A world whose operator speaks to the API server through a line that can be cut.
+/// A world whose operator connects to the API server through a proxy that can cut the connection.
 pub async fn behind_proxy() -> (World, Proxy) {
     let mut world = World::new().await;
     let proxy = Proxy::to(world.rig.server()).unwrap();

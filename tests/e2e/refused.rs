@@ -1,39 +1,38 @@
-//! The API server refuses a write for a while.
+//! The API server rejects writes for a while.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rig::Request;
-use serde_json::{Value, json};
 
 use crate::denial::{Denial, Denied};
 use crate::world::{
-    SOON, World, assert_whole, condition, failure_reason, is_ready, plain, wait_until,
+    SOON, World, assert_complete, condition, failure_reason, is_ready, plain, wait_until,
 };
 
-/// Longer than the first waits after a refusal.
+/// Longer than the first backoffs after a rejected write.
 const AFTER_BACKOFF: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn a_lost_status_write_is_made_up_for_without_a_second_mint() {
+async fn a_lost_status_write_is_repeated_without_a_second_call() {
     let mut world = World::new().await;
     world.create("reports", plain()).await;
     let denial = Denial::start(&world, Denied::Statuses("reports")).await;
     let begin = Timestamp::now();
     world.start_operator(&[]).await;
     wait_for_lost_status(&world, begin).await;
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    let key = world.complete_key("reports").await;
     denial.end().await;
 
     let status = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
     assert_eq!(condition(&status, "Stalled"), None);
     assert_eq!(world.sts.calls_total(), 1);
-    assert_eq!(assert_whole(&world.secrets().get("reports").await.unwrap()), key);
+    assert_eq!(world.complete_key("reports").await, key);
 }
 
 #[tokio::test]
-async fn a_killed_operator_that_lost_its_status_write_does_not_mint_again() {
+async fn a_killed_operator_that_lost_a_status_write_does_not_issue_again() {
     let mut world = World::new().await;
     world.create("reports", plain()).await;
     let denial = Denial::start(&world, Denied::Statuses("reports")).await;
@@ -43,7 +42,7 @@ async fn a_killed_operator_that_lost_its_status_write_does_not_mint_again() {
         wait_for_lost_status(&world, begin).await;
         world.kill_operator();
     }
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    let key = world.complete_key("reports").await;
     denial.end().await;
     world.start_operator(&[]).await;
 
@@ -51,18 +50,18 @@ async fn a_killed_operator_that_lost_its_status_write_does_not_mint_again() {
     assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
     assert_eq!(world.sts.calls_total(), 1);
     let secret = world.secrets().get("reports").await.unwrap();
-    assert_eq!(assert_whole(&secret), key);
+    assert_eq!(assert_complete(&secret), key);
     assert_eq!(status.secret.unwrap().resource_version, secret.metadata.resource_version.unwrap());
     assert_eq!(world.writes().secrets, 1);
 }
 
 #[tokio::test]
-async fn a_renewal_on_request_whose_status_was_lost_is_not_made_twice() {
+async fn a_requested_renewal_whose_status_write_was_lost_is_not_repeated() {
     let mut world = World::start().await;
     let first = world.issue("reports", plain()).await.status.unwrap();
     let denial = Denial::start(&world, Denied::Statuses("reports")).await;
     let begin = Timestamp::now();
-    world.patch("reports", renew("now")).await;
+    world.request_renewal("reports", "now").await;
     wait_for_lost_status(&world, begin).await;
     world.kill_operator();
     assert_ne!(world.data("reports").await["AWS_ACCESS_KEY_ID"], first.access_key_id.unwrap());
@@ -77,7 +76,7 @@ async fn a_renewal_on_request_whose_status_was_lost_is_not_made_twice() {
 }
 
 #[tokio::test]
-async fn what_the_cluster_refuses_to_store_is_kept_and_stored_when_it_may_be() {
+async fn credentials_that_the_cluster_rejects_stay_pending_and_are_written_later() {
     let world = World::start().await;
     let denial = Denial::start(&world, Denied::Secrets).await;
     world.create("reports", plain()).await;
@@ -94,25 +93,25 @@ async fn what_the_cluster_refuses_to_store_is_kept_and_stored_when_it_may_be() {
     denial.end().await;
 
     world.wait_at_most(AFTER_BACKOFF, "reports", "ready", is_ready).await;
-    let minted = world.sts.minted();
-    assert_eq!(minted.len(), 1);
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
-    assert_eq!(key, minted[0].access_key_id);
+    let issued = world.sts.issued();
+    assert_eq!(issued.len(), 1);
+    let key = world.complete_key("reports").await;
+    assert_eq!(key, issued[0].access_key_id);
     let events: Vec<_> = world.events("reports").await.into_iter().map(|e| e.1).collect();
     assert!(events.contains(&"SecretRejected".to_owned()), "{events:?}");
 }
 
 #[tokio::test]
-async fn a_request_to_renew_skips_the_backoff_once_and_not_in_a_loop() {
+async fn a_renewal_request_skips_the_backoff_once() {
     let world = World::start().await;
     let denial = Denial::start(&world, Denied::Secrets).await;
     world.create("reports", plain()).await;
     world.wait("reports", "refused", |s| failure_reason(s) == Some("SecretRejected")).await;
-    world.patch("reports", renew("1")).await;
+    world.request_renewal("reports", "1").await;
     let second = world
         .wait("reports", "refused again", |s| s.failure.as_ref().is_some_and(|f| f.count == 2))
         .await;
-    // The second wait of this class is half a minute: nothing is tried in a few seconds of it.
+    // The second backoff of this class is half a minute: no attempt comes within a few seconds.
     let begin = world.writes();
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(world.writes(), begin, "it does not wait");
@@ -120,20 +119,20 @@ async fn a_request_to_renew_skips_the_backoff_once_and_not_in_a_loop() {
     assert_eq!(failure.class.shortest_wait().as_secs(), 15);
     denial.end().await;
 
-    // A new value skips what is left of the wait.
-    world.patch("reports", renew("2")).await;
+    // A new value skips the rest of the backoff.
+    world.request_renewal("reports", "2").await;
     let ready = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(ready.last_renew_request.as_deref(), Some("2"));
-    assert_eq!(world.sts.minted().len(), 1, "what was held is what was written");
+    assert_eq!(world.sts.issued().len(), 1, "the pending credentials were not written");
 }
 
 #[tokio::test]
-async fn a_secret_that_may_not_be_read_is_not_read_in_a_loop() {
+async fn a_secret_that_cannot_be_read_is_not_read_in_a_loop() {
     let mut world = World::new().await;
-    // As tenant, whose rights in this namespace are the test's to give and take.
+    // As the tenant: the test grants and revokes its permissions in this namespace.
     let user = format!("--user={}", world.rig.tenant().name());
     world.kubectl(&["create", "rolebinding", "tempcred", "--clusterrole=tempcred", &user]);
-    // What is in no namespace stays his.
+    // Its permissions for cluster-scoped objects stay.
     let beyond = format!("{}-grants", world.namespace);
     let of_grants = "--resource=rolegrants.tempcred.dev,namespaces";
     world.kubectl(&["create", "clusterrole", &beyond, "--verb=list,watch", of_grants]);
@@ -171,7 +170,7 @@ async fn a_secret_that_may_not_be_read_is_not_read_in_a_loop() {
 
     world.kubectl(&["label", "secret", "reports", "edited=yes"]);
     world.wait("reports", "failing", |s| failure_reason(s) == Some("SecretRejected")).await;
-    // The first wait of this class is 15 s: nothing is tried in a few seconds of it.
+    // The first backoff of this class is 15 s: no attempt comes within a few seconds.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let status = world.credentials().get("reports").await.unwrap().status.unwrap();
     assert_eq!(status.failure.as_ref().unwrap().count, 1);
@@ -179,11 +178,7 @@ async fn a_secret_that_may_not_be_read_is_not_read_in_a_loop() {
     assert_eq!(world.sts.calls_total(), 1);
 }
 
-fn renew(value: &str) -> Value {
-    json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": value}}})
-}
-
-/// Waits until a status that the operator wrote since then was refused.
+/// Waits until a status write of the operator since then was rejected.
 async fn wait_for_lost_status(world: &World, since: Timestamp) {
     let audit = world.rig.audit().expect("needs the rig's own API server");
     wait_until("a status write fails", SOON, || async {

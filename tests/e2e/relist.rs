@@ -63,7 +63,7 @@ async fn a_resource_deleted_while_its_watch_is_cut_is_forgotten_everywhere() {
     world.create("pending", plain()).await;
     world.wait("pending", "refused", |s| failure_reason(s) == Some("SecretRejected")).await;
     knows(&world, "all resources are known", &[("True", 3), ("False", 1)]).await;
-    let pending = world.sts.minted().pop().unwrap();
+    let pending = world.sts.issued().pop().unwrap();
     let values = Detector::of([pending.secret.as_str(), pending.token.as_str()]);
     assert!(copies(world.pid(), &values).unwrap() > 0, "nothing is kept to be written later");
 

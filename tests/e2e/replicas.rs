@@ -1,4 +1,4 @@
-//! Two replicas: one works, the other watches, and takes over.
+//! Two replicas: a leader, and a standby that takes over.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,26 +15,28 @@ use serde_json::json;
 
 use crate::chart::rights::installed_for;
 use crate::outage::{arrived, wait_for_failed_write};
-use crate::world::{Operator, SOON, World, assert_whole, data, heavy, is_ready, plain, wait_until};
+use crate::world::{
+    Operator, SOON, World, assert_complete, data, heavy, is_ready, plain, wait_until,
+};
 
-/// How many credentials the leader that is killed looks after.
+/// How many credentials the killed leader manages.
 const RESOURCES: usize = 500;
 
 /// How long a Lease lasts.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// A replica looks at a Lease that has run out, takes it from its holder, waits for up to a second in
-/// case another does the same, and takes it for itself.
+/// A standby removes the holder of an expired Lease, waits for up to a second in case another replica does
+/// the same, and then acquires the Lease.
 const TAKING: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing_that_is_valid() {
+async fn a_standby_takes_over_from_a_killed_leader_and_renews_only_what_is_due() {
     let _alone = heavy().await;
     let (mut world, user) = installed().await;
     let first = replica(&mut world, &user).await;
     leads(&first).await;
     let second = replica(&mut world, &user).await;
-    // Those that rotate meanwhile: renewed with 40 s left, as a takeover takes half a minute at worst.
+    // One that rotates meanwhile: renewed with 40 s left, because a takeover takes up to half a minute.
     world.sts.inject(Fault::lifetime(Duration::from_secs(60)).for_role("role/rotating"));
     let mut rotating = plain();
     rotating["assumeRole"]["roleArn"] = "arn:aws:iam::123456789012:role/rotating".into();
@@ -62,28 +64,28 @@ async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing
     assert_eq!(second.metric(issues).await, None, "the second only watches");
     assert_eq!(second.metric("tempcred_leader").await, Some(0.0));
     let is_silent = !second.http("/metrics").await.contains("tempcred_credentials{");
-    assert!(is_silent, "only the leader tells of resources");
+    assert!(is_silent, "only the leader reports resources");
     let versions = versions(&world).await;
 
     first.kill();
     let left = lease(&world).await;
     leads(&second).await;
-    let taken = lease(&world).await;
-    let (left, taken) = (left.renew_time.unwrap().0, taken.acquire_time.unwrap().0);
-    let vacancy = Duration::try_from(taken.duration_since(left)).unwrap();
-    println!("{vacancy:?} after its last renewal the Lease was taken");
+    let acquired = lease(&world).await;
+    let (left, acquired) = (left.renew_time.unwrap().0, acquired.acquire_time.unwrap().0);
+    let vacancy = Duration::try_from(acquired.duration_since(left)).unwrap();
+    println!("{vacancy:?} after its last renewal the Lease was acquired");
     assert!(vacancy <= LEASE + TAKING, "{vacancy:?}");
 
-    // What had to be renewed meanwhile never expired.
+    // The credential that was due meanwhile did not expire.
     let secret = world.secrets().get("rotating").await.unwrap();
-    assert_whole(&secret);
+    assert_complete(&secret);
     let expiration: Timestamp = data(&secret)["AWS_CREDENTIAL_EXPIRATION"].parse().unwrap();
     assert!(expiration > Timestamp::now(), "{expiration}");
     let rotated = rotations();
-    // It has looked at everything, and it works.
-    wait_until("it has looked at everything", SOON, || async {
-        let looks = second.metric("tempcred_reconcile_duration_seconds_count").await?;
-        (looks > RESOURCES as f64).then_some(())
+    // It has reconciled all resources, and it works.
+    wait_until("it has reconciled all resources", SOON, || async {
+        let count = second.metric("tempcred_reconcile_duration_seconds_count").await?;
+        (count > RESOURCES as f64).then_some(())
     })
     .await;
     world.issue("later", plain()).await;
@@ -101,7 +103,7 @@ async fn the_leader_is_killed_and_the_other_replica_takes_over_and_mints_nothing
 }
 
 #[tokio::test]
-async fn a_leader_that_cannot_renew_its_lease_steps_down_and_forgets_nothing() {
+async fn a_leader_that_cannot_renew_its_lease_steps_down_and_keeps_pending_credentials() {
     let (mut world, user) = installed().await;
     let proxy = Proxy::to(world.rig.server()).unwrap();
     let kubeconfig = world.rig.kubeconfig_for(&user, Some(&proxy.url())).unwrap();
@@ -116,14 +118,14 @@ async fn a_leader_that_cannot_renew_its_lease_steps_down_and_forgets_nothing() {
     becomes_leader(&world, false).await;
     proxy.restore();
     let written = world.wait_at_most(SOON * 2, "reports", "ready", is_ready).await;
-    assert_eq!(world.sts.calls_total(), 1, "what it held in memory is what it wrote");
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    assert_eq!(world.sts.calls_total(), 1, "it wrote its pending credentials");
+    let key = world.complete_key("reports").await;
     assert_eq!(written.status.unwrap().access_key_id, Some(key));
     assert!(world.stop_operator().success());
 }
 
 #[tokio::test]
-async fn a_leader_that_ends_in_good_order_leaves_the_lease_to_the_next() {
+async fn a_leader_that_shuts_down_releases_the_lease() {
     let (mut world, user) = installed().await;
     let first = replica(&mut world, &user).await;
     leads(&first).await;
@@ -137,7 +139,7 @@ async fn a_leader_that_ends_in_good_order_leaves_the_lease_to_the_next() {
     assert!(second.stop().success());
 }
 
-/// A world with a release of its own, so that it has its own Lease.
+/// A world with a release of its own, which has its own Lease.
 async fn installed() -> (World, User) {
     let world = World::new().await;
     let (user, _) = installed_for(&world, &[&world.namespace]).await;
@@ -158,7 +160,7 @@ async fn leads(replica: &Operator) {
     .await;
 }
 
-/// Waits until the operator of a world leads, or no longer does.
+/// Waits until the operator of a world leads, or does not.
 async fn becomes_leader(world: &World, leads: bool) {
     let wanted = Some(f64::from(u8::from(leads)));
     wait_until(&format!("leads: {leads}"), LEASE * 3, || async {

@@ -1,11 +1,11 @@
-//! The resource as a type: what changes it takes, how it shows and how it explains itself.
+//! The resource type: immutable fields, printer columns, `kubectl explain`.
 
 use serde_json::{Value, json};
 
 use crate::world::{SOON, World, plain, wait_until};
 
 #[tokio::test]
-async fn name_and_type_of_the_secret_cannot_change() {
+async fn the_name_and_the_type_of_the_secret_are_immutable() {
     let world = World::new().await;
     world.create("reports", plain()).await;
     let refused = |patch: Value| {
@@ -16,7 +16,7 @@ async fn name_and_type_of_the_secret_cannot_change() {
                 .credentials()
                 .patch("reports", &params, &kube::api::Patch::Merge(patch))
                 .await;
-            patched.expect_err("was taken").to_string()
+            patched.expect_err("was accepted").to_string()
         }
     };
     let error = refused(json!({"spec": {"secret": {"name": "other"}}})).await;
@@ -33,7 +33,7 @@ async fn name_and_type_of_the_secret_cannot_change() {
 }
 
 #[tokio::test]
-async fn a_resource_that_nobody_served_yet_says_so() {
+async fn a_resource_without_an_operator_is_pending() {
     let world = World::new().await;
     world.create("reports", plain()).await;
     let shown = world.kubectl(&["get", "tempcred", "reports"]);
@@ -41,12 +41,12 @@ async fn a_resource_that_nobody_served_yet_says_so() {
 }
 
 #[tokio::test]
-async fn explain_reads_like_documentation() {
+async fn kubectl_explain_shows_the_documentation() {
     let world = World::new().await;
-    // The API server publishes the documentation of a new type some time after the type.
+    // The API server publishes the documentation of a new type a moment after the type.
     for (name, what) in [
-        ("explain_reads_like_documentation", "temporarycredential.spec.assumeRole"),
-        ("explain_reads_like_documentation_of_a_grant", "rolegrant.spec.session"),
+        ("kubectl_explain_shows_the_documentation", "temporarycredential.spec.assumeRole"),
+        ("kubectl_explain_shows_the_documentation_of_a_grant", "rolegrant.spec.session"),
     ] {
         let explained = wait_until("it can be explained", SOON, || async {
             world.rig.kubectl_output(&["explain", what]).ok()

@@ -1,4 +1,4 @@
-//! The commands of the runbooks work: they are typed in haste.
+//! The commands of the runbooks work: people copy them during an incident.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ fn commands() -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn the_commands_of_the_runbooks_tell_of_a_credential_that_fails() {
+async fn the_commands_of_the_runbooks_show_a_failing_credential() {
     let world = World::start().await;
     world.sts.inject(Fault::access_denied());
     world.create("reports", plain()).await;
@@ -26,7 +26,7 @@ async fn the_commands_of_the_runbooks_tell_of_a_credential_that_fails() {
         let here = command.replace("NAMESPACE", &world.namespace).replace("NAME", "reports");
         let kubectl = world.rig.kubectl();
         let mut shell = Command::new("bash");
-        // Functions are found before programs: this kubectl, with its settings.
+        // A function takes precedence over a program: this kubectl, with its settings.
         let function = format!("kubectl() {{ '{}' \"$@\"; }}", kubectl.get_program().display());
         shell.args(["-c", &format!("set -o pipefail; {function}; {here}")]);
         shell.envs(kubectl.get_envs().filter_map(|(name, value)| Some((name, value?))));

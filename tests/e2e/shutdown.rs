@@ -1,4 +1,4 @@
-//! SIGTERM: what is in flight is finished, and nothing new is begun.
+//! SIGTERM: a call in flight is completed, and no new one begins.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use rig::Request;
 use rig::sts::Matching;
 
 use crate::outage::{arrived, behind_proxy};
-use crate::world::{SOON, World, assert_whole, is_ready, plain, wait_until};
+use crate::world::{SOON, World, is_ready, plain, wait_until};
 
-/// What the operator gives itself. Kubernetes gives it 30 s.
+/// The deadline that the operator sets itself. Kubernetes allows 30 s.
 const GRACE: Duration = Duration::from_secs(25);
 
 #[tokio::test]
-async fn what_is_in_flight_at_a_sigterm_is_finished() {
+async fn a_call_in_flight_at_sigterm_is_completed() {
     let mut world = World::start().await;
     let hold = world.sts.hold(Matching::any());
     world.create("reports", plain()).await;
@@ -25,7 +25,7 @@ async fn what_is_in_flight_at_a_sigterm_is_finished() {
     hold.release();
     assert!(world.wait_for_operator_end(GRACE).success());
 
-    let key = assert_whole(&world.secrets().get("reports").await.unwrap());
+    let key = world.complete_key("reports").await;
     let status = world.credentials().get("reports").await.unwrap().status.unwrap();
     assert!(is_ready(&status));
     assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()));
@@ -33,17 +33,7 @@ async fn what_is_in_flight_at_a_sigterm_is_finished() {
 }
 
 #[tokio::test]
-async fn an_idle_operator_ends_at_once() {
-    let mut world = World::start().await;
-    world.issue("reports", plain()).await;
-    let begin = Instant::now();
-    assert!(world.stop_operator().success());
-    let took = begin.elapsed();
-    assert!(took < Duration::from_secs(2), "{took:?}");
-}
-
-#[tokio::test]
-async fn what_waits_for_its_turn_at_a_sigterm_is_left_to_the_next_operator() {
+async fn a_queued_request_at_sigterm_is_left_to_the_next_operator() {
     let mut world = World::new().await;
     let kubeconfig = || world.rig.kubeconfig_for(world.rig.operator(), None).unwrap();
     let (one, two) = (kubeconfig(), kubeconfig());
@@ -61,16 +51,21 @@ async fn what_waits_for_its_turn_at_a_sigterm_is_left_to_the_next_operator() {
     hold.release();
     assert!(world.wait_for_operator_end(GRACE).success());
     assert_eq!(world.sts.calls_total(), 1);
-    assert_whole(&world.secrets().get("first").await.unwrap());
+    world.complete_key("first").await;
     assert!(world.secrets().get_opt("second").await.unwrap().is_none());
 
     world.start_operator_with(two, &[]).await;
     world.wait("second", "ready", is_ready).await;
     assert_eq!(world.sts.calls_total(), 2);
+    // Now it is idle, and ends at once.
+    let begin = Instant::now();
+    assert!(world.stop_operator().success());
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_away_does_not_hold_up_the_end() {
+async fn an_unreachable_api_server_does_not_delay_shutdown() {
     let (mut world, proxy) = behind_proxy().await;
     let hold = world.sts.hold(Matching::any());
     world.create("reports", plain()).await;
@@ -82,22 +77,22 @@ async fn an_api_server_that_is_away_does_not_hold_up_the_end() {
     assert!(world.wait_for_operator_end(GRACE).success());
     println!("ended after {:?}", begin.elapsed());
 
-    // What was in flight is lost with the process, at the price of one more call.
+    // The credentials in flight are lost with the process, which costs one more call.
     world.start_operator(&[]).await;
     world.wait("reports", "ready", is_ready).await;
     assert_eq!(world.sts.calls_total(), 2);
 }
 
 #[tokio::test]
-async fn an_operator_that_never_got_ready_ends_at_once_too() {
+async fn an_operator_that_is_not_ready_shuts_down_at_once() {
     let mut world = World::new().await;
     world.create("reports", plain()).await;
     let kubeconfig = || world.rig.kubeconfig_for(world.rig.tenant(), None).unwrap();
     let (one, two) = (kubeconfig(), kubeconfig());
-    // As tenant, who may list nothing here.
+    // As the tenant, which may list nothing here.
     end_unready(&mut world, one).await;
 
-    // The same, but resources may be listed: the look at this one waits for the list of Secrets.
+    // The same, but it may list resources: their reconciliation waits for the list of Secrets.
     let user = format!("--user={}", world.rig.tenant().name());
     let resource = "--resource=temporarycredentials.tempcred.dev";
     world.kubectl(&["create", "role", "half", "--verb=list,watch", resource]);
@@ -105,7 +100,7 @@ async fn an_operator_that_never_got_ready_ends_at_once_too() {
     end_unready(&mut world, two).await;
 }
 
-/// Waits until the operator knows that it is to end.
+/// Waits until the operator has begun to shut down.
 async fn ends(world: &World) {
     wait_until("it says that it is not ready", SOON, || async {
         (world.http("/readyz").await == "shutting down\n").then_some(())

@@ -1,14 +1,14 @@
-//! The threat model tells of nothing that no test shows.
+//! Every row of the threat model has a test.
 
 use std::fs;
 use std::path::Path;
 
 const MODEL: &str = "docs/security/threat-model.md";
 
-/// Where the modules of tests lie.
+/// The folders with the modules of tests.
 const ROOTS: [&str; 5] = ["tests/e2e", "tests/fuzz", "tests/release", "src", "core/src"];
 
-/// The rows of the tables that end in a column of tests, with the place of each.
+/// The rows of the tables that end in a column of tests, with the line of each.
 fn rows(text: &str) -> Vec<(usize, Vec<String>)> {
     let mut rows = vec![];
     let mut within = false;
@@ -26,7 +26,7 @@ fn rows(text: &str) -> Vec<(usize, Vec<String>)> {
     rows
 }
 
-/// The names between backticks that lead to a test.
+/// The names of tests between backticks.
 fn names(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
@@ -44,7 +44,7 @@ fn exists(name: &str) -> bool {
 }
 
 #[test]
-fn every_line_of_the_threat_model_names_tests_that_there_are() {
+fn every_row_of_the_threat_model_names_tests_that_exist() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL)).unwrap();
     let rows = rows(&text);
     assert!(rows.len() >= 40, "{} rows", rows.len());

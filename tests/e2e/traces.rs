@@ -1,4 +1,4 @@
-//! Traces, as a collector gets them over the wire.
+//! Traces, as a collector receives them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::world::{World, is_ready, plain};
 
-/// A collector that speaks OTLP over HTTP, as much as it takes to receive traces.
+/// A collector with the part of OTLP over HTTP that receives traces.
 pub struct Collector {
     url: String,
     received: Arc<Mutex<Vec<Bytes>>>,
@@ -30,7 +30,7 @@ struct Seen {
 }
 
 impl Collector {
-    /// Starts one, and has the operators of this world send to it.
+    /// Starts one, and configures the operators of this world to send to it.
     pub async fn of(world: &mut World) -> Self {
         let collector = Self::start().await;
         send_to(world, &collector.url);
@@ -69,7 +69,7 @@ impl Collector {
     }
 }
 
-/// Has the operators of a world send their traces there, at once rather than every 5 s.
+/// Configures the operators of a world to send their traces there, at once rather than every 5 s.
 fn send_to(world: &mut World, url: &str) {
     world.environment.insert("OTEL_EXPORTER_OTLP_ENDPOINT", Some(url.to_owned()));
     world.environment.insert("OTEL_BSP_SCHEDULE_DELAY", Some("100".to_owned()));
@@ -97,7 +97,7 @@ async fn a_rotation_is_one_trace_with_its_calls_as_spans() {
     refused["assumeRole"]["roleArn"] = "arn:aws:iam::123456789012:role/refused".into();
     world.create("refused", refused).await;
     world.wait("refused", "refused", |s| s.failure.is_some() && !is_ready(s)).await;
-    let log = world.whole_log();
+    let log = world.full_log();
 
     let spans = collector.spans();
     let root = |name: &str| {
@@ -105,7 +105,7 @@ async fn a_rotation_is_one_trace_with_its_calls_as_spans() {
             .iter()
             .filter(|s| s.attributes.get("tempcred.credential").is_some_and(|n| n == name));
         let root = roots.next().unwrap_or_else(|| panic!("no trace of {name} in {spans:#?}"));
-        // Whoever was refused may have been tried again.
+        // The refused one may have been tried again.
         assert!(name == "refused" || roots.next().is_none(), "{name}: one attempt, one trace");
         assert!(root.span.parent_span_id.is_empty(), "{name}");
         root.clone()
@@ -165,13 +165,13 @@ async fn a_rotation_is_one_trace_with_its_calls_as_spans() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_stops_nothing_and_is_told_of() {
+async fn an_unreachable_collector_stops_nothing_and_is_logged() {
     let mut world = World::new().await;
-    // Nobody listens there.
+    // Nothing listens on this port.
     send_to(&mut world, "http://127.0.0.1:9");
     world.start_operator(&[]).await;
     world.issue("reports", plain()).await;
-    let log = world.whole_log();
-    let tells = |line: &str| line.contains("ERROR") && line.contains("export");
-    assert!(log.lines().any(tells), "{log}");
+    let log = world.full_log();
+    let reports = |line: &str| line.contains("ERROR") && line.contains("export");
+    assert!(log.lines().any(reports), "{log}");
 }

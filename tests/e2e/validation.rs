@@ -1,4 +1,4 @@
-//! What the API server refuses, in words that name the remedy.
+//! What the API server rejects; its messages name the remedy.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn tags(count: usize) -> Value {
 }
 
 #[tokio::test]
-async fn refuses_what_cannot_work_and_names_the_remedy() {
+async fn the_api_server_rejects_invalid_specs_and_names_the_remedy() {
     let world = World::new().await;
     let role = "arn:aws:iam::123456789012:role/hop";
     let rows = [
@@ -67,7 +67,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             "for several credentials create several TemporaryCredentials",
         ),
         (
-            "a session of the operator",
+            "a session without an identity",
             json!({"getSessionToken": {}}),
             "set identity.accessKeySecretRef",
         ),
@@ -85,11 +85,11 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             "without sessionTokenKey",
         ),
         (
-            "a federated user of the operator",
+            "a federated user without an identity",
             json!({"getFederationToken": {"name": "alice"}}),
             "set identity.accessKeySecretRef",
         ),
-        ("root, asked for by the operator", json!({"assumeRoot": root(json!({}))}), "set identity"),
+        ("root without an identity", json!({"assumeRoot": root(json!({}))}), "set identity"),
         (
             "root for an hour",
             json!({"assumeRoot": root(json!({"duration": "1h"})), "identity": identity()}),
@@ -104,12 +104,12 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             "spec.assumeRoot.taskPolicyArn",
         ),
         (
-            "a token of the operator",
+            "a token without an identity",
             json!({"getWebIdentityToken": {"audiences": ["a"], "signingAlgorithm": "RS256"}}),
             "set identity",
         ),
         (
-            "a token for nobody",
+            "a token without audiences",
             json!({"getWebIdentityToken": {"audiences": [], "signingAlgorithm": "RS256"}, "identity": identity()}),
             "spec.getWebIdentityToken.audiences",
         ),
@@ -122,7 +122,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             "between 1m and 1h",
         ),
         (
-            "an identity that nobody asks for",
+            "an identity for an unsigned request",
             {
                 let mut spec = web_identity(json!({}));
                 spec["identity"] = identity();
@@ -159,12 +159,12 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             "between 15m and 36h",
         ),
         (
-            "a web identity from nowhere",
+            "a web identity without a token",
             json!({"assumeRoleWithWebIdentity": {"roleArn": role}}),
             "set exactly one of serviceAccountName and tokenSecretRef",
         ),
         (
-            "a web identity from two places",
+            "a web identity with two tokens",
             web_identity(json!({"tokenSecretRef": {"name": "a", "key": "b"}})),
             "set exactly one of serviceAccountName and tokenSecretRef",
         ),
@@ -189,7 +189,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
             "lower before or raise duration",
         ),
         (
-            "no provider",
+            "not a SAML provider",
             json!({"assumeRoleWithSAML": {
                 "roleArn": role, "principalArn": role, "assertionSecretRef": {"name": "a", "key": "b"},
             }}),
@@ -271,7 +271,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
         ),
         ("tags of AWS", request(json!({"tags": {"aws:x": "a"}})), "must not begin with aws:"),
         (
-            "a transitive stranger",
+            "a transitive key without a tag",
             request(json!({"tags": {"a": "b"}, "transitiveTagKeys": ["c"]})),
             "must be a key of tags",
         ),
@@ -332,7 +332,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
     ];
     for (row, spec, expected) in rows {
         match world.try_create("refused", spec).await {
-            Ok(_) => panic!("{row}: was taken"),
+            Ok(_) => panic!("{row}: was accepted"),
             Err(error) => {
                 let error = error.to_string();
                 assert!(error.contains(expected), "{row}: {error}");
@@ -342,7 +342,7 @@ async fn refuses_what_cannot_work_and_names_the_remedy() {
 }
 
 #[tokio::test]
-async fn takes_everything_that_sts_takes() {
+async fn the_api_server_accepts_everything_that_sts_accepts() {
     let world = World::new().await;
     let rows = [
         (
@@ -386,7 +386,7 @@ async fn takes_everything_that_sts_takes() {
         ("nulls, as templates leave them", beside("region", Value::Null)),
     ];
     for (index, (row, spec)) in rows.into_iter().enumerate() {
-        if let Err(error) = world.try_create(&format!("taken-{index}"), spec).await {
+        if let Err(error) = world.try_create(&format!("accepted-{index}"), spec).await {
             panic!("{row}: {error}");
         }
     }

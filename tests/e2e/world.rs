@@ -1,32 +1,32 @@
-//! What a test lives in: a namespace, an STS responder, and an operator that serves just these.
+//! The environment of a test: a namespace, an STS responder, and an operator that serves only these.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
-use k8s_openapi::api::events::v1::Event;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use rig::sts::Responder;
 use rig::{Rig, Tool};
 use serde_json::{Value, json};
-use tempcred_core::api::{CredentialStatus, RoleGrant, TemporaryCredential};
+use tempcred_core::api::RoleGrant;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use crate::check::{
-    POLL, assert_whole, condition, data, failure, failure_reason, is_ready, plain, truths,
-    wait_until,
+    assert_complete, assume, condition, data, failure, failure_reason, is_ready, plain, role_arn,
+    true_conditions, wait_until,
 };
+pub use crate::objects::Writes;
 pub use crate::operator::Operator;
 
-/// How long anything may take that should take no time.
+/// The deadline for everything that should happen at once.
 pub const SOON: Duration = Duration::from_secs(30);
 
 /// Access key of the operator's own identity.
@@ -35,7 +35,7 @@ pub const OPERATOR_KEY: &str = "AKIAOPERATOR00000001";
 /// Secret key of the operator's own identity.
 pub const OPERATOR_SECRET: &str = "operatorSecretKeyThatNobodyMayEverSee123";
 
-/// Waits until no other test runs that keeps the machine as busy: those would time each other out.
+/// Waits until no other test runs that loads the machine as much: together they would time out.
 pub async fn heavy() -> MutexGuard<'static, ()> {
     static HEAVY: Mutex<()> = Mutex::const_new(());
     HEAVY.lock().await
@@ -45,7 +45,7 @@ pub async fn heavy() -> MutexGuard<'static, ()> {
 pub fn rig() -> &'static Rig {
     static RIG: OnceLock<Rig> = OnceLock::new();
     RIG.get_or_init(|| {
-        // Built before anything runs: a compiler beside tests that wait would have them time out.
+        // Built before any test: a compiler beside running tests would make them time out.
         for tool in [Tool::Kstatus, Tool::Lua] {
             tool.ready().unwrap();
         }
@@ -55,11 +55,20 @@ pub fn rig() -> &'static Rig {
     })
 }
 
-/// Installs the CRDs and gives the operator its role, as an administrator would. Without admission
-/// policies, as tests do what these refuse; `chart::admission` has them in namespaces of its own.
+/// Installs the CRDs and the operator's role, as an administrator would. Admission policies are off,
+/// because tests do what these deny; `chart::admission` has them in namespaces of its own.
 pub fn prepare(rig: &Rig) {
     let root = env!("CARGO_MANIFEST_DIR").as_ref();
     rig.install_with(root, &["--set=admissionPolicies.enabled=false"]).unwrap();
+}
+
+/// A client by a kubeconfig, after changes to its configuration.
+pub async fn client(kubeconfig: &Path, configure: impl FnOnce(&mut Config)) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+    configure(&mut config);
+    Client::try_from(config).unwrap()
 }
 
 /// A namespace with an STS; the operator is started by the test.
@@ -68,18 +77,10 @@ pub struct World {
     pub namespace: String,
     pub sts: Responder,
     pub client: Client,
-    /// Variables for the operator, over those that every operator gets; `None` takes one away.
+    /// Variables for the operator, over those that every operator gets; `None` removes one.
     pub environment: BTreeMap<&'static str, Option<String>>,
     operator: Option<Operator>,
     runs: usize,
-}
-
-/// What the operator wrote in a namespace, by the API server's own account.
-#[derive(Debug, PartialEq, Eq, Clone, Copy, Default)]
-pub struct Writes {
-    pub secrets: usize,
-    pub statuses: usize,
-    pub events: usize,
 }
 
 impl World {
@@ -100,11 +101,7 @@ impl World {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let namespace =
             format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let kubeconfig = Kubeconfig::read_from(rig.kubeconfig()).unwrap();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-            .await
-            .unwrap();
-        let client = Client::try_from(config).unwrap();
+        let client = client(rig.kubeconfig(), |_| ()).await;
         let object = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
         Api::<Namespace>::all(client.clone())
             .create(&PostParams::default(), &object)
@@ -117,8 +114,8 @@ impl World {
         world
     }
 
-    /// What a grant for any role in this namespace, and in those whose names go on from it, says: each world
-    /// has one, called like the namespace.
+    /// The spec of a grant for any role, in this namespace and in those with this prefix and a dash. Each world
+    /// has such a grant, with the name of the namespace.
     pub fn any_role(&self) -> Value {
         let any = |account| format!("arn:aws:iam::{account}:role/*");
         let roles = ["123456789012", "210987654321"].map(any);
@@ -168,7 +165,7 @@ impl World {
         self.operator = Some(self.replica(kubeconfig, args).await);
     }
 
-    /// Starts an operator beside that of this world, and waits until it listens.
+    /// Starts a further operator in this world, and waits until it listens.
     pub async fn replica(&mut self, kubeconfig: PathBuf, args: &[&str]) -> Operator {
         self.runs += 1;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rig::free_port().unwrap()));
@@ -210,7 +207,7 @@ impl World {
         Operator { process, address }
     }
 
-    /// What the operator has logged so far. Not to wait for: what a line tells shows elsewhere too.
+    /// What the operator has logged so far. Do not wait for a line: its content shows elsewhere, too.
     pub fn log(&self) -> String {
         self.operator.as_ref().unwrap().log()
     }
@@ -225,7 +222,7 @@ impl World {
         self.operator.as_ref().unwrap().process.pid()
     }
 
-    /// Kills the operator without a word.
+    /// Kills the operator without a signal that it could handle.
     pub fn kill_operator(&mut self) {
         self.operator.take().unwrap().kill();
     }
@@ -240,13 +237,13 @@ impl World {
         self.operator.take().unwrap().process.wait(at_most).unwrap()
     }
 
-    /// Stops the operator in good order.
+    /// Stops the operator by SIGTERM.
     pub fn stop_operator(&mut self) -> ExitStatus {
         self.signal_operator();
         self.wait_for_operator_end(SOON)
     }
 
-    /// Asks the operator's own listener; empty if it does not answer.
+    /// A page of the operator's listener; empty if it does not reply.
     pub async fn http(&self, path: &str) -> String {
         match &self.operator {
             Some(operator) => operator.http(path).await,
@@ -254,136 +251,33 @@ impl World {
         }
     }
 
-    /// The value of one of the operator's metrics, of all its labels together.
+    /// The value of one of the operator's metrics, summed over its labels.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         self.operator.as_ref()?.metric(name).await
     }
 
-    /// Waits until this run of the operator has looked at resources so often.
-    pub async fn wait_for_looks(&self, at_least: usize) {
-        wait_until("it has looked at the resources", SOON, || async {
-            let looks = self.metric("tempcred_reconcile_duration_seconds_count").await?;
-            (looks >= at_least as f64).then_some(())
+    /// Waits until this run of the operator has made so many reconciliations.
+    pub async fn wait_for_reconciliations(&self, at_least: usize) {
+        wait_until("it has reconciled the resources", SOON, || async {
+            let count = self.metric("tempcred_reconcile_duration_seconds_count").await?;
+            (count >= at_least as f64).then_some(())
         })
         .await;
     }
 
-    pub fn credentials(&self) -> Api<TemporaryCredential> {
-        Api::namespaced(self.client.clone(), &self.namespace)
+    /// Stops the operator by SIGTERM, and returns its full log.
+    pub fn full_log(&mut self) -> String {
+        self.signal_operator();
+        let operator = self.operator.take().unwrap();
+        assert!(operator.process.wait(SOON).unwrap().success());
+        operator.log()
     }
 
-    pub fn secrets(&self) -> Api<Secret> {
-        Api::namespaced(self.client.clone(), &self.namespace)
-    }
-
-    /// Creates a resource with this spec.
-    pub async fn create(&self, name: &str, spec: Value) -> TemporaryCredential {
-        self.try_create(name, spec).await.unwrap()
-    }
-
-    /// Creates a resource that the API server may refuse.
-    pub async fn try_create(&self, name: &str, spec: Value) -> kube::Result<TemporaryCredential> {
-        // As JSON, not as our type: what is refused must be what was written.
-        let object: kube::api::DynamicObject = serde_json::from_value(json!({
-            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
-            "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
-        }))
-        .unwrap();
-        let resource = kube::api::ApiResource::erase::<TemporaryCredential>(&());
-        let api: Api<kube::api::DynamicObject> =
-            Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
-        let created = api.create(&PostParams::default(), &object).await?;
-        Ok(serde_json::from_value(serde_json::to_value(created).unwrap()).unwrap())
-    }
-
-    /// Changes a resource by a JSON merge patch.
-    pub async fn patch(&self, name: &str, patch: Value) -> TemporaryCredential {
-        self.credentials().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
-    }
-
-    /// Waits until a resource is as the test wants it.
-    pub async fn wait(
-        &self,
-        name: &str,
-        what: &str,
-        wanted: impl Fn(&CredentialStatus) -> bool,
-    ) -> TemporaryCredential {
-        self.wait_at_most(SOON, name, what, wanted).await
-    }
-
-    /// The same, with a deadline of the test's choice.
-    pub async fn wait_at_most(
-        &self,
-        at_most: Duration,
-        name: &str,
-        what: &str,
-        wanted: impl Fn(&CredentialStatus) -> bool,
-    ) -> TemporaryCredential {
-        let begin = Instant::now();
-        loop {
-            let resource = self.credentials().get(name).await.unwrap();
-            if resource.status.as_ref().is_some_and(&wanted) {
-                return resource;
-            }
-            assert!(
-                begin.elapsed() < at_most,
-                "{name} is not {what} after {at_most:?}; its status: {}",
-                serde_yaml::to_string(&resource.status).unwrap()
-            );
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    /// Creates a resource and waits until it is ready.
-    pub async fn issue(&self, name: &str, spec: Value) -> TemporaryCredential {
-        self.create(name, spec).await;
-        self.wait(name, "ready", is_ready).await
-    }
-
-    /// The data of a Secret, as text.
-    pub async fn data(&self, name: &str) -> BTreeMap<String, String> {
-        data(&self.secrets().get(name).await.unwrap())
-    }
-
-    /// What the operator has written in this namespace so far.
-    pub fn writes(&self) -> Writes {
-        let audit = self.rig.audit().expect("needs the rig's own API server");
-        let requests = audit.requests(self.rig.operator().name(), Some(&self.namespace)).unwrap();
-        let mut writes = Writes::default();
-        let is_write = |verb: &str| ["create", "update", "patch", "delete"].contains(&verb);
-        for request in requests.iter().filter(|r| is_write(&r.verb)) {
-            match (request.resource.as_str(), request.subresource.as_str()) {
-                ("secrets", _) => writes.secrets += 1,
-                ("temporarycredentials", "status") => writes.statuses += 1,
-                ("events", _) => writes.events += 1,
-                other => panic!("the operator wrote {other:?}"),
-            }
-        }
-        writes
-    }
-
-    /// How many requests of any kind the operator has made in this namespace so far.
-    pub fn requests(&self) -> usize {
-        let audit = self.rig.audit().expect("needs the rig's own API server");
-        audit.requests(self.rig.operator().name(), Some(&self.namespace)).unwrap().len()
-    }
-
-    /// The events about a resource: type, reason and note.
-    pub async fn events(&self, name: &str) -> Vec<(String, String, String)> {
-        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
-        let mut events = api.list(&ListParams::default()).await.unwrap().items;
-        events.retain(|e| e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
-        events.sort_by_key(|e| e.event_time.clone());
-        let text = |field: &Option<String>| field.clone().unwrap_or_default();
-        events.iter().map(|e| (text(&e.type_), text(&e.reason), text(&e.note))).collect()
-    }
-
-    /// Runs kubectl in this namespace, and gives what it prints.
-    pub fn kubectl(&self, args: &[&str]) -> String {
-        let output = self.rig.kubectl().args(["-n", &self.namespace]).args(args).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "kubectl {args:?}: {}", text(&output.stderr));
-        text(&output.stdout)
+    /// The times of the calls for a role, by a part of its ARN.
+    pub fn call_times(&self, role: &str) -> Vec<jiff::Timestamp> {
+        let requests = self.sts.requests();
+        let about = |r: &&rig::sts::Received| r.role_arn().is_some_and(|arn| arn.contains(role));
+        requests.iter().filter(about).map(|r| r.at).collect()
     }
 }
 
@@ -407,22 +301,5 @@ impl Drop for World {
             delete("namespace", &self.namespace);
             delete("rolegrant", &self.namespace);
         }
-    }
-}
-
-impl World {
-    /// Stops the operator in good order, and gives its whole log.
-    pub fn whole_log(&mut self) -> String {
-        self.signal_operator();
-        let operator = self.operator.take().unwrap();
-        assert!(operator.process.wait(SOON).unwrap().success());
-        operator.log()
-    }
-
-    /// When STS was asked for a role, by a part of its ARN.
-    pub fn asked_for(&self, role: &str) -> Vec<jiff::Timestamp> {
-        let requests = self.sts.requests();
-        let about = |r: &&rig::sts::Received| r.role_arn().is_some_and(|arn| arn.contains(role));
-        requests.iter().filter(about).map(|r| r.at).collect()
     }
 }

@@ -19,7 +19,7 @@ use crate::budget;
 use crate::input::{Change, changed, changes, is_one_line, junk};
 use crate::rendering::{Parts, parts, stored};
 
-/// Longest message that the API server takes in a condition.
+/// Longest message that the API server accepts in a condition.
 const LONGEST_MESSAGE: usize = 32_768;
 
 #[derive(Clone, Debug)]
@@ -278,6 +278,6 @@ fn check_words(before: &CredentialStatus, next: &CredentialStatus) -> Result<(),
 }
 
 #[test]
-fn edited_secrets_do_no_harm() {
+fn edited_secrets_cause_no_harm() {
     budget::run("annotations", case(), check);
 }

@@ -1,4 +1,4 @@
-//! ARNs of roles: whatever comes, nothing is taken that STS would not take.
+//! ARNs of roles: the operator accepts no text that STS would reject.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -30,8 +30,8 @@ fn arn() -> impl Strategy<Value = String> {
     parts.prop_map(|(a, b, c, d, e, f)| format!("{a}:{b}:{c}:{d}:{e}:{f}"))
 }
 
-/// What the API reference of IAM says of the path and the name of a role, and of ARNs, in words of its own; and
-/// no more of them than a role can have that somebody made.
+/// The rules of the IAM API reference for ARNs, and for the path and the name of a role. Written independently
+/// of the operator's own parser, and limited to roles that can exist.
 fn sts_takes(text: &str) -> bool {
     let mut fields = text.split(':');
     let mut next = || fields.next().unwrap_or_default();
@@ -47,7 +47,7 @@ fn sts_takes(text: &str) -> bool {
         && account.len() == 12
         && account.chars().all(|c| c.is_ascii_digit())
         && path.starts_with('/')
-        // Steps of nothing, or of dots, are of no role that there is.
+        // No role has an empty segment, or one of dots.
         && !["//", "/./", "/../"].iter().any(|step| path.contains(step))
         && ![".", ".."].contains(&name)
         && path.len() <= 512
@@ -77,6 +77,6 @@ fn check((arn, changes): (String, Vec<Change>)) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn arn_of_a_role_is_taken_only_if_sts_takes_it() {
+fn a_role_arn_is_accepted_only_if_sts_accepts_it() {
     budget::run("arn", (arn(), changes()), check);
 }

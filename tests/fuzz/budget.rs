@@ -10,11 +10,11 @@ use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunne
 /// How long each target runs, in seconds, unless `TEMPCRED_FUZZ_SECONDS` says otherwise.
 const SECONDS: u64 = 5;
 
-/// How many inputs are tried between two looks at the clock, from one seed.
+/// How many inputs are tried from one seed, before the time is checked again.
 const ROUND: u32 = 32;
 
-/// Tries inputs of `strategy` until the time is used up, and shows the smallest that fails with the seed
-/// that leads to it: `TEMPCRED_FUZZ_SEED` tries that seed alone.
+/// Tries inputs of `strategy` until the time is used up, and shows the smallest failing one with its seed:
+/// `TEMPCRED_FUZZ_SEED` tries that seed alone.
 pub fn run<S: Strategy<Value: Debug>>(
     target: &str,
     strategy: S,

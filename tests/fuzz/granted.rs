@@ -1,4 +1,4 @@
-//! A resource as the operator sees it that is granted everything.
+//! A resource as the operator sees it, with a grant for everything.
 
 use serde_json::{Value, json};
 use tempcred_core::desired::Desired;
@@ -7,7 +7,7 @@ use tempcred_core::grant::Grants;
 /// The namespace of all resources here.
 const NAMESPACE: &str = "analytics";
 
-/// What a resource of this spec asks for; `metadata` is more than its name and namespace.
+/// The desired state of a resource with this spec; `metadata` is added to its name and namespace.
 pub fn desired(mut metadata: Value, spec: Value) -> Desired {
     let grant = json!({
         "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant", "metadata": {"name": "any"},

@@ -1,5 +1,5 @@
-//! Grants: whatever a pattern, a template, a name or an override looks like, nothing is granted that the grant does
-//! not allow, and STS accepts every constraint.
+//! Grants: with any pattern, template, name or override, nothing is allowed beyond the grant, and STS accepts
+//! every constraint.
 
 use std::collections::BTreeMap;
 
@@ -31,11 +31,11 @@ struct Case {
 }
 
 fn pattern() -> impl Strategy<Value = String> {
-    let whole = "[ab*?/]{0,8}".prop_map(|rest| format!("{ACCOUNT}{rest}"));
+    let valid = "[ab*?/]{0,8}".prop_map(|rest| format!("{ACCOUNT}{rest}"));
     let head =
         select(vec!["arn:aws:iam::*:role/*", "arn:*", "*", "arn:aws:iam::12345678901?:role/a"]);
-    let broken = (whole.clone(), changes()).prop_map(|(arn, changes)| changed(&arn, &changes));
-    prop_oneof![6 => whole, 1 => head.prop_map(str::to_owned), 2 => broken]
+    let broken = (valid.clone(), changes()).prop_map(|(arn, changes)| changed(&arn, &changes));
+    prop_oneof![6 => valid, 1 => head.prop_map(str::to_owned), 2 => broken]
 }
 
 fn template() -> impl Strategy<Value = String> {
@@ -57,9 +57,9 @@ fn case() -> impl Strategy<Value = Case> {
         btree_map("[A-Ca-c]{1,2}", template(), 0..3),
         any::<bool>(),
     );
-    let whole = "[ab/]{0,6}[ab]".prop_map(|name| format!("{ACCOUNT}{name}"));
-    let broken = (whole.clone(), changes()).prop_map(|(arn, changes)| changed(&arn, &changes));
-    let role = prop_oneof![3 => whole, 1 => broken];
+    let valid = "[ab/]{0,6}[ab]".prop_map(|name| format!("{ACCOUNT}{name}"));
+    let broken = (valid.clone(), changes()).prop_map(|(arn, changes)| changed(&arn, &changes));
+    let role = prop_oneof![3 => valid, 1 => broken];
     let who = ("[a-c-]{1,4}", "[a-c.-]{1,100}");
     let wish = (proptest::option::of("[a-c]{2,4}"), btree_map("[A-Ca-c]{1,2}", "[a-c]{0,2}", 0..3));
     (names, patterns, session, role, who, wish).prop_map(
@@ -82,7 +82,7 @@ fn case() -> impl Strategy<Value = Case> {
     )
 }
 
-/// Whether a pattern matches, by trying everything.
+/// Whether a pattern matches, by brute force.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern, text) {
         ([], []) => true,
@@ -104,8 +104,8 @@ fn check(case: Case) -> Result<(), TestCaseError> {
     let grant = match Grant::compile(&case.spec, "prod") {
         Ok(grant) => grant,
         Err(flaw) => {
-            let told = flaw.to_string();
-            prop_assert!(is_one_line(&told), "{told:?}");
+            let text = flaw.to_string();
+            prop_assert!(is_one_line(&text), "{text:?}");
             return Ok(());
         }
     };
@@ -134,7 +134,7 @@ fn check(case: Case) -> Result<(), TestCaseError> {
     match grant.constrain(&requested, context) {
         Ok(constraints) => check_constraints(&case, &constraints),
         Err(conflicts) => {
-            prop_assert!(conflicts.iter().all(|told| !told.is_empty() && is_one_line(told)));
+            prop_assert!(conflicts.iter().all(|text| !text.is_empty() && is_one_line(text)));
             Ok(())
         }
     }
@@ -172,6 +172,6 @@ fn check_constraints(case: &Case, constraints: &SessionConstraints) -> Result<()
 }
 
 #[test]
-fn a_grant_gives_what_it_says_and_nothing_else() {
+fn a_grant_allows_what_it_says_and_nothing_else() {
     budget::run("grants", case(), check);
 }

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// What breaks out of a line, a quotation, an element or a terminal, and what only looks like something else.
+/// Text that breaks out of a line, a quotation, an element or a terminal escape, and homoglyphs.
 const NASTY: &[&str] = &[
     "\n",
     "\r",
@@ -58,7 +58,7 @@ const NASTY: &[&str] = &[
     "\u{fffd}",
 ];
 
-/// One nasty thing.
+/// One piece of such text.
 pub fn nasty() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => select(NASTY).prop_map(str::to_owned),
@@ -67,7 +67,7 @@ pub fn nasty() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Any text: nothing, nasty, or long.
+/// Any text: empty, hostile, or long.
 pub fn junk() -> impl Strategy<Value = String> {
     prop_oneof![
         1 => Just(String::new()),
@@ -148,8 +148,8 @@ pub fn changed(text: &str, changes: &[Change]) -> String {
     chars.into_iter().collect()
 }
 
-/// Whether a text stays in its line, in a log and on a terminal: no control character, no separator of
-/// lines, nothing that turns the direction of writing.
+/// Whether a text stays in its line, in a log and on a terminal: it has no control character, no line
+/// separator, and nothing that changes the writing direction.
 pub fn is_one_line(text: &str) -> bool {
     !text.chars().any(|c| {
         c.is_control()

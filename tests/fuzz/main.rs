@@ -1,5 +1,5 @@
-//! Targets for random input, each for a budget of time: structured input that is broken at random, checked
-//! against what must hold whatever comes. CONTRIBUTING.md tells how to run them for longer.
+//! Fuzz targets, each with a time budget: valid input is changed at random, and properties are checked that
+//! hold for all input. CONTRIBUTING.md says how to run them for longer.
 #![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
 mod annotations;

@@ -1,4 +1,4 @@
-//! Rendering: whatever is issued and asked for, every file holds exactly the values, and can be read back.
+//! Rendering: with any credentials and any spec, every file holds exactly the values, and can be read back.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ pub fn parts() -> impl Strategy<Value = Parts> {
         prop::bool::weighted(0.1),
     );
     let times = (0i64..4_000_000_000, 900i64..129_600);
-    let told = (
+    let metadata = (
         prop::option::of(value("arn:aws:sts::[0-9]{12}:assumed-role/[a-z]{1,9}/[a-z]{2,9}")),
         prop::option::of(value("[ -~]{0,30}")),
     );
@@ -70,7 +70,7 @@ pub fn parts() -> impl Strategy<Value = Parts> {
         prop::option::of(value("[a-z]{2}-[a-z]{4,9}-[0-9]")),
         (names.clone(), names, own),
     );
-    (values, times, told, shape).prop_map(
+    (values, times, metadata, shape).prop_map(
         |((id, secret, token, is_token), (issued, life), (principal, renew_request), shape)| {
             let (formats, profile, region, (mut labels, mut annotations, own)) = shape;
             labels.extend(own.clone());
@@ -147,12 +147,12 @@ pub fn stored(manifest: &Manifest) -> Secret {
     serde_json::from_value(serde_json::to_value(manifest).unwrap()).unwrap()
 }
 
-/// Sections of an INI file, by a reader of its own: name, then keys and values.
+/// Sections of an INI file, by an independent parser: name, then keys and values.
 type Ini = Vec<(String, BTreeMap<String, String>)>;
 
 fn ini(text: &str) -> Result<Ini, TestCaseError> {
     let mut sections: Ini = vec![];
-    // Any line break that any reader knows.
+    // Every line break that some parser knows.
     for line in text.split(['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}']) {
         if line.is_empty() {
             continue;
@@ -191,10 +191,13 @@ fn check(parts: Parts) -> Result<(), TestCaseError> {
     prop_assert_eq!(&labels["app.kubernetes.io/managed-by"], "tempcred");
     prop_assert_eq!(&annotations["tempcred.dev/credential-name"], "reports");
 
-    let whole = read_credentials(data, &record)
+    let credentials = read_credentials(data, &record)
         .ok_or_else(|| TestCaseError::fail("cannot be read back"))?;
-    prop_assert_eq!(whole.fingerprint(), issued.fingerprint());
-    prop_assert!(Manifest::render(&desired, &record, &whole).matches(&secret), "not as it was");
+    prop_assert_eq!(credentials.fingerprint(), issued.fingerprint());
+    prop_assert!(
+        Manifest::render(&desired, &record, &credentials).matches(&secret),
+        "not as it was"
+    );
 
     if parts.is_token {
         prop_assert_eq!(data.len(), 2);
@@ -202,7 +205,7 @@ fn check(parts: Parts) -> Result<(), TestCaseError> {
         prop_assert_eq!(text("expiration"), Some(expiration));
         return Ok(());
     }
-    // Each format by itself.
+    // Each format alone.
     let alone = |keys: &[&str]| {
         let mut data = data.clone();
         data.retain(|key, _| keys.contains(&key.as_str()));
@@ -257,7 +260,7 @@ fn rendering_keeps_every_value_in_its_place() {
 }
 
 #[test]
-fn the_reader_of_this_test_sees_a_second_profile() {
+fn the_parser_of_this_test_detects_a_second_profile() {
     assert_eq!(ini("[a]\nk = v\n[b]\n").unwrap().len(), 2);
     assert!(ini("[a\n]\n").is_err());
 }

@@ -1,5 +1,5 @@
-//! Replies of STS over the wire: whatever comes, what is taken is whole and lives, and what is told of the rest
-//! is one line without a value in it.
+//! Replies of STS over the wire: accepted credentials are complete and unexpired, and the message about any
+//! other reply is one line without a secret value.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -21,20 +21,20 @@ use tokio::runtime::Runtime;
 use crate::budget;
 use crate::input::{Change, changed, changes, is_one_line, junk};
 
-/// Values that must never be told.
+/// Values that no message may contain.
 const SECRET: &str = "PLANTEDsecretKey/that+nobody/mayEverBeTold1";
 const TOKEN: &str =
     "PLANTEDtoken/that+nobody/mayEverBeTold+IQoJb3JpZ2luX2VjEJr//////////wEaCXVzLWVhc3QtMSJ==";
 
 #[derive(Clone, Debug)]
 struct Case {
-    /// Which of the requests is made.
+    /// The kind of request.
     request: usize,
     status: String,
     /// The body before it is changed.
     body: String,
     changes: Vec<Change>,
-    /// How much longer the head says that the body is.
+    /// How much larger than the body its `Content-Length` is.
     length: Option<i64>,
     headers: String,
 }
@@ -129,7 +129,7 @@ fn refused() -> impl Strategy<Value = String> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    // What is issued comes as a success, or with any status; what is refused never holds a value.
+    // Credentials come with any status; an error never contains a value.
     let good = select(vec!["200 OK", "200 OK", "200 OK", "201 X", "204 X", "299 X"]);
     let any = select(vec![
         "200 OK",
@@ -170,7 +170,7 @@ fn case() -> impl Strategy<Value = Case> {
     )
 }
 
-/// An STS that says what it is told to, once for each connection.
+/// An STS that sends a given reply, once for each connection.
 #[derive(Clone, Default)]
 struct Parrot(Arc<Mutex<Vec<u8>>>);
 
@@ -180,7 +180,7 @@ impl Parrot {
         let (url, parrot) = (format!("http://{}", listener.local_addr().unwrap()), self.clone());
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
-                // A client that has gone is none to answer.
+                // The client may have disconnected.
                 let _ = parrot.answer(&mut stream);
             }
         });
@@ -193,11 +193,11 @@ impl Parrot {
             let read = stream.read(&mut part)?;
             request.extend_from_slice(&part[..read]);
             let text = String::from_utf8_lossy(&request).to_lowercase();
-            let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+            let complete = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
                 let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
                 length.and_then(|length| length.parse().ok()).unwrap_or(0) <= body.len()
             });
-            if whole || read == 0 {
+            if complete || read == 0 {
                 break;
             }
         }
@@ -250,15 +250,15 @@ impl Wire {
         *self.parrot.0.lock().unwrap() = reply.into_bytes();
         let asked = &self.requests[case.request];
         match self.runtime.block_on(aws::call(asked, &self.session, &Inputs::default())) {
-            Ok(minted) => {
+            Ok(issued) => {
                 let now = Timestamp::now();
                 prop_assert!(
-                    minted.expiration > now - SignedDuration::from_secs(1),
+                    issued.expiration > now - SignedDuration::from_secs(1),
                     "{}",
-                    minted.expiration
+                    issued.expiration
                 );
                 prop_assert!(case.status.starts_with('2'), "taken from a refusal");
-                let values = match &minted.values {
+                let values = match &issued.values {
                     Values::AccessKey(keys) => vec![
                         keys.access_key_id.clone(),
                         keys.secret_access_key.expose_secret().to_owned(),
@@ -271,10 +271,10 @@ impl Wire {
                     prop_assert!(!value.is_empty() && value.bytes().all(fine), "{value:?}");
                     prop_assert!(value.len() <= 64 * 1024, "a value of {} bytes", value.len());
                 }
-                if let Some(id) = minted.access_key_id() {
+                if let Some(id) = issued.access_key_id() {
                     prop_assert!(id.len() <= 128, "an access key ID of {} bytes", id.len());
                 }
-                if let Some(arn) = &minted.principal_arn {
+                if let Some(arn) = &issued.principal_arn {
                     prop_assert!(arn.len() <= 2048 && is_one_line(arn), "{arn:?}");
                 }
             }
@@ -286,13 +286,13 @@ impl Wire {
                     "{} characters",
                     message.chars().count()
                 );
-                let told = [SECRET, TOKEN].iter().any(|value| {
+                let leaked = [SECRET, TOKEN].iter().any(|value| {
                     value
                         .as_bytes()
                         .windows(16)
                         .any(|part| message.contains(std::str::from_utf8(part).unwrap()))
                 });
-                prop_assert!(!told, "tells a value: {message}");
+                prop_assert!(!leaked, "leaks a value: {message}");
             }
         }
         Ok(())
@@ -300,7 +300,7 @@ impl Wire {
 }
 
 #[test]
-fn sts_reply_is_taken_whole_or_not_at_all() {
+fn an_sts_reply_is_accepted_completely_or_not_at_all() {
     let wire = Wire::new();
     budget::run("sts_reply", case(), |case| wire.check(&case));
 }

@@ -1,6 +1,6 @@
 //! What is generated from the types is up to date.
 //!
-//! `TEMPCRED_UPDATE=1 cargo test --test generated` writes it anew.
+//! `TEMPCRED_UPDATE=1 cargo test --test generated` updates it.
 #![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
 mod chart;
@@ -14,7 +14,7 @@ use tempcred::telemetry::table::{self, Kind, Scope};
 use tempcred_core::problem::Class;
 use tempcred_core::problem::Reason;
 
-/// Fails if a file is not what it should be, or writes it.
+/// Fails if a file is out of date, or updates it.
 fn up_to_date(path: &str, wanted: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if env::var_os("TEMPCRED_UPDATE").is_some() {

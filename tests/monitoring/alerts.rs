@@ -61,7 +61,7 @@ fn rules() -> Vec<Rule> {
     rules
 }
 
-/// Runs promtool in the root of the repository, and fails as it does.
+/// Runs promtool in the root of the repository, and fails if it does.
 fn promtool(args: &[&str]) {
     let mut promtool = Command::new(Tool::Promtool.ready().unwrap());
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -71,7 +71,7 @@ fn promtool(args: &[&str]) {
 }
 
 #[test]
-fn prometheus_takes_the_rules() {
+fn prometheus_accepts_the_rules() {
     promtool(&["check", "rules", "--lint=all", "--lint-fatal", RULES]);
 }
 
@@ -93,7 +93,7 @@ fn every_alert_has_a_test_that_fires_and_one_that_does_not() {
     let cases: Vec<_> = tests.tests.into_iter().flat_map(|test| test.alert_rule_test).collect();
     for rule in rules() {
         let about = || cases.iter().filter(|case| case.alertname == rule.alert);
-        // Two rules of one name differ in their labels.
+        // Two rules with the same name differ in their labels.
         let by_this = |alert: &Expected| {
             rule.labels.iter().all(|(name, value)| alert.exp_labels.get(name) == Some(value))
         };
@@ -104,7 +104,7 @@ fn every_alert_has_a_test_that_fires_and_one_that_does_not() {
 }
 
 #[test]
-fn every_alert_says_how_bad_it_is_and_what_to_do() {
+fn every_alert_has_a_severity_and_a_runbook() {
     let runbooks = read(RUNBOOKS);
     let headings: Vec<_> = runbooks.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     let rules = rules();

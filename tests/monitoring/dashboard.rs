@@ -42,7 +42,7 @@ fn panels_and_variables_read_metrics_that_exist() {
 }
 
 #[test]
-fn every_panel_has_its_place_and_the_data_source_that_was_chosen() {
+fn every_panel_has_a_position_and_the_selected_data_source() {
     let dashboard = dashboard();
     let mut ids = BTreeSet::new();
     let mut taken = BTreeSet::new();

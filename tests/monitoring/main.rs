@@ -1,5 +1,5 @@
-//! What the chart brings for Prometheus and Grafana: every expression parses and names what exists,
-//! every alert fires when it should, is silent when it should be, and has a runbook.
+//! The chart's alerts and dashboard: every expression parses and names existing metrics, every alert fires
+//! when it should and only then, and has a runbook.
 #![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
 mod alerts;

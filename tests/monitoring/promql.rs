@@ -1,4 +1,4 @@
-//! What an expression speaks of.
+//! The metrics and labels in an expression.
 
 use std::convert::Infallible;
 
@@ -10,7 +10,7 @@ use tempcred_core::problem::Reason;
 
 use crate::metrics;
 
-/// A series that an expression reads: its metric, and each label with the values that it asks for.
+/// A series that an expression reads: its metric, and each label with the selected values.
 struct Selected {
     metric: String,
     labels: Vec<(String, Vec<String>)>,
@@ -48,7 +48,7 @@ impl Selected {
 }
 
 /// Fails unless the expression parses and names only metrics, classes, reasons and outcomes that
-/// exist. Variables of Grafana in it are taken for what they stand for.
+/// exist. Variables of Grafana are replaced by their values first.
 pub fn check(place: &str, expression: &str) {
     let plain = expression.replace("$__rate_interval", "5m").replace("$__range", "1h");
     let parsed = parse(&plain).unwrap_or_else(|error| panic!("{place}: {error}\n{expression}"));
@@ -81,7 +81,7 @@ fn exists(label: &str, value: &str) -> bool {
 }
 
 #[test]
-fn what_does_not_exist_is_found() {
+fn an_unknown_metric_is_found() {
     let wrong = [
         "sum(tempcred_leaders)",
         "sum(rate(tempcred_sts_calls[5m]))",

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use samples::{PLAIN, PLANTED};
 
-/// The rules that each of some files breaks, by the names of the files.
+/// The rules that each file breaks, by the name of the file.
 type Report = BTreeMap<String, BTreeSet<String>>;
 
 fn repository() -> &'static Path {

@@ -12,14 +12,14 @@ fn it_is_static() {
     let headers =
         output(Command::new("readelf").args(["--wide", "--program-headers"]).arg(&binary));
     assert!(headers.contains("LOAD") && !headers.contains("INTERP"), "{headers}");
-    // It has a dynamic section, by which it moves itself to a random address, but needs no library.
+    // It has a dynamic section, because it relocates itself to a random address, but needs no library.
     let dynamic = output(Command::new("readelf").args(["--wide", "--dynamic"]).arg(&binary));
     assert!(!dynamic.contains("(NEEDED)"), "{dynamic}");
     assert!(headers.contains("DYN"), "its address is not random: {headers}");
 }
 
 #[test]
-fn it_names_no_path_of_the_machine_that_built_it() {
+fn it_contains_no_path_of_the_build_machine() {
     let binary = fs::read(image().root.join("tempcred")).unwrap();
     let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]));
     for place in [workspace().to_str().unwrap(), &cargo_home(), sysroot.trim()] {
@@ -29,7 +29,7 @@ fn it_names_no_path_of_the_machine_that_built_it() {
     }
 }
 
-/// Where cargo keeps what it downloads.
+/// The folder with cargo's downloads.
 fn cargo_home() -> String {
     std::env::var("CARGO_HOME").unwrap_or_else(|_| std::env::var("HOME").unwrap() + "/.cargo")
 }

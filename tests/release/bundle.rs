@@ -1,4 +1,4 @@
-//! The release that all tests look at.
+//! The release that all tests check.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where these tests keep things.
+/// The folder of these tests.
 pub fn scratch() -> PathBuf {
     workspace().join("target/release-test")
 }
 
-/// What the files of a snapshot are called after.
+/// The prefix of the file names of a snapshot.
 pub fn version() -> String {
     format!("{}-snapshot", tempcred::telemetry::version::VERSION)
 }
@@ -35,7 +35,7 @@ pub fn bundle() -> &'static Path {
 
 /// Makes a snapshot in a folder of this name.
 ///
-/// The script's stderr is passed through, past the capture of the test harness: it says what takes long.
+/// The script's stderr is passed through, past the capture of the test harness, to show progress.
 pub fn make(name: &str) -> PathBuf {
     let folder = scratch().join(name);
     let status =
@@ -49,8 +49,8 @@ pub fn file(rest: &str) -> PathBuf {
     bundle().join(format!("tempcred-{}-{rest}", version()))
 }
 
-/// A script of a workspace, without what cargo tells the tests it runs: a person's shell has none of
-/// that, and cargo would build anew what depends on it.
+/// A script of a workspace, without the variables that cargo sets for tests: a shell of a user does not have
+/// them, and cargo would rebuild what depends on them.
 pub fn script(workspace: &Path, path: &str) -> Command {
     let mut command = Command::new(workspace.join(path));
     for (name, _) in std::env::vars_os() {
@@ -63,7 +63,7 @@ pub fn script(workspace: &Path, path: &str) -> Command {
     command
 }
 
-/// What a program prints; fails with its own words.
+/// The output of a program; fails with its error output.
 pub fn output(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);

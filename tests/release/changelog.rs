@@ -1,4 +1,4 @@
-//! The changelog can be read by programs and by people.
+//! The changelog has a format that programs can read.
 
 use std::fs;
 
@@ -30,7 +30,7 @@ fn it_is_in_the_format_of_keep_a_changelog() {
             let date = release.title.rsplit(' ').next().unwrap();
             assert!(date.parse::<jiff::civil::Date>().is_ok(), "{}: no date", release.title);
         }
-        assert!(release.notes.contains("\n- "), "{name} tells of no change");
+        assert!(release.notes.contains("\n- "), "{name} lists no change");
         for line in release.notes.lines() {
             if let Some(kind) = line.strip_prefix("### ") {
                 assert!(KINDS.contains(&kind), "{name}: no kind of change is called {kind}");

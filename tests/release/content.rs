@@ -1,4 +1,4 @@
-//! The folder of a release: what is in it, and that its checksums are right.
+//! The folder of a release: its content and its checksums.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use crate::bundle::{arch, bundle, file, output, sha256, version, workspace};
 use crate::unpacked::image;
 
 #[test]
-fn it_holds_what_the_docs_say_and_nothing_else() {
+fn it_contains_the_documented_files_and_nothing_else() {
     let (version, arch) = (version(), arch());
     let mut wanted = BTreeSet::from([
         "SHA256SUMS".to_owned(),
@@ -36,7 +36,7 @@ fn it_holds_what_the_docs_say_and_nothing_else() {
 }
 
 #[test]
-fn its_checksums_are_those_of_all_files() {
+fn its_checksums_cover_all_files() {
     let sums = fs::read_to_string(bundle().join("SHA256SUMS")).unwrap();
     let mut listed = BTreeSet::new();
     for line in sums.lines() {
@@ -48,7 +48,7 @@ fn its_checksums_are_those_of_all_files() {
 }
 
 #[test]
-fn the_archive_of_the_binary_holds_the_one_of_the_image() {
+fn the_archive_of_the_binary_contains_the_binary_of_the_image() {
     let archive = file(&format!("linux-{}.tar.gz", arch()));
     let names = output(Command::new("tar").arg("-tzf").arg(&archive));
     assert_eq!(names.lines().collect::<Vec<_>>(), ["CHANGELOG.md", "LICENSE", "tempcred"]);
@@ -57,7 +57,7 @@ fn the_archive_of_the_binary_holds_the_one_of_the_image() {
 }
 
 #[test]
-fn its_crds_are_those_of_the_folder() {
+fn its_crds_match_the_folder() {
     let mut paths: Vec<_> = fs::read_dir(workspace().join("crds"))
         .unwrap()
         .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::OnceLock;
 
-/// Away from where a resolver of the machine may listen; every address of this network is the machine's.
+/// An address where no resolver of the machine listens; every address of this network is local.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 53, 53, 53);
 
 /// The length of a DNS header.
@@ -13,12 +13,12 @@ const HEADER: usize = 12;
 /// The number of the type A.
 const A: [u8; 2] = [0, 1];
 
-/// What all other names get: nobody listens there, so whoever asks for a name that `/etc/hosts` has is
-/// found out.
+/// The reply for all other names. Nothing listens there, so a query for a name in `/etc/hosts` makes the
+/// test fail.
 const NOBODY: Ipv4Addr = Ipv4Addr::new(127, 66, 66, 66);
 
-/// Answers 127.0.0.1 to whoever asks for this name, until the program ends. None where listening on
-/// port 53 is not allowed.
+/// Answers queries for this name with 127.0.0.1, until the program ends. None where listening on port 53 is
+/// not allowed.
 pub fn serve(name: &'static str) -> Option<IpAddr> {
     static STARTED: OnceLock<Option<IpAddr>> = OnceLock::new();
     *STARTED.get_or_init(|| match UdpSocket::bind((ADDRESS, 53)) {
@@ -40,7 +40,7 @@ fn answer_all(socket: &UdpSocket, known: &[u8]) {
     }
 }
 
-/// A name as it goes over the wire: each part after its length.
+/// A name in the wire format: each part after its length.
 fn labels(name: &str) -> Vec<u8> {
     let part = |part: &str| [&[u8::try_from(part.len()).unwrap()], part.as_bytes()].concat();
     name.split('.').flat_map(part).collect()

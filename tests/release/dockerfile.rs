@@ -10,7 +10,7 @@ use crate::bundle::workspace;
 use crate::unpacked::image;
 
 #[test]
-fn its_last_stage_says_what_the_image_of_a_release_says() {
+fn its_last_stage_matches_the_release_image() {
     let stage = last_stage();
     let given = |name: &str| {
         let found: Vec<_> = stage.iter().filter(|(word, _)| word == name).collect();
@@ -27,7 +27,7 @@ fn its_last_stage_says_what_the_image_of_a_release_says() {
     }
     let mut labels: BTreeMap<String, String> =
         serde_json::from_value(config["Labels"].clone()).unwrap();
-    // Those of the moment are arguments.
+    // Labels that differ between builds are arguments.
     for (name, argument) in
         [("version", "$VERSION"), ("revision", "$REVISION"), ("created", "$CREATED")]
     {
@@ -45,7 +45,7 @@ fn its_last_stage_says_what_the_image_of_a_release_says() {
 }
 
 #[test]
-fn its_builder_has_the_version_of_rust_that_we_ask_for() {
+fn its_builder_has_the_required_version_of_rust() {
     let file = dockerfile();
     let from = file.iter().find(|(word, _)| word == "FROM").unwrap();
     let rust = env!("CARGO_PKG_RUST_VERSION");

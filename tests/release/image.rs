@@ -1,4 +1,4 @@
-//! The container image: its files, its configuration, and that engines find their way in it.
+//! The container image: its files, its configuration, and its layout.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use crate::bundle::{arch, output, tree, version, workspace};
 use crate::unpacked::{image, inside};
 
 #[test]
-fn it_holds_these_files_and_no_shell() {
+fn it_contains_these_files_and_no_shell() {
     let names: Vec<_> = tree(&image().root).into_iter().map(|(name, _)| name).collect();
     let wanted = ["etc/passwd", "etc/ssl/certs/ca-certificates.crt", "tempcred"];
     assert_eq!(names, wanted);
@@ -21,7 +21,7 @@ fn it_holds_these_files_and_no_shell() {
 }
 
 #[test]
-fn it_says_what_it_is_and_runs_as_nobody_in_particular() {
+fn it_has_the_expected_metadata_and_an_unprivileged_user() {
     let config = &image().config["config"];
     assert_eq!(config["User"], "65532:65532");
     assert_eq!(config["Entrypoint"], json!(["/tempcred"]));
@@ -61,7 +61,7 @@ fn every_engine_finds_the_same_image_in_the_archive() {
     assert_eq!(descriptor["platform"], json!({"os": "linux", "architecture": arch()}));
     let layers = &image.manifest["layers"];
     assert_eq!(layers[0]["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip");
-    // What `docker load` of an older engine reads.
+    // The format that `docker load` of an older engine reads.
     let docker: Value =
         serde_json::from_slice(&fs::read(image.layout.join("manifest.json")).unwrap()).unwrap();
     let path =
@@ -69,7 +69,7 @@ fn every_engine_finds_the_same_image_in_the_archive() {
     assert_eq!(docker[0]["Config"], path(&image.manifest["config"]));
     assert_eq!(docker[0]["Layers"], json!([path(&layers[0])]));
     assert_eq!(docker[0]["RepoTags"][0], descriptor["annotations"]["io.containerd.image.name"]);
-    // The configuration repeats the layers by what they hold unpacked.
+    // The configuration lists the digests of the unpacked layers.
     let layer = image.layout.join(path(&layers[0]));
     let content = Command::new("gzip").arg("-dc").arg(layer).output().unwrap().stdout;
     let digest = format!("sha256:{}", crate::bundle::sha256(&content));
@@ -77,7 +77,7 @@ fn every_engine_finds_the_same_image_in_the_archive() {
 }
 
 #[test]
-fn everything_in_it_belongs_to_root_and_is_as_old_as_the_commit() {
+fn every_file_belongs_to_root_and_has_the_time_of_the_commit() {
     let layer = image().manifest["layers"][0]["digest"].as_str().unwrap().replace(':', "/");
     let layer = image().layout.join("blobs").join(layer);
     let listed = output(

@@ -1,6 +1,6 @@
-//! The image at work: the operator runs with nothing but the image's files around it, and those that a
-//! kubelet adds. It finds the API server by `/etc/hosts` and STS by DNS, and trusts both only by the
-//! roots of the image. There is no `/dev` and no `/proc`.
+//! The image at work: the operator runs with the files of the image, and those that a kubelet adds, and no
+//! others. It finds the API server through `/etc/hosts` and STS through DNS. It trusts both only through the
+//! CA roots of the image. There is no `/dev` and no `/proc`.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use crate::bundle::{output, scratch, workspace};
 use crate::dns;
 use crate::unpacked::{image, inside};
 
-/// How long anything may take that should take no time.
+/// The deadline for everything that should happen at once.
 const SOON: Duration = Duration::from_secs(60);
 
 /// Names in the certificate that the API server signs for itself: for it, and for the STS.
@@ -24,8 +24,8 @@ const API: &str = "kubernetes.default.svc";
 const STS: &str = "kubernetes.default";
 
 #[test]
-fn it_issues_a_credential_by_the_names_and_roots_that_a_pod_has() {
-    // Before the control plane, which would wait for minutes while this is built.
+fn it_issues_a_credential_with_the_dns_and_the_ca_roots_of_a_pod() {
+    // Built before the control plane starts, which would be idle for minutes otherwise.
     image();
     let rig = Rig::start().unwrap();
     if rig.audit().is_none() {
@@ -43,7 +43,7 @@ fn it_issues_a_credential_by_the_names_and_roots_that_a_pod_has() {
     });
     drop(operator);
 
-    // With the right authority in that file, all goes well.
+    // With the right authority in that file, the connection succeeds.
     let root = pod(&rig, "trusted");
     fs::copy(rig.dir().join("certs/apiserver.crt"), root.join("etc/ssl/certs/ca-certificates.crt"))
         .unwrap();
@@ -76,7 +76,7 @@ fn pod(rig: &Rig, name: &str) -> PathBuf {
         Some(server) => {
             fs::write(root.join("etc/resolv.conf"), format!("nameserver {server}\n")).unwrap()
         }
-        // Only root may listen where resolvers ask.
+        // Only root may listen on port 53.
         None => hosts += &format!("127.0.0.1 {STS}\n"),
     }
     fs::write(root.join("etc/hosts"), hosts).unwrap();
@@ -84,7 +84,7 @@ fn pod(rig: &Rig, name: &str) -> PathBuf {
     root
 }
 
-/// Of the operator's user, but without the authority that signed for the API server.
+/// The kubeconfig of the operator, without the authority that signed the certificate of the API server.
 fn kubeconfig(rig: &Rig) -> Value {
     let port = rig.server().rsplit_once(':').unwrap().1;
     let path = rig.kubeconfig_for(rig.operator(), Some(&format!("https://{API}:{port}"))).unwrap();

@@ -1,8 +1,8 @@
-//! What a release is made of, and that it works: `.ci/release --snapshot` is run, and everything it
-//! makes is looked at. Nothing of it needs a container engine.
+//! The content of a release, and that it works: tests run `.ci/release --snapshot` and check everything that
+//! it makes. No container engine is needed.
 //!
-//! The first run builds the static binary and the tools, which takes some minutes; the script says so
-//! on the way. Everything is kept below `target/`.
+//! The first run builds the static binary and the tools, which takes some minutes; the script reports its
+//! progress. Everything is kept below `target/`.
 #![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
 mod bundle;

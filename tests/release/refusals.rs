@@ -1,4 +1,4 @@
-//! What is not released.
+//! What the release script refuses to release.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use tempcred::telemetry::version::VERSION;
 
 use crate::bundle::{output, scratch, script, workspace};
 
-/// What the script says when it has come as far as building.
+/// The message of the script when it starts to build.
 const BUILDING: &str = "it would build now";
 
 #[test]
@@ -19,7 +19,7 @@ fn a_changelog_without_the_version_is_not_released() {
 }
 
 #[test]
-fn what_is_not_committed_is_not_released() {
+fn uncommitted_changes_are_not_released() {
     let repository = repository("dirty", &section());
     fs::write(repository.join("new.rs"), "").unwrap();
     assert!(release(&repository, &[]).contains("not committed"));
@@ -33,7 +33,7 @@ fn a_committed_version_with_its_section_is_released() {
 }
 
 #[test]
-fn a_folder_of_somebody_else_is_not_replaced() {
+fn a_foreign_folder_is_not_replaced() {
     let repository = repository("theirs", &section());
     let theirs = scratch().join("repositories/photos");
     fs::create_dir_all(&theirs).unwrap();
@@ -65,7 +65,7 @@ fn repository(name: &str, changelog: &str) -> PathBuf {
     folder
 }
 
-/// What the script of a repository says. It fails in any case.
+/// The output of the script of a repository. It always fails.
 fn release(repository: &Path, args: &[&str]) -> String {
     let output = script(repository, ".ci/release").args(args).output().unwrap();
     assert!(!output.status.success());

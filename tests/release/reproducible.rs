@@ -1,4 +1,4 @@
-//! The same commit makes the same bytes.
+//! Builds of the same commit are identical.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use crate::unpacked::image;
 /// Everything but the compiled binary is made a second time: archives, image, list of components,
 /// chart, checksums.
 #[test]
-fn made_a_second_time_it_is_the_same() {
+fn a_second_build_is_identical() {
     let first = tree(bundle());
     assert_eq!(tree(&make("two")), first);
 }
 
-/// What the Dockerfile's first stage does: the build context is copied to another path, and built there.
-/// The crate tempcred and the roots are compiled anew; the dependencies are those that were compiled for
-/// the release, which would take minutes again. Then all files of the image are compared.
+/// The first stage of the Dockerfile: the build context is copied to another path, and built there.
+/// The crate tempcred and the CA roots are compiled again. The dependencies are those that were compiled for
+/// the release, because they take minutes. Then all files of the image are compared.
 ///
-/// Done once for each binary: the same one again would prove nothing more.
+/// This is done once for each binary.
 #[test]
 fn the_build_context_of_the_dockerfile_makes_the_same_files_at_another_path() {
     let seen = [

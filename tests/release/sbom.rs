@@ -1,4 +1,4 @@
-//! The list of components is the list of what is linked.
+//! The list of components matches the linked ones.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use tempcred::telemetry::version::VERSION;
 use crate::bundle::{file, output, workspace};
 
 #[test]
-fn it_lists_what_is_linked_and_nothing_else() {
+fn it_lists_the_linked_components_and_nothing_else() {
     let sbom = read();
     assert_eq!(sbom["bomFormat"], "CycloneDX");
     let itself = &sbom["metadata"]["component"];
@@ -39,14 +39,14 @@ fn it_lists_what_is_linked_and_nothing_else() {
 fn every_component_has_a_licence_and_a_checksum() {
     for part in components(&read()) {
         assert!(part["licenses"][0].is_object(), "{part}");
-        // Our own come with no archive: the checksums of the release are theirs.
+        // Our own crates have no archive: the checksums of the release cover them.
         let is_ours = part["bom-ref"].as_str().unwrap().starts_with("path+");
         assert!(is_ours || part["hashes"][0].is_object(), "{part}");
     }
 }
 
 #[test]
-fn it_names_no_path_of_the_machine_that_made_it() {
+fn it_contains_no_path_of_the_build_machine() {
     let text = fs::read_to_string(file("sbom.cdx.json")).unwrap();
     assert!(!text.contains(workspace().to_str().unwrap()) && !text.contains("file://"));
 }

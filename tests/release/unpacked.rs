@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::bundle::{arch, file, output, scratch, sha256};
 
-/// An image that was read by its digests, from the index on.
+/// An image that was read through its digests, starting at the index.
 pub struct Image {
     pub index: Value,
     pub manifest: Value,
@@ -44,7 +44,7 @@ pub fn image() -> &'static Image {
     })
 }
 
-/// Where a blob lies, once its size and digest are found to be what its descriptor says.
+/// The path of a blob, after its size and digest were compared with its descriptor.
 fn blob(layout: &Path, descriptor: &Value) -> PathBuf {
     let digest = descriptor["digest"].as_str().unwrap();
     let path = layout.join("blobs").join(digest.replace(':', "/"));
@@ -60,7 +60,7 @@ fn json(layout: &Path, descriptor: &Value) -> Value {
 
 /// A command with the folder as its whole file system, as the user of the image.
 ///
-/// Whoever is not root becomes root of a namespace of its own, which may change the root folder too.
+/// A user other than root becomes root in a user namespace, where it may change the root folder, too.
 pub fn inside(root: &Path) -> Command {
     let mut command = Command::new("chroot");
     if output(Command::new("id").arg("-u")).trim() == "0" {

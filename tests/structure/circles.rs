@@ -20,7 +20,7 @@ pub fn circles(imports: &Imports) -> Vec<BTreeSet<&str>> {
     groups.into_iter().filter(|group| group.len() > 1).collect()
 }
 
-/// The circles in words; empty if there are none.
+/// A report of the circles; empty if there are none.
 pub fn report(imports: &Imports) -> String {
     let mut report = String::new();
     for group in circles(imports) {

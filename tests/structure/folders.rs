@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("main", &["core", "telemetry", "aws", "cluster", "controller", "commands", "cli", "lib"]),
 ];
 
-/// What is wrong, in words; empty if nothing is.
+/// A report of the violations; empty if there are none.
 pub fn report<'a>(files: impl IntoIterator<Item = &'a String>, imports: &Imports) -> String {
     let mut report = String::new();
     for file in files {

@@ -1,5 +1,5 @@
-//! The structure of the program: no import goes in a circle, none goes up, and what decides depends on
-//! nothing that could do.
+//! The structure of the program: no import circle, no import in the wrong direction, and no dependency of
+//! the core on a runtime or a client.
 //!
 //! | module | holds |
 //! |---|---|
@@ -55,7 +55,7 @@ fn sources() -> Sources {
 
 fn read(folder: &str, sources: &mut Sources) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // The core may not be there yet; the test of its dependencies tells.
+    // Without the core, the test of its dependencies fails.
     for entry in fs::read_dir(root.join(folder)).into_iter().flatten() {
         let entry = entry.unwrap();
         let path = format!("{folder}/{}", entry.file_name().into_string().unwrap());

@@ -1,4 +1,4 @@
-//! What is planted is found, and what is right is left alone.
+//! Planted mistakes are found, and nothing else is reported.
 
 use crate::imports::imports;
 use crate::{Sources, circles, dependencies, folders};

@@ -36,7 +36,7 @@ pub struct Use {
     pub name: String,
     /// What is imported, or for a glob, from where.
     pub path: Names,
-    /// Whether it is there for others: `pub use`, `pub(crate) use`.
+    /// Whether it is visible to others: `pub use`, `pub(crate) use`.
     pub is_reexport: bool,
 }
 
@@ -78,14 +78,14 @@ fn module_of(path: &str) -> Names {
     names
 }
 
-/// Notes what a file declares and mentions.
+/// Records what a file declares and mentions.
 struct Reader<'a> {
     modules: &'a mut BTreeMap<Names, Module>,
     /// Modules that only tests have.
     of_tests: &'a mut Vec<Names>,
     /// The module that is read.
     here: Names,
-    /// How many blocks are around what is read: what they declare is nobody else's.
+    /// How many blocks are around the current item: their declarations are local.
     block: usize,
 }
 

@@ -17,7 +17,7 @@ const CRD: &str = "temporarycredentials.tempcred.dev";
 /// A field that only the next version of the CRD has.
 const NEW_FIELD: &str = "spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.next";
 
-/// Runs Helm in the chart's namespace, and gives what it says.
+/// Runs Helm in the chart's namespace, and returns its output.
 fn helm(rig: &Rig, args: &[&str]) -> String {
     rig.helm_output(&[args, &["--namespace", NAMESPACE]].concat()).unwrap()
 }
@@ -62,14 +62,14 @@ async fn start(world: &mut World) {
     }
     world.environment.insert("POD_NAME", Some("tempcred-0".to_owned()));
     world.environment.insert("POD_NAMESPACE", Some(NAMESPACE.to_owned()));
-    // A ServiceAccount that was made anew has another token.
+    // A recreated ServiceAccount has another token.
     let account = User::service_account(NAMESPACE, "tempcred");
     let kubeconfig = world.rig.kubeconfig_for(&account, None).unwrap();
     world.start_operator_with(kubeconfig, &[]).await;
 }
 
 #[tokio::test]
-async fn installed_upgraded_uninstalled_and_installed_again_nothing_is_lost() {
+async fn nothing_is_lost_by_an_upgrade_or_a_reinstallation() {
     let rig = tokio::task::spawn_blocking(chart_rig).await.unwrap();
     let install = ["install", "tempcred", CHART, "--create-namespace"];
     let said = helm(rig, &install);
@@ -97,7 +97,7 @@ async fn installed_upgraded_uninstalled_and_installed_again_nothing_is_lost() {
     world.issue("later", plain()).await;
     assert!(world.stop_operator().success());
 
-    // Uninstalled, it takes its own rights away, and leaves what is the users'.
+    // Uninstalling removes the operator's permissions, and keeps the objects of users.
     helm(rig, &["uninstall", "tempcred"]);
     for gone in ["clusterrole/tempcred", "deployment/tempcred", "serviceaccount/tempcred"] {
         assert!(!exists(rig, gone), "{gone}");
@@ -107,14 +107,14 @@ async fn installed_upgraded_uninstalled_and_installed_again_nothing_is_lost() {
     assert!(is_ready(&status));
     world.secrets().get("reports").await.unwrap();
 
-    // Installed again, it goes on where it was.
+    // Installed again, it continues where it stopped.
     helm(rig, &install);
     start(&mut world).await;
     world.issue("latest", plain()).await;
-    assert_eq!(world.sts.calls_total(), 3, "nothing that is valid is minted again");
+    assert_eq!(world.sts.calls_total(), 3, "nothing that is valid is issued again");
     assert!(world.stop_operator().success());
 
-    // Only who asks for it loses the CRDs, and with them all resources.
+    // The CRDs, and with them all resources, are only deleted on request.
     helm(rig, &["upgrade", "tempcred", CHART, "--set=crds.keep=false"]);
     helm(rig, &["uninstall", "tempcred"]);
     wait_until("the CRD is gone", SOON, || async {

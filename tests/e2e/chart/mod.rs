@@ -19,12 +19,12 @@ const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tempcred");
 /// Every value, set.
 const ALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/chart/all.yaml");
 
-/// Runs Helm, for what needs no cluster.
+/// Runs a Helm command that needs no cluster.
 fn helm(args: &[&str]) -> Output {
     Command::new(Tool::Helm.ready().unwrap()).args(args).output().unwrap()
 }
 
-/// Renders the chart in the namespace `release`, or gives Helm's complaint.
+/// Renders the chart in the namespace `release`, or returns Helm's error.
 fn try_template(args: &[&str]) -> Result<String, String> {
     let command = ["template", "tempcred", CHART, "--namespace", "release"];
     let output = helm(&[&command[..], args].concat());
@@ -35,7 +35,7 @@ fn try_template(args: &[&str]) -> Result<String, String> {
     }
 }
 
-/// The objects that the chart makes of these arguments.
+/// The objects that the chart renders with these arguments.
 fn template(args: &[&str]) -> Vec<Value> {
     let yaml = try_template(args).unwrap_or_else(|error| panic!("{args:?}: {error}"));
     let objects = serde_yaml::Deserializer::from_str(&yaml).map(|d| Value::deserialize(d).unwrap());

@@ -1,4 +1,4 @@
-//! What the chart renders is what a real API server takes.
+//! A real API server accepts what the chart renders.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -10,11 +10,10 @@ use serde_json::{Value, json};
 use super::{ALL, CHART, helm, of_kind, template, variables};
 use crate::examples;
 
-/// Where the objects go. They are only tried, but namespaces must exist.
+/// The namespaces of the objects: they must exist, even for a dry run.
 const NAMESPACES: [&str; 3] = ["release", "team-a", "team-b"];
 
-/// A control plane that knows the kinds of the Prometheus operator, which the others' tests need not
-/// share.
+/// A control plane with the CRDs of the Prometheus operator, which other tests do not need.
 pub fn chart_rig() -> &'static Rig {
     static RIG: OnceLock<Rig> = OnceLock::new();
     RIG.get_or_init(|| {
@@ -34,7 +33,7 @@ pub fn chart_rig() -> &'static Rig {
     })
 }
 
-/// Fails unless the API server would take every object, as it is written.
+/// Fails unless the API server accepts every object in a dry run.
 fn accepted(rows: &[(String, Vec<Value>)]) {
     let rig = chart_rig();
     let mut apply = ["apply", "--server-side", "--dry-run=server", "--force-conflicts"]
@@ -43,7 +42,7 @@ fn accepted(rows: &[(String, Vec<Value>)]) {
     apply.push("--validate=strict".to_owned());
     for (row, objects) in rows {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-        // Errors name the file. Two of them in a list, kubectl would take a comma for.
+        // Errors name the file. kubectl splits an argument at commas.
         let path = rig.dir().join(format!("{}.json", row.replace([' ', '/', ','], "-")));
         fs::write(&path, list.to_string()).unwrap();
         apply.extend(["--filename".to_owned(), path.display().to_string()]);
@@ -54,7 +53,7 @@ fn accepted(rows: &[(String, Vec<Value>)]) {
 }
 
 #[test]
-fn helm_finds_nothing_to_say() {
+fn helm_lint_reports_nothing() {
     for values in [&[][..], &["--values", ALL]] {
         let output = helm(&[&["lint", "--strict", CHART], values].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -62,7 +61,7 @@ fn helm_finds_nothing_to_say() {
 }
 
 #[test]
-fn the_api_server_takes_what_is_rendered() {
+fn the_api_server_accepts_the_rendered_objects() {
     let namespaced = "--set=settings.namespaces={team-a,team-b}";
     let rows = [
         ("defaults", &[][..]),
@@ -73,7 +72,7 @@ fn the_api_server_takes_what_is_rendered() {
         ("one replica", &["--set=replicas=1"]),
         ("no replica", &["--set=replicas=0"]),
         ("no CRDs", &["--set=crds.install=false"]),
-        ("CRDs that go", &["--set=crds.keep=false"]),
+        ("CRDs that are not kept", &["--set=crds.keep=false"]),
         ("no tokens", &["--set=features.serviceAccountTokens=false"]),
         ("no rights", &["--set=rbac.create=false,serviceAccount.create=false"]),
         ("OpenShift", &["--set=podSecurityContext.runAsUser=null,podSecurityContext.fsGroup=null"]),
@@ -87,14 +86,14 @@ fn the_api_server_takes_what_is_rendered() {
         ),
         ("network policy", &["--set=networkPolicy.enabled=true"]),
         ("no policies", &["--set=admissionPolicies.enabled=false"]),
-        ("policies that tell", &["--set=admissionPolicies.actions={Warn,Audit}"]),
+        ("policies that warn", &["--set=admissionPolicies.actions={Warn,Audit}"]),
         ("signed for some", &["--set=admissionPolicies.signedByOperator.groups={a,b}"]),
     ];
     accepted(&rows.map(|(row, args)| (row.to_owned(), template(args))));
 }
 
 #[test]
-fn the_api_server_takes_what_the_documentation_sets() {
+fn the_api_server_accepts_the_values_of_the_documentation() {
     let found = examples::values_in_documentation();
     assert!(found.len() >= 4, "{found:?}");
     let render = |(place, yaml): (String, String)| {
@@ -106,7 +105,7 @@ fn the_api_server_takes_what_the_documentation_sets() {
 }
 
 #[test]
-fn the_crds_are_those_of_the_program_and_stay_unless_told_otherwise() {
+fn the_crds_match_the_program_and_are_kept_by_default() {
     let keep = |args: &[&str]| -> Value {
         let objects = template(args);
         let rendered = of_kind(&objects, "CustomResourceDefinition");
@@ -125,7 +124,7 @@ fn the_crds_are_those_of_the_program_and_stay_unless_told_otherwise() {
 }
 
 #[test]
-fn a_pod_may_do_nothing_that_it_need_not() {
+fn the_pod_satisfies_the_restricted_security_standard() {
     let objects = template(&[]);
     let pod = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"];
     let context = &pod["securityContext"];
@@ -139,7 +138,7 @@ fn a_pod_may_do_nothing_that_it_need_not() {
             "capabilities": {"drop": ["ALL"]},
         })
     );
-    // The strictest of the standards that Kubernetes defines, by its own account.
+    // The strictest of the Pod Security Standards of Kubernetes.
     let rig = chart_rig();
     let level = "pod-security.kubernetes.io/enforce=restricted";
     rig.kubectl_output(&["create", "namespace", "strict"]).unwrap();
@@ -156,7 +155,7 @@ fn a_pod_may_do_nothing_that_it_need_not() {
 }
 
 #[test]
-fn what_is_switched_off_is_not_there() {
+fn disabled_features_are_not_rendered() {
     let names = |args: &[&str]| -> Vec<String> {
         let name = |object: &Value| {
             format!(
@@ -201,7 +200,7 @@ fn what_is_switched_off_is_not_there() {
 }
 
 #[test]
-fn everything_carries_the_common_labels_and_annotations() {
+fn every_object_has_the_common_labels_and_annotations() {
     for object in template(&["--values", ALL, "--set=settings.namespaces={team-a}"]) {
         let metadata = &object["metadata"];
         assert_eq!(metadata["labels"]["team"], "platform", "{object}");
@@ -211,7 +210,7 @@ fn everything_carries_the_common_labels_and_annotations() {
 }
 
 #[test]
-fn the_image_is_that_of_the_version_unless_it_is_chosen() {
+fn the_default_image_is_that_of_the_version() {
     let image = |args: &[&str]| -> String {
         let objects = template(args);
         let pod = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"];

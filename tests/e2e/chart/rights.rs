@@ -1,5 +1,5 @@
-//! The chart's roles let the operator do all that it does, and nothing else: each verb that is taken
-//! away is missed.
+//! The chart's roles allow what the operator does, and nothing else: without any one of the verbs, a
+//! request is denied.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{of_kind, template, variables};
 use crate::world::{SOON, World, is_ready, plain, wait_until};
 
-/// How long a lifetime is that is renewed soon.
+/// A lifetime that is renewed soon.
 const SHORT: Duration = Duration::from_secs(15);
 
 /// The ServiceAccount of a variant, in the namespace of its world.
@@ -23,10 +23,10 @@ const ACCOUNT: &str = "variant";
 /// How many variants are tried at the same time: other tests run beside them.
 const AT_ONCE: usize = 2;
 
-/// What is taken away from the role: a verb of a resource.
+/// The verb of a resource that the role lacks.
 type Missing = Option<(String, String)>;
 
-/// The rules of the chart's ClusterRole, and of the Role by which a leader is elected.
+/// The rules of the chart's ClusterRole, and of the Role for leader election.
 fn rules() -> Vec<Value> {
     let objects = template(&[]);
     let rules = |kind: &str| of_kind(&objects, kind)[0]["rules"].as_array().unwrap().clone();
@@ -67,7 +67,7 @@ pub fn apply(world: &World, objects: &[Value]) {
     world.rig.kubectl_output(&["apply", "--server-side", "--filename", &path]).unwrap();
 }
 
-/// Whether a user may do something in a namespace, by the API server's own account.
+/// Whether a user may do something in a namespace, as the API server says.
 pub fn may(world: &World, user: &User, namespace: &str, verb: &str, resource: &str) -> bool {
     let who = format!("--as={}", user.name());
     let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
@@ -77,20 +77,20 @@ pub fn may(world: &World, user: &User, namespace: &str, verb: &str, resource: &s
     ask.output().unwrap().stdout.starts_with(b"yes")
 }
 
-/// The API server's log from now on: all of it is much to read again and again.
+/// The audit log from now on: reading all of it every time would take long.
 pub fn audit(world: &World) -> Audit {
     world.rig.audit().expect("needs the rig's own API server").from_now().unwrap()
 }
 
-/// What the API server answered to a user, that is about a resource.
-fn asked(audit: &Audit, user: &User, resource: &str) -> Vec<Request> {
+/// The requests of a user for a resource that the API server has answered.
+fn requests_for(audit: &Audit, user: &User, resource: &str) -> Vec<Request> {
     let mut requests = audit.requests(user.name(), None).unwrap();
     let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
     requests.retain(|r| r.resource == resource && r.subresource == sub);
     requests
 }
 
-/// A world with a role of its own, an operator that has it and much to do, and what it asks.
+/// A world with a role of its own, an operator with this role and many tasks, and its audit log.
 async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
     let mut world = World::new().await;
     let name = world.namespace.clone();
@@ -121,7 +121,7 @@ async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
             }),
         ],
     );
-    // The API server learns of roles a moment after they are written, of all rules at once.
+    // A role takes effect a moment after it is written, with all rules at once.
     let (resource, verb) =
         verbs(rules).into_iter().find(|pair| Some(pair) != missing.as_ref()).unwrap();
     let resource =
@@ -162,12 +162,12 @@ fn withdrawn(world: &World) -> String {
     format!("{}-withdrawn", world.namespace)
 }
 
-/// Once what it allows is ready, withdraws the grant; once the failing one has failed, changes it, so that
-/// it fails anew: an event that is repeated.
-async fn go_on(world: &World) {
+/// Withdraws the grant once its resource is ready, and changes the failing resource once it has failed, so
+/// that it fails again: a repeated event.
+async fn continue_the_scenario(world: &World) {
     let served = world.credentials().get("withdrawn").await.unwrap();
     if served.status.as_ref().is_some_and(is_ready) {
-        // Gone already, if this is not the first time.
+        // An earlier call may have deleted it.
         let _ = world.grants().delete(&withdrawn(world), &Default::default()).await;
     }
     let failing = world.credentials().get("failing").await.unwrap();
@@ -178,40 +178,40 @@ async fn go_on(world: &World) {
     }
 }
 
-async fn is_missed(rules: &[Value], (resource, verb): (String, String)) {
+async fn assert_needed(rules: &[Value], (resource, verb): (String, String)) {
     let (mut world, user, audit) = variant(rules, &Some((resource.clone(), verb.clone()))).await;
     wait_until(&format!("an operator that may not {verb} {resource} notices"), SOON, || async {
-        go_on(&world).await;
-        asked(&audit, &user, &resource).iter().any(|r| r.code == 403).then_some(())
+        continue_the_scenario(&world).await;
+        requests_for(&audit, &user, &resource).iter().any(|r| r.code == 403).then_some(())
     })
     .await;
     assert!(world.stop_operator().success());
 }
 
-async fn suffices(rules: &[Value]) {
+async fn assert_sufficient(rules: &[Value]) {
     let (mut world, user, audit) = variant(rules, &None).await;
     for name in ["plain", "web", "session"] {
         world.wait(name, "ready", is_ready).await;
     }
     wait_until("a rotation", SOON, || async {
-        (world.asked_for("rotating").len() > 1).then_some(())
+        (world.call_times("rotating").len() > 1).then_some(())
     })
     .await;
     world.kubectl(&["delete", "secret", "plain"]);
     wait_until("the repair", SOON, || async { world.secrets().get_opt("plain").await.unwrap() })
         .await;
     wait_until("an event that is repeated", SOON, || async {
-        go_on(&world).await;
-        asked(&audit, &user, "events").iter().any(|r| r.verb == "patch").then_some(())
+        continue_the_scenario(&world).await;
+        requests_for(&audit, &user, "events").iter().any(|r| r.verb == "patch").then_some(())
     })
     .await;
-    wait_until("what is no longer granted is removed", SOON, || async {
-        go_on(&world).await;
-        asked(&audit, &user, "secrets").iter().any(|r| r.verb == "delete").then_some(())
+    wait_until("the Secret of a withdrawn grant is removed", SOON, || async {
+        continue_the_scenario(&world).await;
+        requests_for(&audit, &user, "secrets").iter().any(|r| r.verb == "delete").then_some(())
     })
     .await;
     wait_until("the grants' status", SOON, || async {
-        let patched = asked(&audit, &user, "rolegrants/status");
+        let patched = requests_for(&audit, &user, "rolegrants/status");
         patched.iter().any(|r| r.verb == "patch").then_some(())
     })
     .await;
@@ -226,19 +226,19 @@ async fn the_role_suffices_and_every_verb_of_it_is_needed() {
     let rules = rules();
     let verbs = verbs(&rules);
     assert!(verbs.len() >= 17, "{verbs:?}");
-    let variants = verbs.into_iter().map(|verb| is_missed(&rules, verb));
+    let variants = verbs.into_iter().map(|verb| assert_needed(&rules, verb));
     stream::iter(variants).buffer_unordered(AT_ONCE).collect::<()>().await;
-    suffices(&rules).await;
+    assert_sufficient(&rules).await;
 }
 
-/// Installs, but for the Deployment, a release in the namespace of a world that serves some namespaces
-/// only. Gives the operator's ServiceAccount, and all objects of the release.
+/// Installs a release, without its Deployment, in the namespace of a world. It serves these namespaces only.
+/// Returns the operator's ServiceAccount, and all objects of the release.
 pub async fn installed_for(world: &World, namespaces: &[&str]) -> (User, Vec<Value>) {
     let own = &world.namespace;
     let served = namespaces.join(",");
     let names = format!("--set=crds.install=false,settings.namespaces={{{served}}}");
     let objects = template(&["--namespace", own, &names]);
-    // Beyond its namespaces it may know the grants, which are in none, and of the namespaces its own.
+    // Cluster-wide, it may read the grants, and of the namespaces those that it serves.
     let [beyond] = of_kind(&objects, "ClusterRole")[..] else { panic!("{objects:?}") };
     for rule in beyond["rules"].as_array().unwrap() {
         let of_its_own = rule["resources"] == json!(["namespaces"])
@@ -261,7 +261,7 @@ pub async fn installed_for(world: &World, namespaces: &[&str]) -> (User, Vec<Val
 }
 
 #[tokio::test]
-async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
+async fn roles_in_the_served_namespaces_suffice() {
     let mut world = World::new().await;
     let (own, second) = (world.namespace.clone(), format!("{}-second", world.namespace));
     let object = serde_json::from_value(json!({"metadata": {"name": second}})).unwrap();
@@ -270,11 +270,11 @@ async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
     let (user, objects) = installed_for(&world, &[&own, &second]).await;
     assert!(!may(&world, &user, "default", "list", "secrets"));
 
-    let told = variables(of_kind(&objects, "Deployment")[0]);
-    assert!(told.contains(&("TEMPCRED_NAMESPACES".to_owned(), format!("{own},{second}"))));
+    let env = variables(of_kind(&objects, "Deployment")[0]);
+    assert!(env.contains(&("TEMPCRED_NAMESPACES".to_owned(), format!("{own},{second}"))));
     let kubeconfig = world.rig.kubeconfig_for(&user, None).unwrap();
     let audit = audit(&world);
-    // The world itself names its own.
+    // The world adds its own namespace.
     world.start_operator_with(kubeconfig, &["--namespaces", &second]).await;
     world.issue("reports", plain()).await;
     let manifest = json!({
@@ -294,7 +294,7 @@ async fn roles_in_some_namespaces_are_all_that_it_takes_to_serve_them() {
 }
 
 #[tokio::test]
-async fn who_may_view_or_edit_a_namespace_may_do_so_with_credentials_if_the_chart_says_so() {
+async fn aggregated_roles_let_viewers_read_and_editors_write_credentials() {
     let world = World::new().await;
     let name = &world.namespace;
     let objects = template(&[&format!("--set=rbac.aggregate=true,fullnameOverride={name}")]);

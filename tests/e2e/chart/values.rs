@@ -1,4 +1,4 @@
-//! The values: every setting of the program is among them, and what is wrong is refused.
+//! The values: every setting of the program is among them, and invalid values are rejected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -28,7 +28,7 @@ fn settings() -> BTreeMap<String, Option<String>> {
 
 #[test]
 fn every_setting_of_the_program_can_be_set() {
-    // A list that is empty renders nothing, and none of the others makes up for it.
+    // An empty list renders nothing, so this one is set.
     let rendered: BTreeSet<_> = rendered(&["--values", ALL, "--set=settings.namespaces={a,b}"])
         .into_keys()
         .filter(|name| !name.starts_with("AWS_"))
@@ -45,7 +45,7 @@ fn every_setting_of_the_program_can_be_set() {
 fn the_chart_has_the_defaults_of_the_program() {
     let rendered = rendered(&[]);
     for (name, default) in settings() {
-        // In a cluster there may be several; on a desk there is one.
+        // A cluster may run several replicas; outside of one there is a single process.
         if name == "TEMPCRED_LEADER_ELECT" {
             continue;
         }
@@ -56,14 +56,14 @@ fn the_chart_has_the_defaults_of_the_program() {
 }
 
 #[test]
-fn a_setting_that_is_empty_is_none() {
+fn an_empty_setting_is_not_rendered() {
     let names = |args: &[&str]| -> BTreeSet<String> { rendered(args).into_keys().collect() };
     let empty = "--set=settings.concurrency=null,settings.stsRate=null,settings.logFormat=null,\
                  settings.log=,settings.resourceMetrics=null";
-    // What the chart itself relies on is always told.
-    let told = ["TEMPCRED_HTTP_ADDR", "TEMPCRED_LEADER_ELECT", "TEMPCRED_LEASE_NAME"];
-    assert_eq!(names(&[empty]), BTreeSet::from(told.map(str::to_owned)));
-    assert_eq!(rendered(&["--set=settings.leaderElect=null,replicas=1"])[told[1]], "false");
+    // The settings that the chart itself relies on are always rendered.
+    let always = ["TEMPCRED_HTTP_ADDR", "TEMPCRED_LEADER_ELECT", "TEMPCRED_LEASE_NAME"];
+    assert_eq!(names(&[empty]), BTreeSet::from(always.map(str::to_owned)));
+    assert_eq!(rendered(&["--set=settings.leaderElect=null,replicas=1"])[always[1]], "false");
 }
 
 /// The paths of all values that are not objects of others.
@@ -79,19 +79,19 @@ fn paths(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_values_that_the_tests_use_are_all_there_are() {
+fn the_tests_set_every_value() {
     let schema = fs::read_to_string(format!("{CHART}/values.schema.json")).unwrap();
     let mut all = BTreeSet::new();
     paths(&serde_json::from_str(&schema).unwrap(), "", &mut all);
     let set: Value = serde_yaml::from_str(&fs::read_to_string(ALL).unwrap()).unwrap();
     let unset: Vec<_> = all.iter().filter(|path| set.pointer(path).is_none()).collect();
-    // These two are other charts' business.
+    // These two belong to other charts.
     assert_eq!(unset, ["/enabled", "/global"]);
     assert!(all.len() > 50, "{all:?}");
 }
 
 #[test]
-fn what_is_wrong_is_refused_with_the_place_and_the_reason() {
+fn an_invalid_value_is_rejected_with_its_place_and_the_reason() {
     let long = "settings.namespaces={".to_owned() + &"a".repeat(64) + "}";
     for (row, set, complaint) in [
         ("a typing error", "replica=2", "additional properties 'replica' not allowed"),
@@ -143,6 +143,6 @@ fn what_is_wrong_is_refused_with_the_place_and_the_reason() {
 }
 
 #[test]
-fn a_chart_that_depends_on_this_one_may_share_values() {
+fn a_parent_chart_may_share_values() {
     template(&["--set=enabled=true,global.imageRegistry=example.com"]);
 }

@@ -1,5 +1,5 @@
-//! Everything that can go wrong with a call to STS, and what is to be said of it. What each code of
-//! STS means is in `codes`; here are a few of every class.
+//! Everything that can go wrong with a call to STS, and how it must be reported. `codes` has every error
+//! code of STS; here are a few of each class.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tempcred_core::problem::Class::{self, Refused, Throttled, Transient};
 
 use super::role;
 
-/// A fault, and what the status is to say of it.
+/// A fault, and how the status must report it.
 pub struct Case {
     pub name: &'static str,
     /// Limited to the role of this case.
@@ -45,13 +45,6 @@ pub fn cases() -> Vec<Case> {
             "STS returned Throttling (HTTP 400): Rate exceeded. ",
         ),
         row(
-            "request-limit",
-            error(503, "RequestLimitExceeded", "Too many."),
-            Throttled,
-            "Throttled",
-            "Too many. The operator retries",
-        ),
-        row(
             "too-many",
             error(429, "SlowDown", ""),
             Throttled,
@@ -64,14 +57,6 @@ pub fn cases() -> Vec<Case> {
             Refused,
             "AccessDenied",
             "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/access-denied/reports. Check that the role exists",
-        ),
-        refused(
-            "opt-in",
-            403,
-            "OptInRequired",
-            "Subscribe first",
-            "AccessDenied",
-            "Subscribe first",
         ),
         refused(
             "unknown-403",
@@ -90,14 +75,6 @@ pub fn cases() -> Vec<Case> {
             "STS returned HTTP 403 without an error code. Look up the error code",
         ),
         refused(
-            "key-deleted",
-            403,
-            "InvalidClientTokenId",
-            "The security token included in the request is invalid.",
-            "IdentityRefused",
-            "STS returned InvalidClientTokenId (HTTP 403). Replace the access key",
-        ),
-        refused(
             "key-wrong",
             403,
             "SignatureDoesNotMatch",
@@ -111,53 +88,6 @@ pub fn cases() -> Vec<Case> {
             Transient,
             "IdentityExpired",
             "is expired. The operator retries",
-        ),
-        row(
-            "request-expired",
-            error(400, "RequestExpired", "Request has expired."),
-            Transient,
-            "ClockSkewed",
-            "STS returned RequestExpired (HTTP 400). Synchronize the clock",
-        ),
-        refused(
-            "too-long",
-            400,
-            "ValidationError",
-            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-            "RequestInvalid",
-            "exceeds the MaxSessionDuration set for this role. Lower duration",
-        ),
-        refused(
-            "bad-parameter",
-            400,
-            "InvalidParameterValue",
-            "No",
-            "RequestInvalid",
-            "InvalidParameterValue",
-        ),
-        refused(
-            "bad-policy",
-            400,
-            "MalformedPolicyDocument",
-            "Syntax errors in policy.",
-            "PolicyInvalid",
-            "Syntax errors in policy. Correct the JSON",
-        ),
-        refused(
-            "large-policy",
-            400,
-            "PackedPolicyTooLarge",
-            "Packed size of session tags consumes 104% of allotted space.",
-            "PolicyTooLarge",
-            "consumes 104% of allotted space. Shorten policy",
-        ),
-        refused(
-            "region-off",
-            403,
-            "RegionDisabledException",
-            "STS is not activated in this region",
-            "RegionDisabled",
-            "Activate STS for the region",
         ),
         refused(
             "unknown-400",
@@ -173,13 +103,6 @@ pub fn cases() -> Vec<Case> {
             Transient,
             "StsUnavailable",
             "STS returned InternalFailure (HTTP 500)",
-        ),
-        row(
-            "unavailable-503",
-            Fault::service_unavailable(),
-            Transient,
-            "StsUnavailable",
-            "STS returned ServiceUnavailable (HTTP 503)",
         ),
         row(
             "gateway-502",

@@ -1,4 +1,4 @@
-//! Every row of the table of STS's errors, from the HTTP reply to the words in `kubectl describe`.
+//! Every row of the table of STS's errors, from the HTTP reply to the output of `kubectl describe`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use tempcred_core::problem::Reason;
 use super::{role, spec};
 use crate::world::{SOON, World, condition, failure, wait_until};
 
-/// Each code of each row, under the name of a resource.
+/// Each code of each row, by the name of its resource.
 fn rows() -> BTreeMap<String, (&'static Row, &'static str)> {
     let coded = |(number, row): (usize, &'static Row)| {
         row.codes
@@ -21,7 +21,7 @@ fn rows() -> BTreeMap<String, (&'static Row, &'static str)> {
     CODES.iter().enumerate().flat_map(coded).collect()
 }
 
-/// What is to be said of a reply, all of it.
+/// The complete message about a reply.
 fn message(name: &str, row: &Row, code: &str) -> String {
     let Row { status, example, advice, .. } = row;
     // There AWS may quote the request that was signed, or the token that was sent.
@@ -47,7 +47,7 @@ fn described(text: &str) -> BTreeMap<&str, String> {
 }
 
 #[tokio::test]
-async fn every_error_of_sts_is_told_with_what_to_change_all_the_way_to_kubectl() {
+async fn kubectl_describe_shows_every_sts_error_and_its_advice() {
     let world = World::start().await;
     let rows = rows();
     for (name, (row, code)) in &rows {
@@ -68,15 +68,20 @@ async fn every_error_of_sts_is_told_with_what_to_change_all_the_way_to_kubectl()
         let (name, status) = (resource.name_any(), resource.status.as_ref().unwrap());
         let (row, code) = rows[&name];
         let failure = failure(status);
-        let told = (Some(failure.class), failure.reason.as_str());
-        assert_eq!(told, (row.reason.class(), row.reason.as_str()), "{name}: {}", failure.message);
+        let reported = (Some(failure.class), failure.reason.as_str());
+        assert_eq!(
+            reported,
+            (row.reason.class(), row.reason.as_str()),
+            "{name}: {}",
+            failure.message
+        );
         assert_eq!(failure.message, message(&name, row, code), "{name}");
         assert_eq!(condition(status, "Ready"), Some((false, row.reason.as_str())), "{name}");
     }
 
     // The event comes after the status.
     let text = wait_until("all have their event", SOON, || async {
-        // Of more than one object, it shows events only when told to.
+        // Of more than one object, kubectl shows events only with this option.
         let text = world.kubectl(&["describe", "temporarycredentials", "--show-events"]);
         let events = text.lines().filter(|line| line.trim_start().starts_with("Warning "));
         (events.count() >= rows.len()).then_some(text)

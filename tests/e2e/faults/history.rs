@@ -1,4 +1,4 @@
-//! Every status that was written, in order: what a look now and then would miss.
+//! Every status that was written, in order: polling would miss some.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,10 +10,10 @@ use tempcred_core::api::{CredentialStatus, FailureStatus};
 
 use crate::world::World;
 
-/// A status, and when it came.
+/// A status, and when the watch delivered it.
 pub type Entry = (Timestamp, CredentialStatus);
 
-/// Follows the resources of a world from its making to its end.
+/// Watches the resources of a world.
 pub struct History {
     entries: Arc<Mutex<Vec<(String, Entry)>>>,
     watch: tokio::task::JoinHandle<()>,
@@ -49,7 +49,7 @@ impl History {
         of.map(|(_, entry)| entry.clone()).collect()
     }
 
-    /// The failed attempts of one resource, each with the time at which it was heard of.
+    /// The failed attempts of one resource, each with the time at which the watch delivered it.
     pub fn failures(&self, name: &str) -> Vec<(Timestamp, FailureStatus)> {
         let mut failures: Vec<(Timestamp, FailureStatus)> = vec![];
         for (at, status) in self.entries(name) {
@@ -63,11 +63,11 @@ impl History {
         failures
     }
 
-    /// Asserts that each attempt came no sooner than the one before had announced, that what was
-    /// announced is what the class of the failure asks for, and gives how many attempts there were.
-    pub fn assert_paced(&self, name: &str, asked: &[Timestamp]) -> usize {
+    /// Asserts that each attempt came no sooner than the one before had announced, and that the
+    /// announced backoff is that of the class of the failure. Returns the number of attempts.
+    pub fn assert_paced(&self, name: &str, calls: &[Timestamp]) -> usize {
         let failures = self.failures(name);
-        for (number, (heard, failure)) in failures.iter().enumerate() {
+        for (number, (delivered, failure)) in failures.iter().enumerate() {
             let row = format!("{name}, attempt {}", number + 1);
             assert_eq!(failure.count as usize, number + 1, "{row}");
             let announced = failure.next_attempt.0;
@@ -76,16 +76,16 @@ impl History {
             // Times in a status are whole seconds.
             let second = SignedDuration::from_secs(1);
             assert!(
-                announced >= asked[number] + full * 9 / 10 - second,
-                "{row}: asked at {}, again at {announced}, not {full:?} later",
-                asked[number]
+                announced >= calls[number] + full * 9 / 10 - second,
+                "{row}: called at {}, again at {announced}, not {full:?} later",
+                calls[number]
             );
             assert!(
-                announced <= *heard + full + second,
-                "{row}: failed by {heard}, again only at {announced}"
+                announced <= *delivered + full + second,
+                "{row}: failed by {delivered}, again only at {announced}"
             );
-            if let Some(next) = asked.get(number + 1) {
-                assert!(*next >= announced, "{row}: asked again at {next}, before {announced}");
+            if let Some(next) = calls.get(number + 1) {
+                assert!(*next >= announced, "{row}: called again at {next}, before {announced}");
             }
         }
         failures.len()

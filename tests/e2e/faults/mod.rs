@@ -1,12 +1,12 @@
-//! STS throttled, refused, slow, cut short, lying: what is said, how long is waited, and that it
-//! passes by itself.
+//! Faults of STS: throttling, refusals, timeouts, incomplete and wrong replies. Tests check the message, the
+//! backoff and the recovery.
 
 pub mod cases;
 mod history;
 
+mod backoff;
 mod codes;
-mod first;
-mod pace;
+mod first_issue;
 mod renewal;
 
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ pub fn spec(row: &str) -> Value {
     json!({"assumeRole": {"roleArn": format!("arn:aws:iam::123456789012:{}reports", role(row))}})
 }
 
-/// What the ARN of a row's role holds, and no other's.
+/// A part that only the ARN of a row's role contains.
 pub fn role(row: &str) -> String {
     format!("role/{row}/")
 }

@@ -1,5 +1,5 @@
-//! Faults while there is something to lose: renewals that fail, credentials that expire, lifetimes
-//! that are not what was asked.
+//! Faults after the first issue: renewals that fail, credentials that expire, lifetimes other than the
+//! requested one.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tempcred_core::api::CredentialStatus;
 
 use super::history::History;
 use super::{renewed_soon, role, spec};
-use crate::world::{SOON, World, assert_whole, condition, failure, is_ready, truths, wait_until};
+use crate::world::{SOON, World, condition, failure, is_ready, true_conditions, wait_until};
 
 #[tokio::test]
-async fn a_renewal_that_fails_leaves_ready_true_and_says_so_until_it_recovers() {
+async fn a_failing_renewal_keeps_ready_true_and_is_reported_until_it_recovers() {
     let world = World::start().await;
     let history = History::of(&world).await;
     let rows = [
@@ -28,27 +28,27 @@ async fn a_renewal_that_fails_leaves_ready_true_and_says_so_until_it_recovers() 
     for (row, fault, _) in &rows {
         world.wait(row, "ready", is_ready).await;
         world.sts.inject(fault.clone().for_role(&role(row)));
-        keys.push(assert_whole(&world.secrets().get(row).await.unwrap()));
+        keys.push(world.complete_key(row).await);
     }
     for ((row, _, reason), key) in rows.iter().zip(&keys) {
         let failing = world.wait(row, "failing to renew", |s| s.failure.is_some()).await;
         let status = failing.status.unwrap();
-        assert_eq!(truths(&status), [("Ready", "Issued"), ("RenewalFailing", *reason)]);
-        let told = status.conditions.iter().find(|c| c.type_ == "RenewalFailing").unwrap();
-        assert_eq!(told.message, failure(&status).message, "{row}");
+        assert_eq!(true_conditions(&status), [("Ready", "Issued"), ("RenewalFailing", *reason)]);
+        let shown = status.conditions.iter().find(|c| c.type_ == "RenewalFailing").unwrap();
+        assert_eq!(shown.message, failure(&status).message, "{row}");
         assert_eq!(failure(&status).reason, *reason);
         assert_eq!(status.access_key_id.as_deref(), Some(key.as_str()), "{row}");
         assert!(status.expiration.unwrap().0 > Timestamp::now(), "{row}");
-        assert_eq!(assert_whole(&world.secrets().get(row).await.unwrap()), *key);
+        assert_eq!(world.complete_key(row).await, *key);
     }
 
     world.sts.clear();
     for ((row, _, reason), key) in rows.iter().zip(&keys) {
         let renewed = |s: &CredentialStatus| s.access_key_id.as_deref() != Some(key) && is_ready(s);
         let status = world.wait(row, "renewed", renewed).await.status.unwrap();
-        assert_eq!(truths(&status), [("Ready", "Issued")], "{row}");
+        assert_eq!(true_conditions(&status), [("Ready", "Issued")], "{row}");
         assert_eq!(status.failure, None, "{row}");
-        assert_ne!(assert_whole(&world.secrets().get(row).await.unwrap()), *key);
+        assert_ne!(world.complete_key(row).await, *key);
         let reasons = || async {
             let events = world.events(row).await;
             let reasons: Vec<_> = events.into_iter().map(|(_, reason, _)| reason).collect();
@@ -66,7 +66,7 @@ async fn a_renewal_that_fails_leaves_ready_true_and_says_so_until_it_recovers() 
 }
 
 #[tokio::test]
-async fn at_the_expiry_ready_turns_false_and_a_request_to_renew_brings_it_back() {
+async fn ready_turns_false_at_expiry_and_a_renewal_request_restores_it() {
     let world = World::start().await;
     let lifetime = world.sts.inject(Fault::lifetime(Duration::from_secs(15)));
     let issued = world.issue("reports", spec("reports")).await.status.unwrap();
@@ -79,7 +79,10 @@ async fn at_the_expiry_ready_turns_false_and_a_request_to_renew_brings_it_back()
     let late = Timestamp::now().duration_since(expiration);
     assert!(!late.is_negative(), "{late:?}");
     assert!(late < SignedDuration::from_secs(3), "said only {late:?} after the expiry");
-    assert_eq!(truths(&status), [("Stalled", "AccessDenied"), ("RenewalFailing", "AccessDenied")]);
+    assert_eq!(
+        true_conditions(&status),
+        [("Stalled", "AccessDenied"), ("RenewalFailing", "AccessDenied")]
+    );
     let ready = status.conditions.iter().find(|c| c.type_ == "Ready").unwrap();
     assert_eq!(ready.reason, "Expired");
     let says = format!("expired at {expiration}. AssumeRole for ");
@@ -88,13 +91,12 @@ async fn at_the_expiry_ready_turns_false_and_a_request_to_renew_brings_it_back()
     assert_eq!(status.expiration.unwrap().0, expiration);
 
     world.sts.clear();
-    let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "now"}}});
-    world.patch("reports", request).await;
-    // An attempt of its own may have come before: then it is ready before the request is served.
+    world.request_renewal("reports", "now").await;
+    // The backoff may have ended before: then it is ready before the request is served.
     let served =
         |s: &CredentialStatus| is_ready(s) && s.last_renew_request.as_deref() == Some("now");
     let again = world.wait("reports", "ready again", served).await.status.unwrap();
-    assert_eq!(truths(&again), [("Ready", "Issued")]);
+    assert_eq!(true_conditions(&again), [("Ready", "Issued")]);
     assert_eq!(again.failure, None);
     let reasons = || async {
         let events = world.events("reports").await;
@@ -106,7 +108,7 @@ async fn at_the_expiry_ready_turns_false_and_a_request_to_renew_brings_it_back()
 }
 
 #[tokio::test]
-async fn no_wait_is_longer_than_a_third_of_what_is_left_nor_long_after_the_expiry() {
+async fn a_backoff_is_at_most_a_third_of_the_remaining_validity_and_short_after_expiry() {
     let world = World::start().await;
     let history = History::of(&world).await;
     world.sts.inject(Fault::lifetime(Duration::from_secs(40)).times(2));
@@ -123,17 +125,20 @@ async fn no_wait_is_longer_than_a_third_of_what_is_left_nor_long_after_the_expir
         let at_most = Duration::from_secs(60);
         let status = world.wait_at_most(at_most, row, "expired", expired).await.status.unwrap();
         let expiration = status.expiration.as_ref().unwrap().0;
-        let living: Vec<_> =
-            history.failures(row).into_iter().filter(|(heard, _)| *heard < expiration).collect();
-        assert!(living.len() >= 5, "{row}: {} attempts in 30 s", living.len());
-        for (heard, failure) in &living {
-            let left = expiration.duration_since(*heard);
-            let wait = failure.next_attempt.0.duration_since(*heard);
+        let unexpired: Vec<_> = history
+            .failures(row)
+            .into_iter()
+            .filter(|(delivered, _)| *delivered < expiration)
+            .collect();
+        assert!(unexpired.len() >= 5, "{row}: {} attempts in 30 s", unexpired.len());
+        for (delivered, failure) in &unexpired {
+            let left = expiration.duration_since(*delivered);
+            let wait = failure.next_attempt.0.duration_since(*delivered);
             // Whole seconds, and never less than one.
             let most = (left / 3).max(SignedDuration::from_secs(1)) + SignedDuration::from_secs(1);
             assert!(wait <= most, "{row}: waits {wait:?} with {left:?} left");
         }
-        // So many attempts in so little time must not add up to a long wait now.
+        // Many attempts in little time must not add up to a long backoff now.
         let more = |s: &CredentialStatus| {
             failure(s).next_attempt.0 > expiration + SignedDuration::from_secs(5)
         };
@@ -144,7 +149,7 @@ async fn no_wait_is_longer_than_a_third_of_what_is_left_nor_long_after_the_expir
 }
 
 #[tokio::test]
-async fn a_lifetime_shorter_than_the_margin_is_said_and_makes_no_loop() {
+async fn a_lifetime_shorter_than_the_renewal_margin_is_reported_and_causes_no_loop() {
     let world = World::start().await;
     let history = History::of(&world).await;
     for (row, lifetime) in [("short", 12), ("very-short", 6)] {
@@ -156,19 +161,19 @@ async fn a_lifetime_shorter_than_the_margin_is_said_and_makes_no_loop() {
     }
     for row in ["short", "very-short"] {
         wait_until("three rotations", SOON, || async {
-            (world.asked_for(&role(row)).len() >= 4).then_some(())
+            (world.call_times(&role(row)).len() >= 4).then_some(())
         })
         .await;
         let issued = world.wait(row, "clamped", is_ready).await.status.unwrap();
         let clamped = condition(&issued, "RenewalClamped");
         assert_eq!(clamped, Some((true, "LifetimeShorterThanRequested")), "{row}");
-        let told = issued.conditions.iter().find(|c| c.type_ == "RenewalClamped").unwrap();
-        assert!(told.message.contains("Lower spec.renewal, or raise"));
-        let asked = world.asked_for(&role(row));
-        for pair in asked.windows(2) {
+        let shown = issued.conditions.iter().find(|c| c.type_ == "RenewalClamped").unwrap();
+        assert!(shown.message.contains("Lower spec.renewal, or raise"));
+        let calls = world.call_times(&role(row));
+        for pair in calls.windows(2) {
             let gap = pair[1].duration_since(pair[0]);
-            // At least 5 s after the time that the Secret says, which is a whole second, cut off.
-            assert!(gap >= SignedDuration::from_secs(4), "{row}: asked again after {gap:?}");
+            // At least 5 s after the time in the Secret, which is rounded down to a second.
+            assert!(gap >= SignedDuration::from_secs(4), "{row}: called again after {gap:?}");
         }
         assert!(history.failures(row).is_empty(), "{row}");
     }
@@ -178,7 +183,7 @@ async fn a_lifetime_shorter_than_the_margin_is_said_and_makes_no_loop() {
 }
 
 #[tokio::test]
-async fn a_clock_behind_that_of_sts_is_said_and_renewals_keep_to_what_was_asked_for() {
+async fn a_clock_behind_sts_is_reported_and_renewals_use_the_requested_lifetime() {
     let world = World::start().await;
     world.sts.inject(Fault::clock_skew(1800));
     let mut spec = crate::world::plain();
@@ -186,5 +191,5 @@ async fn a_clock_behind_that_of_sts_is_said_and_renewals_keep_to_what_was_asked_
     let status = world.issue("reports", spec).await.status.unwrap();
     assert_eq!(condition(&status, "ClockSkew"), Some((true, "ClockSkewed")));
     let age = status.renewal_time.unwrap().0.duration_since(status.issued_at.unwrap().0);
-    assert!(age.as_secs() <= 600, "renews after {age:#}, though it asked for 15m");
+    assert!(age.as_secs() <= 600, "renews after {age:#}, though it requested 15m");
 }

@@ -1,8 +1,9 @@
-//! Forgeries on a Secret while no operator runs: the next one remembers nothing, and is not misled either.
+//! Forgeries on a Secret while no operator runs: the next operator has no memory of the Secret, and
+//! detects them nevertheless.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
+
 use rig::sts::Fault;
 use serde_json::{Value, json};
 use tempcred_core::api::CredentialStatus;
@@ -11,11 +12,13 @@ use tempcred_core::secret::annotation::{
 };
 
 use crate::denial::{Denial, Denied};
-use crate::world::{SOON, World, assert_whole, condition, failure_reason, wait_until};
+use crate::world::{
+    SOON, World, assert_complete, assume, condition, failure_reason, role_arn, wait_until,
+};
 
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(40);
 
-/// What is written on it, and how many calls that may cost.
+/// Name, how many calls the forgery may cost, and the forged annotations.
 fn rows() -> Vec<(&'static str, usize, Value)> {
     let now = jiff::Timestamp::now();
     let later = now + jiff::SignedDuration::from_hours(1);
@@ -36,40 +39,38 @@ fn rows() -> Vec<(&'static str, usize, Value)> {
 }
 
 #[tokio::test]
-async fn what_was_forged_while_no_operator_ran_misleads_none() {
+async fn an_operator_that_starts_repairs_forged_annotations() {
     let mut world = World::start().await;
     world.sts.inject(Fault::lifetime(LIFETIME));
-    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
     let rows = rows();
     for (name, ..) in &rows {
-        world.create(name, json!({"assumeRole": {"roleArn": role(name)}})).await;
+        world.create(name, assume(name)).await;
     }
     for (name, ..) in &rows {
         world.wait(name, "ready", crate::world::is_ready).await;
     }
     assert!(world.stop_operator().success());
-    for (name, _, notes) in &rows {
-        let patch = Patch::Merge(json!({"metadata": {"annotations": notes}}));
-        world.secrets().patch(name, &PatchParams::default(), &patch).await.unwrap();
+    for (name, _, annotations) in &rows {
+        world.edit_secret(name, json!({"metadata": {"annotations": annotations}})).await;
     }
     world.start_operator(&[]).await;
     for (name, costs, _) in &rows {
         let first =
-            world.sts.minted().into_iter().find(|m| m.role_arn == Some(role(name))).unwrap();
-        // The rotation, or what the forgery cost: before the first ends, another one is there.
+            world.sts.issued().into_iter().find(|m| m.role_arn == Some(role_arn(name))).unwrap();
+        // By a rotation or by a repair, the Secret is replaced before its credentials expire.
         let secret: Secret = wait_until(name, SOON * 2, || async {
             let secret = world.secrets().get(name).await.unwrap();
             (crate::world::data(&secret)["AWS_ACCESS_KEY_ID"] != first.access_key_id)
                 .then_some(secret)
         })
         .await;
-        let key = assert_whole(&secret);
-        let all = world.sts.minted();
-        let next = all.iter().find(|minted| minted.access_key_id == key).unwrap();
+        let key = assert_complete(&secret);
+        let all = world.sts.issued();
+        let next = all.iter().find(|record| record.access_key_id == key).unwrap();
         assert!(next.at < first.expiration, "{name}: late");
-        let calls = world.sts.calls_for_role(&role(name));
+        let calls = world.sts.calls_for_role(&role_arn(name));
         assert!(calls <= 2 + costs, "{name}: {calls} calls");
-        // What did not have to be issued anew kept to its time.
+        // A forgery that costs no call does not change the time of the rotation either.
         let early = first.at + jiff::SignedDuration::from_secs(20);
         assert!(*costs > 0 || next.at > early, "{name}: renewed at once");
         assert!(secret.annotations()[PRINCIPAL_ARN].len() < 200, "{name}");
@@ -82,60 +83,56 @@ async fn what_was_forged_while_no_operator_ran_misleads_none() {
     }
 }
 
-/// A forgery that cannot be put right at once is not taken for what was written.
-#[tokio::test]
-async fn what_cannot_be_repaired_at_once_is_repaired_later() {
-    let mut world = World::start().await;
-    world.issue("reports", crate::world::plain()).await;
-    assert!(world.stop_operator().success());
+/// Edits the Secret of `reports`: an expiry far ahead, and foreign keys in one of the formats.
+async fn forge(world: &World) -> Secret {
     let forged = json!({
         "metadata": {"annotations": {EXPIRATION: "2099-01-01T00:00:00Z"}},
         "stringData": {"credentials": "[default]\naws_access_key_id = AKIAFORGED0000000001\n"},
     });
-    let patch = Patch::Merge(forged);
-    world.secrets().patch("reports", &PatchParams::default(), &patch).await.unwrap();
+    world.edit_secret("reports", forged).await
+}
+
+/// Waits for the repair, and asserts that it cost no call.
+async fn assert_repaired(world: &World) {
+    wait_until("it is repaired", SOON, || async {
+        let secret = world.secrets().get("reports").await.unwrap();
+        let forged = crate::world::data(&secret)["credentials"].contains("FORGED")
+            || secret.annotations()[EXPIRATION].starts_with("2099");
+        (!forged).then(|| assert_complete(&secret))
+    })
+    .await;
+    assert_eq!(world.sts.calls_total(), 1);
+}
+
+/// A forgery that cannot be repaired at once is not mistaken for the operator's own data.
+#[tokio::test]
+async fn a_repair_that_the_cluster_rejects_is_made_later() {
+    let mut world = World::start().await;
+    world.issue("reports", crate::world::plain()).await;
+    assert!(world.stop_operator().success());
+    forge(&world).await;
     let denial = Denial::start(&world, Denied::Secrets).await;
     world.start_operator(&[]).await;
     let rejected = |s: &_| failure_reason(s) == Some("SecretRejected");
     let status = world.wait("reports", "rejected", rejected).await.status.unwrap();
     assert!(!serde_json::to_string(&status).unwrap().contains("2099"));
     denial.end().await;
-    wait_until("it is repaired", SOON, || async {
-        let secret = world.secrets().get("reports").await.unwrap();
-        let forged = crate::world::data(&secret)["credentials"].contains("FORGED")
-            || secret.annotations()[EXPIRATION].starts_with("2099");
-        (!forged).then(|| assert_whole(&secret))
-    })
-    .await;
-    assert_eq!(world.sts.calls_total(), 1);
+    assert_repaired(&world).await;
 }
 
 #[tokio::test]
-async fn what_was_forged_while_it_was_suspended_is_repaired_once_it_is_not() {
+async fn a_forgery_during_a_suspension_is_repaired_after_it() {
     let world = World::start().await;
     world.issue("reports", crate::world::plain()).await;
     let suspend = |is: bool| world.patch("reports", json!({"spec": {"suspend": is}}));
     suspend(true).await;
     let suspended = |s: &_| condition(s, "Ready") == Some((true, "Suspended"));
     world.wait("reports", "suspended", suspended).await;
-    let forged = json!({
-        "metadata": {"annotations": {EXPIRATION: "2099-01-01T00:00:00Z"}},
-        "stringData": {"credentials": "[default]\naws_access_key_id = AKIAFORGED0000000001\n"},
-    });
-    let patch = Patch::Merge(forged);
-    let secret = world.secrets().patch("reports", &PatchParams::default(), &patch).await.unwrap();
-    let version = secret.metadata.resource_version;
+    let version = forge(&world).await.metadata.resource_version;
     let seen = |s: &CredentialStatus| {
         s.secret.as_ref().map(|secret| &secret.resource_version) == version.as_ref()
     };
     world.wait("reports", "aware of it", seen).await;
     suspend(false).await;
-    wait_until("it is repaired", SOON, || async {
-        let secret = world.secrets().get("reports").await.unwrap();
-        let forged = crate::world::data(&secret)["credentials"].contains("FORGED")
-            || secret.annotations()[EXPIRATION].starts_with("2099");
-        (!forged).then(|| assert_whole(&secret))
-    })
-    .await;
-    assert_eq!(world.sts.calls_total(), 1);
+    assert_repaired(&world).await;
 }

@@ -1,4 +1,4 @@
-//! Grants that would let in more than was meant, or nobody: refused before they count.
+//! Grants that are too wide or invalid: the API server rejects them.
 
 use futures::future::join_all;
 use kube::Api;
@@ -36,10 +36,10 @@ fn expression(fields: Value) -> Value {
 }
 
 pub fn rows() -> Vec<Attack> {
-    let arn = || Refused::AtOnce("with a literal partition and account");
-    let at_once = |says| Refused::AtOnce(says);
-    let variables = || Refused::AtOnce("{{ namespace }} and {{ name }}");
-    let operator = || Refused::AtOnce("must have the operator In or NotIn with values");
+    let arn = || Refused::ByApiServer("with a literal partition and account");
+    let by_api_server = |says| Refused::ByApiServer(says);
+    let variables = || Refused::ByApiServer("{{ namespace }} and {{ name }}");
+    let operator = || Refused::ByApiServer("must have the operator In or NotIn with values");
     let tags: Map<_, _> = (0..51).map(|n| (format!("key-{n}"), json!("x"))).collect();
     let name = "arn:aws:iam::123456789012:role/";
     let many: Vec<_> = (0..65).map(|n| format!("{name}x-{n}")).collect();
@@ -51,51 +51,55 @@ pub fn rows() -> Vec<Attack> {
         attack("a grant for everything", roles("*"), arn()),
         attack("a grant for users", roles("arn:aws:iam::123456789012:user/*"), arn()),
         attack("a grant for no role", roles(name), arn()),
-        attack("a grant in letters that look alike", roles(&format!("{name}\u{430}dmin")), arn()),
-        attack("a grant with a line behind", roles(&format!("{name}x\n")), arn()),
-        attack("a grant of no roles", grant(json!({"roleArns": []})), at_once("spec.roleArns")),
+        attack("a grant with a homoglyph", roles(&format!("{name}\u{430}dmin")), arn()),
+        attack("a grant with a trailing newline", roles(&format!("{name}x\n")), arn()),
+        attack(
+            "a grant of no roles",
+            grant(json!({"roleArns": []})),
+            by_api_server("spec.roleArns"),
+        ),
         attack(
             "a grant of 65 roles",
             grant(json!({"roleArns": many})),
-            at_once("must have at most 64 items"),
+            by_api_server("must have at most 64 items"),
         ),
         attack(
             "a grant of 2049 characters",
             roles(&format!("{name}{}", "x".repeat(2049 - name.len()))),
-            at_once("spec.roleArns[0]"),
+            by_api_server("spec.roleArns[0]"),
         ),
         attack(
-            "a grant for whom it may concern",
+            "a grant for all namespaces",
             namespaces(json!({})),
-            at_once("set namespaces.names or namespaces.selector"),
+            by_api_server("set namespaces.names or namespaces.selector"),
         ),
         attack(
             "a grant without namespaces",
             json!({"roleArns": [format!("{name}x")]}),
-            at_once("spec.namespaces"),
+            by_api_server("spec.namespaces"),
         ),
         attack(
             "a grant for no names",
             namespaces(json!({"names": []})),
-            at_once("spec.namespaces.names"),
+            by_api_server("spec.namespaces.names"),
         ),
         attack(
             "a grant for 65 names",
             namespaces(json!({"names": (0..65).map(|n| format!("n-{n}")).collect::<Vec<_>>()})),
-            at_once("must have at most 64 items"),
+            by_api_server("must have at most 64 items"),
         ),
         attack(
             "a grant for an expression",
             namespaces(json!({"names": ["team-[a-z]+"]})),
-            at_once("each of namespaces.names may contain only"),
+            by_api_server("each of namespaces.names may contain only"),
         ),
         attack(
             "a grant for two names in one",
             namespaces(json!({"names": ["a,b"]})),
-            at_once("each of namespaces.names may contain only"),
+            by_api_server("each of namespaces.names may contain only"),
         ),
         attack(
-            "a selector with an operator that there is not",
+            "a selector with an unknown operator",
             expression(json!({"key": "a", "operator": "Equals", "values": ["b"]})),
             operator(),
         ),
@@ -105,20 +109,16 @@ pub fn rows() -> Vec<Attack> {
             operator(),
         ),
         attack(
-            "a selector that has what it says is not",
+            "a selector with values for DoesNotExist",
             expression(json!({"key": "a", "operator": "DoesNotExist", "values": ["b"]})),
             operator(),
         ),
         attack(
             "a selector without an operator",
             expression(json!({"key": "a"})),
-            at_once("operator"),
+            by_api_server("operator"),
         ),
-        attack(
-            "a variable that there is not",
-            session(json!({"externalId": "{{ secret }}"})),
-            variables(),
-        ),
+        attack("an unknown variable", session(json!({"externalId": "{{ secret }}"})), variables()),
         attack(
             "a path into an object",
             session(json!({"externalId": "{{ .Values.secret }}"})),
@@ -140,38 +140,38 @@ pub fn rows() -> Vec<Attack> {
         attack(
             "a variable a thousand times",
             session(json!({"externalId": "{{name}}".repeat(1000)})),
-            at_once("session.externalId"),
+            by_api_server("session.externalId"),
         ),
         attack(
             "51 tags of a grant",
             session(json!({"tags": tags})),
-            at_once("must have at most 50"),
+            by_api_server("must have at most 50"),
         ),
         attack(
             "a tag of AWS in a grant",
             session(json!({"tags": {"AWS:x": "a"}})),
-            at_once("must not begin with aws:"),
+            by_api_server("must not begin with aws:"),
         ),
         attack(
-            "a tag in the place of attribution",
+            "a tag that attribution sets",
             session(json!({"attribution": true, "tags": {"Kubernetes-Namespace": "x"}})),
-            at_once("attribution already sets the tags"),
+            by_api_server("attribution already sets the tags"),
         ),
         attack(
-            "a boundary that is none",
+            "an invalid boundary",
             session(json!({"policyArns": ["arn:aws:iam::*:policy/x"]})),
-            at_once("session.policyArns"),
+            by_api_server("session.policyArns"),
         ),
         attack(
             "a grant for a day",
             grant(json!({"maxDuration": "24h"})),
-            at_once("maxDuration must be between 15m and 12h"),
+            by_api_server("maxDuration must be between 15m and 12h"),
         ),
     ]
 }
 
 #[tokio::test]
-async fn a_grant_that_says_more_than_anybody_means_is_not_taken() {
+async fn the_api_server_rejects_a_grant_that_is_too_wide_or_invalid() {
     let world = World::new().await;
     let resource = ApiResource::erase::<RoleGrant>(&());
     let api: Api<DynamicObject> = Api::all_with(world.client.clone(), &resource);
@@ -184,9 +184,9 @@ async fn a_grant_that_says_more_than_anybody_means_is_not_taken() {
         .unwrap();
         let api = &api;
         async move {
-            let Refused::AtOnce(says) = attack.refused else { panic!("{}", attack.name) };
+            let Refused::ByApiServer(says) = attack.refused else { panic!("{}", attack.name) };
             let Err(error) = api.create(&PostParams::default(), &object).await else {
-                panic!("{}: was taken", attack.name)
+                panic!("{}: was accepted", attack.name)
             };
             let error = error.to_string();
             assert!(error.contains(says), "{}: {error}", attack.name);
@@ -195,9 +195,9 @@ async fn a_grant_that_says_more_than_anybody_means_is_not_taken() {
     join_all(tried).await;
 }
 
-/// What fits into a template, and would fit nowhere once filled in.
+/// A template that the API server accepts, and whose result is too long for STS.
 #[tokio::test]
-async fn a_template_that_grows_is_refused_where_it_would_be_used() {
+async fn a_template_whose_result_is_too_long_is_rejected_for_that_resource() {
     let world = World::start().await;
     let mut spec = world.any_role();
     let tag = "{{name}}".repeat(32);
@@ -214,7 +214,7 @@ async fn a_template_that_grows_is_refused_where_it_would_be_used() {
         assert!(message.contains(says), "{message}");
     }
     assert!(message.len() < 1000, "{message}");
-    // One that fits is filled in, and served.
+    // With a shorter name the result fits, and the credential is issued.
     world.issue("short", role("short")).await;
     wait_until("only the one that fits", SOON, || async {
         (world.sts.calls_total() == 1).then_some(())

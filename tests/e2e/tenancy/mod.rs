@@ -1,11 +1,12 @@
-//! What tenants try against each other and against the operator, and what stops them. Each attack is
-//! carried out: by a tenant's own ServiceAccount, against an operator that serves victim and attacker.
+//! Attacks of tenants against each other and against the operator, and what prevents them. Each attack is
+//! carried out by the ServiceAccount of a tenant, against an operator that serves victim and attacker.
 
 mod attack;
 mod scene;
 
 mod arns;
 mod chains;
+mod constraints;
 mod forgery;
 mod forgery_at_rest;
 mod grants;
@@ -15,16 +16,35 @@ mod references;
 mod rights;
 mod secrets;
 mod size;
-mod terms;
+
+use scene::Scene;
+use serde_json::json;
+
+#[tokio::test]
+async fn no_resource_reaches_beyond_its_grant_or_its_namespace() {
+    let session = json!({"session": {"externalId": "{{ namespace }}/{{ name }}"}});
+    let scene = Scene::new(session, &[]).await;
+    let foreign = secrets::create_foreign(&scene.attacker).await;
+    let tables = [
+        arns::rows(),
+        references::rows(&scene.victim.namespace),
+        hops::rows(),
+        secrets::rows(),
+        size::rows(),
+    ];
+    scene.withstands(tables.into_iter().flatten().collect()).await;
+    secrets::assert_untouched(&scene, &foreign).await;
+    secrets::assert_immutable(&scene).await;
+}
 
 #[test]
-fn the_table_holds_at_least_forty_attacks_of_different_names() {
+fn there_are_at_least_forty_attacks_with_different_names() {
     let victim = "victim";
     let tables = [
         arns::rows(),
         references::rows(victim),
         hops::rows(),
-        terms::rows(victim),
+        constraints::rows(victim),
         secrets::rows(),
         size::rows(),
         grants::rows(),

@@ -1,16 +1,15 @@
-//! What a tenant may not do to the API server: grants, labels of namespaces, statuses, and other
-//! namespaces are out of reach.
+//! What RBAC denies a tenant: grants, labels of namespaces, statuses, and other namespaces.
 
 use std::io::Write;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::scene::{COVETED, OWN, Scene};
+use super::scene::{OWN, Scene, VICTIM_ROLE};
 
-/// What the tenant asks of kubectl, which the API server forbids.
+/// A kubectl command of the tenant that the API server must deny.
 pub struct Row {
-    /// What it is, in words.
+    /// A description.
     pub name: &'static str,
     args: Vec<String>,
     input: Option<Value>,
@@ -23,7 +22,7 @@ pub fn rows(victim: &str, attacker: &str) -> Vec<Row> {
         input: None,
     };
     let with = |row: Row, input: Value| Row { input: Some(input), ..row };
-    let wide = json!({"namespaces": {"names": ["*"]}, "roleArns": [COVETED]});
+    let wide = json!({"namespaces": {"names": ["*"]}, "roleArns": [VICTIM_ROLE]});
     let patch = format!("--patch={}", json!({"spec": wide}));
     let status = json!({"status": {
         "expiration": "2099-01-01T00:00:00Z", "renewalTime": "2099-01-01T00:00:00Z",
@@ -31,7 +30,7 @@ pub fn rows(victim: &str, attacker: &str) -> Vec<Row> {
     let status = format!("--patch={status}");
     let credential = json!({
         "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
-        "metadata": {"name": "mine", "namespace": victim}, "spec": {"assumeRole": {"roleArn": COVETED}},
+        "metadata": {"name": "mine", "namespace": victim}, "spec": {"assumeRole": {"roleArn": VICTIM_ROLE}},
     });
     let suspend = format!("--patch={}", json!({"spec": {"suspend": true}}));
     let merge = "--type=merge";
@@ -84,7 +83,7 @@ pub fn rows(victim: &str, attacker: &str) -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn a_tenant_may_not_reach_for_grants_labels_statuses_or_other_namespaces() {
+async fn rbac_denies_a_tenant_grants_labels_statuses_and_other_namespaces() {
     let scene = Scene::new(json!({}), &[]).await;
     let (victim, attacker) = (&scene.victim.namespace, &scene.attacker.namespace);
     scene.attacker.issue("mine", json!({"assumeRole": {"roleArn": OWN}})).await;
@@ -115,7 +114,7 @@ async fn a_tenant_may_not_reach_for_grants_labels_statuses_or_other_namespaces()
             );
         }
     }
-    // What it may, it may: its own credentials are its own.
+    // The tenant may change its own credentials.
     let own = kubectl().args(["annotate", "tempcred", "mine", "a=b"]).output().unwrap();
     assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
     scene.assert_untouched().await;

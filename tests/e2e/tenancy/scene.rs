@@ -1,4 +1,4 @@
-//! Where attacks take place: a victim with a credential, an attacker with a narrow grant, and one
+//! The setting of the attacks: a victim with a credential, an attacker with a narrow grant, and one
 //! operator that serves both.
 
 use std::collections::BTreeSet;
@@ -7,38 +7,37 @@ use std::path::PathBuf;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ApiResource, DynamicObject, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use rig::User;
 use serde_json::{Value, json};
 use tempcred_core::api::TemporaryCredential;
 
 use super::attack::{Attack, Refused};
-use crate::world::{SOON, World, condition, is_ready, wait_until};
+use crate::world::{SOON, World, client, condition, is_ready, wait_until};
 
-/// The role that attackers would like to have: only the victim is granted it.
-pub const COVETED: &str = "arn:aws:iam::123456789012:role/victim/payroll";
+/// The role that the attacks aim at. Only the victim has a grant for it.
+pub const VICTIM_ROLE: &str = "arn:aws:iam::123456789012:role/victim/payroll";
 
-/// A role that the attacker is granted.
+/// A role that the attacker has a grant for.
 pub const OWN: &str = "arn:aws:iam::123456789012:role/attacker/own";
 
-/// The role of what the attacker gets in the end, which shows that the operator has come so far.
+/// The role of a credential that is issued after the attacks: it shows that the operator has handled them.
 const LATER: &str = "arn:aws:iam::123456789012:role/attacker/later";
 
 /// Victim and attacker.
 pub struct Scene {
-    /// The victim's namespace; its STS is not asked.
+    /// The victim's namespace; its STS responder is not used.
     pub victim: World,
     /// The attacker's namespace, with the operator and the STS.
     pub attacker: World,
     /// A kubeconfig of the attacker.
     pub kubeconfig: PathBuf,
     client: Client,
-    treasure: Secret,
+    victim_secret: Secret,
 }
 
 impl Scene {
-    /// A scene in which the attacker's grant says this besides its roles.
+    /// A scene in which the attacker's grant has these fields besides its roles.
     pub async fn new(more: Value, args: &[&str]) -> Self {
         let (victim, mut attacker) = (World::new().await, World::new().await);
         let roles = |roles: &[&str]| {
@@ -58,21 +57,21 @@ impl Scene {
         let (kubeconfig, client) = tenant(&attacker).await;
         let served = ["--namespaces", &victim.namespace];
         attacker.start_operator(&[&served[..], args].concat()).await;
-        victim.issue("payroll", json!({"assumeRole": {"roleArn": COVETED}})).await;
-        let treasure = victim.secrets().get("payroll").await.unwrap();
-        Self { victim, attacker, kubeconfig, client, treasure }
+        victim.issue("payroll", json!({"assumeRole": {"roleArn": VICTIM_ROLE}})).await;
+        let victim_secret = victim.secrets().get("payroll").await.unwrap();
+        Self { victim, attacker, kubeconfig, client, victim_secret }
     }
 
-    /// Carries out all attacks at the same time, and checks that nothing came of them.
+    /// Carries out all attacks at the same time, and asserts that none succeeds.
     pub async fn withstands(&self, attacks: Vec<Attack>) {
         let before = self.secrets().await;
         let numbered: Vec<_> = attacks.iter().enumerate().collect();
         join_all(numbered.into_iter().map(|(index, attack)| self.carry_out(index, attack))).await;
-        // Whatever the attacks may have set off would have come before this.
+        // Every effect of the attacks would have come before this.
         self.attacker.issue("later", json!({"assumeRole": {"roleArn": LATER}})).await;
         let requests = self.attacker.sts.requests();
         let asked: Vec<_> = requests.iter().map(|request| request.role_arn()).collect();
-        assert_eq!(asked, [Some(COVETED), Some(LATER)], "STS was asked for something else");
+        assert_eq!(asked, [Some(VICTIM_ROLE), Some(LATER)], "another call was made");
         let mut expected = before;
         expected.insert("later".to_owned());
         assert_eq!(self.secrets().await, expected, "Secrets of the attacker");
@@ -81,8 +80,8 @@ impl Scene {
 
     /// Asserts that the victim's Secret is what it was, to the byte.
     pub async fn assert_untouched(&self) {
-        let treasure = self.victim.secrets().get("payroll").await.unwrap();
-        assert_eq!(treasure, self.treasure, "the victim's Secret was touched");
+        let victim_secret = self.victim.secrets().get("payroll").await.unwrap();
+        assert_eq!(victim_secret, self.victim_secret, "the victim's Secret was touched");
     }
 
     async fn carry_out(&self, index: usize, attack: &Attack) {
@@ -95,24 +94,24 @@ impl Scene {
         .unwrap();
         let created = self.api().create(&PostParams::default(), &object).await;
         let (reason, says) = match (&attack.refused, created) {
-            (Refused::AtOnce(says), Err(error)) => {
+            (Refused::ByApiServer(says), Err(error)) => {
                 let error = error.to_string();
                 assert!(error.contains(says), "{row}: {error}");
                 return;
             }
-            (Refused::AtOnce(_), Ok(_)) => panic!("{row}: was taken"),
-            (Refused::With(..), Err(error)) => panic!("{row}: {error}"),
-            (Refused::With(reason, says), Ok(_)) => (*reason, *says),
+            (Refused::ByApiServer(_), Ok(_)) => panic!("{row}: was accepted"),
+            (Refused::ByOperator(..), Err(error)) => panic!("{row}: {error}"),
+            (Refused::ByOperator(reason, says), Ok(_)) => (*reason, *says),
         };
         let refused = |s: &_| condition(s, "Ready") == Some((false, reason));
         let refused = self.attacker.wait(&name, row, refused).await;
         let status = refused.status.unwrap();
         assert!(!is_ready(&status), "{row}");
-        let told = serde_json::to_string(&status).unwrap();
-        assert!(status.failure.unwrap().message.contains(says), "{row}: {told}");
+        let text = serde_json::to_string(&status).unwrap();
+        assert!(status.failure.unwrap().message.contains(says), "{row}: {text}");
         let asked = attack.spec.to_string();
-        for private in [&self.victim.namespace, COVETED, "payroll", "AKIAVICTIM"] {
-            assert!(!names(&told, private) || asked.contains(private), "{row} learns: {told}");
+        for private in [&self.victim.namespace, VICTIM_ROLE, "payroll", "AKIAVICTIM"] {
+            assert!(!names(&text, private) || asked.contains(private), "{row} reveals: {text}");
         }
     }
 
@@ -128,7 +127,7 @@ impl Scene {
     }
 }
 
-/// Whether a text holds this, and not as the beginning of a longer number: namespaces are numbered.
+/// Whether a text contains this, and not as the beginning of a longer number: namespaces are numbered.
 fn names(text: &str, what: &str) -> bool {
     let mut found = text.match_indices(what);
     found.any(|(at, _)| !text[at + what.len()..].starts_with(|c: char| c.is_ascii_digit()))
@@ -146,11 +145,8 @@ async fn tenant(world: &World) -> (PathBuf, Client) {
     world.kubectl(&["create", "rolebinding", "editor", "--clusterrole=edit", &account]);
     let user = User::service_account(name, "tenant");
     let kubeconfig = world.rig.kubeconfig_for(&user, None).unwrap();
-    let read = Kubeconfig::read_from(&kubeconfig).unwrap();
-    let options = KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(read, &options).await.unwrap();
-    let client = Client::try_from(config).unwrap();
-    // The API server learns of roles a moment after they are written.
+    let client = client(&kubeconfig, |_| ()).await;
+    // A role takes effect a moment after it is written.
     let api: Api<TemporaryCredential> = Api::namespaced(client.clone(), name);
     let secrets: Api<Secret> = Api::namespaced(client.clone(), name);
     wait_until("the tenant has its rights", SOON, || async {

@@ -1,4 +1,4 @@
-//! The API server's audit log: who asked what, and how often.
+//! The API server's audit log: the requests of each user.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
@@ -11,8 +11,8 @@ use serde::Deserialize;
 /// The log of all requests but those of the control plane itself.
 ///
 /// The API server writes a line when it has answered, so the line can be there a
-/// moment after the answer. Wait for what must come; for what must not come, look
-/// after something later has come.
+/// moment after the answer. Wait for a request that must come; for one that must not
+/// come, check after a later one has come.
 #[derive(Clone)]
 pub struct Audit {
     log: PathBuf,
@@ -36,7 +36,7 @@ pub struct Request {
     pub uri: String,
     /// The HTTP status.
     pub code: u16,
-    /// The client's own words.
+    /// The user agent.
     pub user_agent: String,
     /// When it arrived.
     pub at: Timestamp,
@@ -95,7 +95,7 @@ impl Audit {
     pub fn requests(&self, user: &str, namespace: Option<&str>) -> Result<Vec<Request>> {
         let mut file = File::open(&self.log).with_context(|| self.log.display().to_string())?;
         file.seek(SeekFrom::Start(self.from))?;
-        // Parsing is what costs: most lines are somebody else's.
+        // Parsing is slow, and most lines are about other users.
         let user_mark = format!("\"username\":{}", serde_json::to_string(user)?);
         let namespace_mark = match namespace {
             Some(name) => Some(format!("\"namespace\":{}", serde_json::to_string(name)?)),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_each_request_of_the_user_once_and_no_line_that_is_half_written() -> Result<()> {
+    fn counts_each_request_of_the_user_once_and_ignores_incomplete_lines() -> Result<()> {
         let dir = workspace::new_run()?;
         let log = dir.join("audit.log");
         let half = line("ResponseComplete", "get", "tempcred", "team");

@@ -15,8 +15,8 @@ const COMPLETE: &str = ".complete";
 
 /// The folder `cache/<name>-<hash of inputs>`, made by `make` unless it is there.
 ///
-/// A lock on a file keeps two rigs from making it twice; the system lets go of
-/// it when its holder dies, and the janitor that `make` gets ends what it started.
+/// A file lock keeps two rigs from making it twice. The system releases it when its
+/// holder dies, and the janitor that `make` gets ends what it started.
 /// The folder is not renamed into place, because a virtual environment does not
 /// survive that.
 pub(crate) fn made_once(

@@ -33,9 +33,9 @@ const AUDIT_POLICY: &str = include_str!("audit-policy.json");
 pub(crate) struct Users {
     /// May do everything.
     pub(crate) admin: User,
-    /// What tempcred runs as: the ServiceAccount of its chart, once that is installed.
+    /// The operator's user: the ServiceAccount of its chart, after its installation.
     pub(crate) operator: User,
-    /// A person in a namespace.
+    /// A user of a namespace.
     pub(crate) tenant: User,
     /// The controller manager, kept apart from the audit log.
     controllers: User,
@@ -120,7 +120,7 @@ impl ControlPlane {
         self.dir.join("audit.log")
     }
 
-    /// What clients trust: the API server signs for itself at its first start.
+    /// The authority that clients trust: the API server signs its own certificate at its first start.
     pub(crate) fn ca_pem(&self) -> Result<Vec<u8>> {
         let path = self.dir.join("certs").join("apiserver.crt");
         fs::read(&path).with_context(|| path.display().to_string())
@@ -156,7 +156,7 @@ impl ControlPlane {
             return Ok(());
         }
         let process = self.spawn(Component::ControllerManager, &self.controller_flags())?;
-        // The first thing that the controllers do and anybody can see.
+        // The first visible effect of the controllers.
         let mut seen = self.kubectl();
         seen.args(["get", "serviceaccount", "default", "--namespace", "default"]);
         wait_until("the controllers' first ServiceAccount", left(deadline), || {
@@ -198,7 +198,7 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Starts the controllers anew, so that they know kinds that came since.
+    /// Restarts the controllers, so that they know new kinds.
     pub(crate) fn restart_controllers(&self) -> Result<()> {
         let mut running = self.running();
         drop(running.controllers.take());
@@ -228,7 +228,7 @@ impl ControlPlane {
         let name = component.name();
         let mut command = self.source.command(component).with_context(|| format!("no {name}"))?;
         command.args(flags).current_dir(&self.dir);
-        // A proxy of the person's must not come between processes on one machine.
+        // A proxy of the user must not be used between processes on one machine.
         command.env("NO_PROXY", "*").env("no_proxy", "*");
         self.janitor.spawn(name, &command)
     }

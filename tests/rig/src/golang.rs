@@ -1,4 +1,4 @@
-//! Programs built from Go modules whose versions and checksums lie in this crate, and the files of
+//! Programs built from Go modules whose versions and checksums are in this crate, and the files of
 //! such modules.
 
 use std::fs;
@@ -30,7 +30,7 @@ pub(crate) struct Program<'a> {
     pub(crate) tags: &'a str,
     /// Whether it has parts in C, and so needs a C compiler.
     pub(crate) cgo: bool,
-    /// What a person reads meanwhile.
+    /// The progress message.
     pub(crate) progress: &'a str,
 }
 
@@ -68,7 +68,7 @@ impl Program<'_> {
     }
 }
 
-/// Takes away a person's own settings, and a go.work above the workspace: they must not matter.
+/// Removes the user's settings, and a go.work above the workspace: they must not matter.
 fn of_its_own(go: &mut Command) {
     go.env("GOWORK", "off").env("GOFLAGS", "-mod=readonly").env("CGO_ENABLED", "0");
     go.env_remove("GOOS").env_remove("GOARCH").env_remove("GO111MODULE");

@@ -12,13 +12,13 @@ use crate::process::wait_until;
 /// Where the chart is installed.
 pub(crate) const NAMESPACE: &str = "tempcred-system";
 
-/// Under which name; its ServiceAccount is called so too.
+/// The name of the release, and of its ServiceAccount.
 pub(crate) const RELEASE: &str = "tempcred";
 
-/// The kinds that must be served before anybody can create one.
+/// The kinds that must be served before objects can be created.
 const CRDS: [&str; 2] = ["crd/temporarycredentials.tempcred.dev", "crd/rolegrants.tempcred.dev"];
 
-/// What must be discoverable before the garbage collector can know of it.
+/// The kinds that must be discoverable before the garbage collector can learn about them.
 const DISCOVERY: &str = "/apis/tempcred.dev/v1alpha1";
 
 /// How long that may take.
@@ -29,8 +29,8 @@ impl Rig {
     /// operator runs on this machine, as the chart's ServiceAccount ([`Rig::operator`]). Returns
     /// once the CRDs are served.
     ///
-    /// A foreign cluster gets the CRDs only: there everybody is the user of its kubeconfig, and may
-    /// have a release of their own.
+    /// An external cluster gets the CRDs only: there every user is that of its kubeconfig, and may have
+    /// installed a release.
     pub fn install(&self, root: &Path) -> Result<()> {
         self.install_with(root, &[])
     }
@@ -49,7 +49,7 @@ impl Rig {
         self.serve_crds()
     }
 
-    /// Waits until the CRDs are served, and the controllers know of them.
+    /// Waits until the CRDs are served, and the controllers know them.
     pub fn serve_crds(&self) -> Result<()> {
         self.kubectl_output(&[&["wait", "--for=condition=Established"][..], &CRDS].concat())?;
         // The garbage collector learns of new types only every 30 s, and at its start from what is
@@ -61,12 +61,12 @@ impl Rig {
         self.restart_controllers()
     }
 
-    /// Runs kubectl as admin and returns what it prints; fails with its own words.
+    /// Runs kubectl as admin and returns its output; fails with its error output.
     pub fn kubectl_output<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Result<String> {
         output("kubectl", self.kubectl().args(args))
     }
 
-    /// Runs Helm as admin and returns what it prints; fails with its own words.
+    /// Runs Helm as admin and returns its output; fails with its error output.
     pub fn helm_output<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Result<String> {
         output("helm", self.helm()?.args(args))
     }

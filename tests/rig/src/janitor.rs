@@ -2,7 +2,7 @@
 //!
 //! A destructor runs on a panic, but not on `SIGKILL`, not on Ctrl-C, and never
 //! for a `static`. So each rig has a janitor: a shell in a process group of its
-//! own, deaf to the signals of a terminal, that reads from a pipe which children
+//! own, that ignores the signals of a terminal and reads from a pipe which children
 //! the rig has. When the rig's process ends, however it ends, the system closes
 //! the pipe, and the janitor kills the process groups that are left and removes
 //! the run's folder.
@@ -29,7 +29,7 @@ use crate::process::Process;
 
 const SCRIPT: &str = include_str!("janitor.sh");
 
-/// What a child runs first: list itself, let go of the pipe, become the program.
+/// What a child runs first: list itself, close the pipe, execute the program.
 const ENTER: &str = r#"echo "+$$" >&0 && exec "$@" </dev/null"#;
 
 /// A cheap handle to a janitor; see the [module](self).
@@ -96,11 +96,11 @@ impl Janitor {
         Process::new(name, child, log, self.clone())
     }
 
-    /// Takes a process off the list, after it ended.
+    /// Removes a process from the list, after it ended.
     pub(crate) fn forget(&self, pid: u32) {
         let mut shell = self.0.shell.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, pipe)) = shell.as_mut() {
-            // Fails only if somebody killed the janitor; then there is no list.
+            // Fails only if the janitor was killed; then there is no list.
             let _ = writeln!(pipe, "-{pid}");
         }
     }
@@ -138,8 +138,8 @@ impl Drop for Inner {
 /// How long a rescued log stays.
 const RESCUED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Saves a log from the removal of the run's folder, for a person to read after
-/// a failure. Returns where it is now. Old ones go.
+/// Copies a log out of the run's folder before that is removed, to be read after a
+/// failure. Returns its new path, and deletes old ones.
 pub(crate) fn rescue(log: &Path) -> PathBuf {
     let failed = crate::workspace::root().join("failed");
     for old in fs::read_dir(&failed).into_iter().flatten().flatten() {
@@ -174,8 +174,8 @@ mod tests {
         Ok(dir)
     }
 
-    /// Zombies do not count: who reaps them is up to the machine.
-    fn lives(pid: &str) -> bool {
+    /// Zombies do not count: which process reaps them depends on the machine.
+    fn is_running(pid: &str) -> bool {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
     }
@@ -191,7 +191,7 @@ mod tests {
         Ok((process, pids.split_whitespace().map(str::to_owned).collect()))
     }
 
-    /// Not a test: what the next one kills.
+    /// Not a test: the process that the next test kills.
     #[test]
     #[ignore = "runs as a process of its own"]
     fn victim() -> Result<()> {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_outlives_a_rig_that_is_killed() -> Result<()> {
+    fn no_process_outlives_a_killed_rig() -> Result<()> {
         let dir = new_dir()?;
         let mut victim = Command::new(std::env::current_exe()?)
             .args(["--ignored", "--exact", "janitor::tests::victim"])
@@ -211,34 +211,34 @@ mod tests {
             .spawn()?;
         wait_until("the victim's child", SOON, || Ok(dir.join("pids").exists()))?;
         let pids = fs::read_to_string(dir.join("pids"))?;
-        ensure!(pids.split_whitespace().all(lives));
+        ensure!(pids.split_whitespace().all(is_running));
         victim.kill()?;
         victim.wait()?;
         wait_until("the end of it all", SOON, || {
-            Ok(!dir.exists() && !pids.split_whitespace().any(lives))
+            Ok(!dir.exists() && !pids.split_whitespace().any(is_running))
         })
     }
 
     #[test]
-    fn finishing_ends_all_and_removes_the_folder() -> Result<()> {
+    fn finishing_ends_all_processes_and_removes_the_folder() -> Result<()> {
         let dir = new_dir()?;
         let janitor = Janitor::start(&dir, false)?;
         let (process, pids) = sleeper(&janitor, &dir)?;
         janitor.finish();
         ensure!(!dir.exists());
         process.wait(SOON)?;
-        wait_until("the grandchild's end", SOON, || Ok(!pids.iter().any(|pid| lives(pid))))?;
+        wait_until("the grandchild's end", SOON, || Ok(!pids.iter().any(|pid| is_running(pid))))?;
         ensure!(janitor.spawn("late", &Command::new("true")).is_err());
         Ok(())
     }
 
     #[test]
-    fn dropping_a_process_ends_its_group_and_takes_it_off_the_list() -> Result<()> {
+    fn dropping_a_process_ends_its_group_and_removes_it_from_the_list() -> Result<()> {
         let dir = new_dir()?;
         let janitor = Janitor::start(&dir, true)?;
         let (process, pids) = sleeper(&janitor, &dir)?;
         drop(process);
-        wait_until("the end of both", SOON, || Ok(!pids.iter().any(|pid| lives(pid))))?;
+        wait_until("the end of both", SOON, || Ok(!pids.iter().any(|pid| is_running(pid))))?;
         janitor.finish();
         ensure!(dir.exists(), "it was to be kept");
         Ok(fs::remove_dir_all(dir)?)

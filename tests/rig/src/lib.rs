@@ -2,9 +2,9 @@
 //!
 //! Nothing that matters is mocked. [`Rig::start`] brings up a real etcd,
 //! kube-apiserver and kube-controller-manager, [`Rig::moto`] a real STS peer.
-//! Only what no real peer does on demand is played: the [`sts::Responder`]
-//! throttles, lies, stalls and counts, the [`Proxy`] cuts the line to the API
-//! server.
+//! Only faults that no real peer produces on demand are simulated: the
+//! [`sts::Responder`] throttles, delays, returns wrong replies and counts, the
+//! [`Proxy`] cuts connections to the API server.
 //!
 //! # Guarantees
 //!

@@ -13,10 +13,10 @@ use crate::random;
 /// by any outgoing connection while the API server is stopped.
 const RANGE: std::ops::Range<u16> = 12_000..30_000;
 
-/// What [`free_port`] has given out.
+/// The ports that [`free_port`] has returned.
 static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// A port of the loopback interface that nobody listens on now, and that this process gets once.
+/// A free port of the loopback interface, which this process gets only once.
 ///
 /// # Errors
 /// If there is none.
@@ -30,7 +30,7 @@ pub fn free_port() -> Result<u16> {
     }
 }
 
-/// `N` different ports of the loopback interface that nobody listens on now.
+/// `N` different free ports of the loopback interface.
 pub(crate) fn free<const N: usize>() -> Result<[u16; N]> {
     let mut ports = [0; N];
     // Held until all are found, so that they differ.

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::janitor::{self, Janitor};
 
-/// How often a wait looks again.
+/// How often a condition is checked while waiting.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How much of a log an error shows.
@@ -70,13 +70,13 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        // Under the lock nobody else reaps it, so the id is not yet another's.
+        // The lock prevents others from reaping it, so the id cannot have been reused.
         let mut state = self.state();
         if self.look(&mut state)?.is_none() {
             let sent = if signal == Signal::KILL {
                 rustix::process::kill_process_group(self.pid, signal)
             } else {
-                // Only the program itself: what it started is its own business.
+                // Only the program itself, not the processes that it started.
                 rustix::process::kill_process(self.pid, signal)
             };
             sent.with_context(|| format!("cannot signal {}", self.name))?;
@@ -112,7 +112,7 @@ impl Process {
         }
     }
 
-    /// Waits for the end, and fails with the end of the log unless all went well.
+    /// Waits for the end, and fails with the end of the log unless the process succeeded.
     pub(crate) fn must_succeed(&self, at_most: Duration) -> Result<()> {
         let status = self.wait(at_most)?;
         if !status.success() {
@@ -156,7 +156,7 @@ impl Drop for Process {
     }
 }
 
-/// Repeats `done` until it says so, at most so long.
+/// Repeats `done` until it returns true, at most so long.
 pub(crate) fn wait_until(
     what: &str,
     at_most: Duration,

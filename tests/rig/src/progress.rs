@@ -1,4 +1,4 @@
-//! Says what takes long, on stderr, past the capture of the test harness.
+//! Reports progress on stderr, past the capture of the test harness.
 
 use std::io::{IsTerminal, Write};
 use std::sync::LazyLock;
@@ -16,11 +16,11 @@ static SPINNERS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// One line to stderr, above the spinners.
 ///
-/// Not `eprintln!`: the test harness captures that, and a person would stare at
-/// nothing for minutes.
+/// Not `eprintln!`: the test harness captures that, and a user would see nothing for
+/// minutes.
 pub(crate) fn say(line: &str) {
     SPINNERS.suspend(|| {
-        // Telling is a service; a closed stderr is no reason to fail.
+        // Progress is optional: a closed stderr is no reason to fail.
         let _ = writeln!(std::io::stderr().lock(), "rig: {line}");
     });
 }
@@ -40,7 +40,7 @@ pub(crate) enum Progress {
 }
 
 impl Progress {
-    /// Starts telling that `what` is being done.
+    /// Starts to report that `what` is in progress.
     pub(crate) fn start(what: &str) -> Self {
         if std::io::stderr().is_terminal() {
             let bar = SPINNERS.add(ProgressBar::new_spinner().with_message(what.to_owned()));

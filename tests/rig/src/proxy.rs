@@ -1,4 +1,4 @@
-//! A line to the API server that can be cut.
+//! A connection to the API server that can be cut.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, ToSocketAddrs};
 
@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use crate::background::Background;
 
-/// A TCP proxy for one client of the API server, so that a test can take the
-/// server from this one alone.
+/// A TCP proxy for one client of the API server, so that a test can disconnect
+/// this client alone.
 ///
 /// ```no_run
 /// # let rig = rig::Rig::start()?;
@@ -71,7 +71,7 @@ async fn serve(listener: StdListener, target: SocketAddr, open: watch::Receiver<
 
 async fn carry(mut client: TcpStream, target: SocketAddr, mut open: watch::Receiver<bool>) {
     let cut = async {
-        // An error means that the proxy is gone, and so is the line.
+        // An error means that the proxy was dropped, so the connection ends, too.
         let _ = open.wait_for(|open| !open).await;
     };
     let talk = async {
@@ -84,7 +84,7 @@ async fn carry(mut client: TcpStream, target: SocketAddr, mut open: watch::Recei
         () = cut => {}
         () = talk => return,
     }
-    // A reset rather than an orderly end: what a broken line looks like.
+    // A reset rather than an orderly end, as of a broken connection.
     let _ = client.set_zero_linger();
 }
 
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cut_resets_what_is_open_and_what_comes_until_it_is_restored() -> Result<()> {
+    fn a_cut_resets_open_and_new_connections_until_it_is_restored() -> Result<()> {
         let echo = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let target = echo.local_addr()?.to_string();
         std::thread::spawn(move || {

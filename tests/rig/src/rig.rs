@@ -56,10 +56,10 @@ impl Rig {
     /// When a tool is missing, a build fails, or a component does not come up; then
     /// the error shows the end of its log.
     pub fn start() -> Result<Self> {
-        // What takes long and has nothing to do with each other.
+        // These take long and are independent.
         let (source, python, helm) = std::thread::scope(|scope| {
             let python = scope.spawn(Python::ready);
-            // A cluster of others gets no chart installed.
+            // No chart is installed in an external cluster.
             let helm = scope.spawn(|| match Source::is_foreign() {
                 true => Ok(()),
                 false => Tool::Helm.ready().map(drop),
@@ -98,25 +98,25 @@ impl Rig {
         &self.kubeconfig
     }
 
-    /// The API server: `https://127.0.0.1:PORT`, or that of the foreign cluster.
+    /// The API server: `https://127.0.0.1:PORT`, or that of the external cluster.
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// Somebody in `system:masters`.
+    /// A user in `system:masters`.
     #[must_use]
     pub fn admin(&self) -> &User {
         &self.users.admin
     }
 
-    /// What tempcred runs as: the ServiceAccount of its chart, there after [`Rig::install`].
+    /// The operator's user: the ServiceAccount of its chart, which exists after [`Rig::install`].
     #[must_use]
     pub fn operator(&self) -> &User {
         &self.users.operator
     }
 
-    /// A person in a namespace: `tenant`, in no group. RBAC is up to the tests.
+    /// A user of a namespace: `tenant`, in no group. Tests give it permissions.
     #[must_use]
     pub fn tenant(&self) -> &User {
         &self.users.tenant
@@ -125,8 +125,8 @@ impl Rig {
     /// Writes a kubeconfig for `user` and returns where it is. `server` takes the
     /// place of [`Rig::server`], for a [`Proxy`](crate::Proxy).
     ///
-    /// A foreign cluster does not know the rig's users: there everybody is the one
-    /// of its kubeconfig.
+    /// An external cluster does not know the rig's users: there every user is that of
+    /// its kubeconfig.
     pub fn kubeconfig_for(&self, user: &User, server: Option<&str>) -> Result<PathBuf> {
         let config = match &self.control_plane {
             Some(plane) => {
@@ -156,7 +156,7 @@ impl Rig {
         Ok(self.kubectl_output(&token)?.trim().to_owned())
     }
 
-    /// Helm as admin, with folders of its own in place of the person's.
+    /// Helm as admin, with its own configuration and cache folders.
     pub fn helm(&self) -> Result<Command> {
         let mut command = Command::new(Tool::Helm.ready()?);
         command.env("KUBECONFIG", &self.kubeconfig);
@@ -204,7 +204,7 @@ impl Rig {
         self.janitor.spawn(name, command)
     }
 
-    /// What was asked of the API server. None with a foreign cluster.
+    /// The audit log of the API server. None with an external cluster.
     #[must_use]
     pub fn audit(&self) -> Option<Audit> {
         self.control_plane.as_ref().map(|plane| Audit::new(plane.audit_log()))
@@ -220,11 +220,11 @@ impl Rig {
         self.own_control_plane()?.start_api_server()
     }
 
-    /// Starts the controllers anew.
+    /// Restarts the controllers.
     ///
-    /// The garbage collector looks for new kinds every 30 s only. After a CRD was
+    /// The garbage collector discovers new kinds only every 30 s. After a CRD was
     /// installed, this makes owner references to it count at once. Does nothing
-    /// with a foreign cluster.
+    /// with an external cluster.
     pub fn restart_controllers(&self) -> Result<()> {
         self.control_plane.as_ref().map_or(Ok(()), ControlPlane::restart_controllers)
     }

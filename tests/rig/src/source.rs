@@ -14,7 +14,7 @@ pub(crate) const FOREIGN: &str = "TEMPCRED_RIG_KUBECONFIG";
 /// Ready-made binaries, by the convention of envtest.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
-/// As `control-plane/go.mod` has it.
+/// The version in `control-plane/go.mod`.
 const VERSION: &str = "v1.36.3";
 
 /// A part of the control plane.
@@ -52,7 +52,7 @@ impl Source {
         set(FOREIGN).is_some()
     }
 
-    /// Chooses, says what, and builds if need be.
+    /// Selects where the components come from, reports it, and builds if necessary.
     pub(crate) fn ready() -> Result<Self> {
         if let Some(path) = set(FOREIGN) {
             if !path.is_file() {

@@ -1,5 +1,5 @@
-//! Programs of others that tests and releases need, built from Go modules at first use; and files
-//! of others that lie in such modules.
+//! Third-party programs that tests and releases need, built from Go modules at first use, and files from
+//! such modules.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub enum Tool {
     Helm,
     /// Makes the container image of a folder.
     Image,
-    /// Says of objects on stdin what kstatus, and so Flux, makes of them.
+    /// Prints the verdict of kstatus, and so of Flux, on objects from stdin.
     Kstatus,
     /// Runs a Lua script on an object as Argo CD does.
     Lua,

@@ -1,4 +1,4 @@
-//! Who talks to the API server, and the kubeconfig files for it.
+//! Users of the API server, and kubeconfig files for them.
 
 use std::fs;
 use std::io::Write;
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use crate::random;
 
-/// Somebody whom the API server knows by a token.
+/// A user that the API server knows by a token.
 #[derive(Clone)]
 pub struct User {
     name: String,
     group: Option<&'static str>,
     /// Of a ServiceAccount: its namespace and name.
     account: Option<(String, String)>,
-    /// Set at once, or for a ServiceAccount when it is first asked for.
+    /// Set at once, or for a ServiceAccount at its first use.
     token: OnceLock<String>,
 }
 
@@ -30,8 +30,8 @@ impl User {
         Self { name: name.to_owned(), group, account: None, token }
     }
 
-    /// A ServiceAccount, which may be made later: the API server is asked for a token when a
-    /// kubeconfig is written for the first time. One that is made anew is a new user.
+    /// A ServiceAccount, which may be created later: a token is requested when a kubeconfig is written for the
+    /// first time. A recreated ServiceAccount is a new user.
     #[must_use]
     pub fn service_account(namespace: &str, name: &str) -> Self {
         let account = Some((namespace.to_owned(), name.to_owned()));

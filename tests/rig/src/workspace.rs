@@ -1,4 +1,4 @@
-//! Where the rig keeps things: all of it under the workspace's `target/rig`.
+//! The folders of the rig: all are under the workspace's `target/rig`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,14 @@ pub(crate) fn sources() -> &'static Path {
 /// `<workspace>/target/rig`.
 ///
 /// Not `CARGO_TARGET_DIR`: a control plane that took minutes to build is worth
-/// keeping when somebody tries another target folder.
+/// keeping if another target folder is used.
 pub(crate) fn root() -> PathBuf {
     // The crate sits two levels below the workspace: tests/rig.
     let workspace = sources().ancestors().nth(2).unwrap_or(sources());
     workspace.join("target").join("rig")
 }
 
-/// A new folder for what runs now.
+/// A new folder for this run.
 pub(crate) fn new_run() -> Result<PathBuf> {
     let name = format!("{}-{}", std::process::id(), random::hex::<4>());
     let dir = root().join("run").join(name);

@@ -1,4 +1,4 @@
-//! The control plane of the rig: up, down, up again, and gone without a trace.
+//! The control plane of the rig: start, outage, restart, and removal.
 
 use std::path::Path;
 use std::process::Command;
@@ -39,12 +39,12 @@ fn apply(rig: &Rig, manifest: &str) -> Result<()> {
     output(rig.kubectl().args(["apply", "--filename"]).arg(&path)).map(drop)
 }
 
-/// What runs with this folder on its command line.
+/// The processes with this folder on their command line.
 fn processes_of(dir: &Path) -> Result<Vec<String>> {
     let dir = dir.display().to_string();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
-        // Processes come and go while one looks.
+        // Processes may end while they are listed.
         let Ok(line) = std::fs::read(entry?.path().join("cmdline")) else {
             continue;
         };
@@ -97,7 +97,7 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
     let bind =
         ["create", "rolebinding", "tenant", "--clusterrole=admin", "--namespace=team", &name];
     kubectl(&rig, &bind)?;
-    // Roles are aggregated, and bindings noticed, a moment after they are written.
+    // Aggregated roles and bindings take effect a moment after they are written.
     let deadline = Instant::now() + Duration::from_secs(20);
     while as_tenant(&get).is_err() {
         ensure!(Instant::now() < deadline, "the binding has no effect");
@@ -113,7 +113,7 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
     ensure!(seen.iter().filter(|code| **code == 200).count() == 1, "{seen:?}");
     ensure!(codes(&audit.from_now()?)?.is_empty());
 
-    // A line of its own can be cut; the others stay.
+    // A connection through the proxy can be cut; the others stay.
     let proxy = Proxy::to(rig.server())?;
     let through = rig.kubeconfig_for(rig.admin(), Some(&proxy.url()))?;
     let readyz = ["get", "--raw", "/readyz"];
@@ -145,7 +145,7 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
             [{"apiVersion": "rig.test/v1", "kind": "Owner", "name": "one", "uid": "UID"}]}}"#;
     apply(&rig, &owned.replace("UID", &uid))?;
     kubectl(&rig, &["delete", "owner", "one", "--namespace=team"])?;
-    // Less than the 30 s after which the collector looks for new kinds by itself.
+    // Less than the 30 s after which the collector discovers new kinds by itself.
     let gone = ["wait", "--for=delete", "secret/owned", "--namespace=team", "--timeout=20s"];
     kubectl(&rig, &gone)?;
     kubectl(&rig, &["delete", "namespace", "team", "--timeout=60s"])?;
@@ -165,7 +165,7 @@ fn one_rig_serves_users_an_audit_log_and_a_server_that_goes_down() -> Result<()>
 }
 
 #[test]
-fn a_program_is_asked_to_end_or_made_to() -> Result<()> {
+fn a_process_is_terminated_or_killed() -> Result<()> {
     let rig = Rig::start()?;
     let script = "trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 0.05; done";
     let polite = rig.spawn("polite", Command::new("sh").args(["-c", script]))?;

@@ -1,4 +1,4 @@
-//! The STS responder, seen over the wire by a client that reads plain bytes.
+//! The STS responder over the wire, with a client that reads plain bytes.
 
 mod wire;
 
@@ -33,7 +33,7 @@ fn seconds_from_now(at: Timestamp) -> i64 {
 }
 
 #[test]
-fn mints_what_can_be_checked_and_records_it() -> Result<()> {
+fn issues_credentials_that_can_be_checked_and_records_them() -> Result<()> {
     let sts = Responder::start()?;
     let reply = call(&sts, &assume_form(ROLE, "&DurationSeconds=900&Tags.member.1.Key=a"))?;
     ensure!(reply.status == 200, "{}", reply.body);
@@ -45,9 +45,9 @@ fn mints_what_can_be_checked_and_records_it() -> Result<()> {
     ensure!((895..=900).contains(&seconds_from_now(reply.expiration()?)));
     ensure!(reply.text("Expiration").len() == "2026-01-01T00:00:00Z".len());
 
-    let [minted] = &sts.minted()[..] else { anyhow::bail!("{:?}", sts.minted()) };
-    ensure!(minted.access_key_id == id && minted.role_arn.as_deref() == Some(ROLE));
-    ensure!(minted.expiration == reply.expiration()?);
+    let [issued] = &sts.issued()[..] else { anyhow::bail!("{:?}", sts.issued()) };
+    ensure!(issued.access_key_id == id && issued.role_arn.as_deref() == Some(ROLE));
+    ensure!(issued.expiration == reply.expiration()?);
     let [received] = &sts.requests()[..] else { anyhow::bail!("{:?}", sts.requests()) };
     let signer = Signer { access_key_id: "AKIDEXAMPLE".into(), region: "eu-west-1".into() };
     ensure!(received.signer.as_ref() == Some(&signer));
@@ -58,7 +58,7 @@ fn mints_what_can_be_checked_and_records_it() -> Result<()> {
 }
 
 #[test]
-fn answers_every_action_and_refuses_the_unknown() -> Result<()> {
+fn answers_every_action_and_rejects_unknown_ones() -> Result<()> {
     let sts = Responder::start()?;
     let role = ROLE.replace(':', "%3A");
     let rows = [
@@ -78,7 +78,7 @@ fn answers_every_action_and_refuses_the_unknown() -> Result<()> {
         ensure!(reply.body.contains(&format!("<{element}>")), "{action}: {}", reply.body);
         ensure!(sts.calls(action) == 1, "{action}");
     }
-    ensure!(sts.minted().len() == 7);
+    ensure!(sts.issued().len() == 7);
     ensure!(call(&sts, "Action=Nonsense")?.text("Code") == "InvalidAction");
     ensure!(call(&sts, "Action=AssumeRole&RoleArn=x")?.text("Code") == "ValidationError");
     Ok(())
@@ -106,7 +106,7 @@ fn errors_come_with_the_status_code_and_message_of_aws() -> Result<()> {
         sts.remove(id);
         ensure!(assume(&sts)?.status == 200, "{code} was removed");
     }
-    ensure!(sts.minted().len() == 5, "an error mints nothing");
+    ensure!(sts.issued().len() == 5, "an error issues nothing");
     Ok(())
 }
 
@@ -120,13 +120,13 @@ fn a_reset_is_a_reset() -> Result<()> {
         error.as_ref().map(std::io::Error::kind) == Some(ErrorKind::ConnectionReset),
         "{error:?}"
     );
-    ensure!(sts.minted().is_empty() && sts.calls_total() == 1);
+    ensure!(sts.issued().is_empty() && sts.calls_total() == 1);
     ensure!(assume(&sts)?.status == 200);
     Ok(())
 }
 
 #[test]
-fn bodies_are_cut_with_and_without_telling() -> Result<()> {
+fn bodies_are_cut_with_and_without_a_matching_content_length() -> Result<()> {
     let sts = Responder::start()?;
     sts.inject(Fault::truncated().times(1));
     let reply = assume(&sts)?;
@@ -135,7 +135,7 @@ fn bodies_are_cut_with_and_without_telling() -> Result<()> {
     let reply = assume(&sts)?;
     ensure!(reply.status == 200 && reply.body.len() == reply.length);
     ensure!(reply.body.contains("<Credentials>") && !reply.body.contains("</Credentials>"));
-    ensure!(sts.minted().len() == 2, "what was lost on its way was minted all the same");
+    ensure!(sts.issued().len() == 2, "what was lost on its way was issued all the same");
     sts.inject(Fault::garbage().times(1));
     let reply = assume(&sts)?;
     ensure!(reply.status == 200 && !reply.body.contains("Credentials"));
@@ -144,7 +144,7 @@ fn bodies_are_cut_with_and_without_telling() -> Result<()> {
 }
 
 #[test]
-fn credentials_are_wrong_in_the_way_that_was_asked() -> Result<()> {
+fn credentials_are_wrong_in_the_injected_way() -> Result<()> {
     let sts = Responder::start()?;
     let fields = [
         (Field::AccessKeyId, "AccessKeyId"),
@@ -186,7 +186,7 @@ fn a_delay_delays_and_combines_with_an_error() -> Result<()> {
 }
 
 #[test]
-fn faults_hit_whom_they_are_for_and_as_often_as_they_are_to() -> Result<()> {
+fn faults_apply_to_matching_requests_and_as_often_as_set() -> Result<()> {
     let sts = Responder::start()?;
     sts.inject(Fault::throttling().for_action("AssumeRole").for_role("role/busy").times(2));
     let busy = assume_form("arn:aws:iam::111122223333:role/busy", "");
@@ -209,7 +209,7 @@ fn faults_hit_whom_they_are_for_and_as_often_as_they_are_to() -> Result<()> {
 }
 
 #[test]
-fn a_gate_holds_what_matches_until_it_is_released() -> Result<()> {
+fn a_hold_delays_matching_requests_until_it_is_released() -> Result<()> {
     let sts = Responder::start()?;
     let hold = sts.hold(Matching::any().role("team/reader"));
     let (done, replies) = mpsc::channel();
@@ -219,7 +219,7 @@ fn a_gate_holds_what_matches_until_it_is_released() -> Result<()> {
             scope.spawn(move || done.send(assume(&sts).map(|reply| reply.status)));
         }
         hold.wait_arrived(2, SOON)?;
-        ensure!(replies.try_recv().is_err() && sts.minted().is_empty());
+        ensure!(replies.try_recv().is_err() && sts.issued().is_empty());
         ensure!(call(&sts, "Action=GetCallerIdentity")?.status == 200, "others pass");
         hold.release();
         ensure!(replies.recv_timeout(SOON)?? == 200 && replies.recv_timeout(SOON)?? == 200);
@@ -247,7 +247,7 @@ fn one_connection_serves_many_requests() -> Result<()> {
 }
 
 #[test]
-fn ends_with_its_last_handle() -> Result<()> {
+fn the_server_stops_with_its_last_handle() -> Result<()> {
     let sts = Responder::start()?;
     let (other, url) = (sts.clone(), sts.url());
     drop(sts);

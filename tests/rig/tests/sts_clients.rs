@@ -1,4 +1,4 @@
-//! The STS responder, seen by a real client: boto3.
+//! The STS responder with a real client: boto3.
 
 use std::process::Command;
 
@@ -43,19 +43,19 @@ fn boto3(rig: &Rig, sts: &Responder, whose: &str) -> Result<[String; 3]> {
 }
 
 #[test]
-fn boto3_reads_what_the_responder_mints_and_what_moto_does() -> Result<()> {
+fn boto3_reads_credentials_of_the_responder_and_of_moto() -> Result<()> {
     let rig = Rig::start()?;
     let sts = Responder::start()?;
     let [id, secret, token] = boto3(&rig, &sts, "own")?;
     ensure!(secret == secret_for(&id) && token == token_for(&id));
-    ensure!(sts.minted().len() == 7 && sts.calls_total() == 8);
+    ensure!(sts.issued().len() == 7 && sts.calls_total() == 8);
     let chained = &sts.requests()[7];
     ensure!(chained.security_token.as_ref() == Some(&token));
 
     let sts = Responder::forwarding_to(&rig.moto()?)?;
     let [id, secret, token] = boto3(&rig, &sts, "moto")?;
     ensure!(sts.calls("AssumeRole") == 1 && sts.calls_total() == 4);
-    let first = &sts.minted()[0];
+    let first = &sts.issued()[0];
     ensure!((&first.access_key_id, &first.secret, &first.token) == (&id, &secret, &token));
     Ok(())
 }

@@ -1,41 +1,40 @@
-//! The chart's admission policies: what the API server refuses although RBAC allows it, and that the
-//! operator does nothing of the kind.
+//! The chart's admission policies: what they deny although RBAC allows it, and that the operator works
+//! under them.
 
-mod notes;
-mod own;
+mod annotations;
+mod operator;
+mod own_secrets;
 mod rendered;
 mod signing;
 mod tokens;
-mod work;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use rig::User;
 use serde_json::{Value, json};
 
 use super::rights::{apply, installed_for, may};
 use super::{of_kind, template, try_template};
-use crate::world::{SOON, World, plain, wait_until};
+use crate::world::{SOON, World, client, plain, wait_until};
 
-/// A world in which the policies of a release hold; they go with it.
+/// A world with the policies of a release in force, until it is dropped.
 struct Guard {
     world: World,
     /// The ServiceAccount of the release.
     operator: User,
-    /// Who talks as it.
+    /// A client with its token.
     client: Client,
     /// The names of the policies.
     policies: Vec<String>,
 }
 
 impl Guard {
-    /// Installs a release, but for its Deployment, that serves the namespace of a new world, and waits
-    /// until its policies are in force.
+    /// Installs a release, without its Deployment, that serves the namespace of a new world, and waits until
+    /// its policies are in force.
     async fn new(args: &[&str]) -> Self {
         let mut guard = Self::without_policies().await;
         guard.install(args);
@@ -43,7 +42,7 @@ impl Guard {
         guard
     }
 
-    /// A release before its policies came.
+    /// A release without its policies.
     async fn without_policies() -> Self {
         let world = World::new().await;
         let (operator, _) = installed_for(&world, &[&world.namespace]).await;
@@ -53,7 +52,7 @@ impl Guard {
         Self { world, operator, client, policies: vec![] }
     }
 
-    /// Makes the policies of the release.
+    /// Creates the policies of the release.
     fn install(&mut self, args: &[&str]) {
         let own = &self.world.namespace;
         let served = format!("--set=settings.namespaces={{{own}}}");
@@ -67,7 +66,7 @@ impl Guard {
         apply(&self.world, &objects);
     }
 
-    /// Waits until the API server refuses by each of the policies.
+    /// Waits until the API server enforces each of the policies.
     async fn in_force(&self) {
         for policy in &self.policies {
             wait_until(&format!("{policy} is in force"), SOON, || async {
@@ -87,7 +86,7 @@ impl Guard {
         format!("tempcred-{what}.{}", self.world.namespace)
     }
 
-    /// Whether a policy refuses what it has to, found out without writing.
+    /// Whether a policy denies what it must, by a dry run.
     async fn probe(&self, policy: &str) -> bool {
         let what = policy.strip_prefix("tempcred-").unwrap().split('.').next().unwrap();
         let params = PostParams { dry_run: true, ..PostParams::default() };
@@ -97,8 +96,8 @@ impl Guard {
                 self.secrets().create(&params, &secret("probe", json!({}))).await.map(drop)
             }
             "secret-notes" => {
-                let notes = json!({"annotations": {"tempcred.dev/probe": ""}});
-                self.world.secrets().create(&params, &secret("probe", notes)).await.map(drop)
+                let forged = json!({"annotations": {"tempcred.dev/probe": ""}});
+                self.world.secrets().create(&params, &secret("probe", forged)).await.map(drop)
             }
             "signed-by-operator" => {
                 let probe = serde_json::from_value(signing::credential("probe", plain())).unwrap();
@@ -109,7 +108,7 @@ impl Guard {
         tried.is_err_and(|error| refusal(&error).contains(&format!("'{policy}'")))
     }
 
-    /// Fails unless a request was refused by this policy, and gives what the API server says.
+    /// Fails unless this policy denied a request; returns the message of the API server.
     #[track_caller]
     fn refused<T>(&self, what: &str, row: &str, tried: kube::Result<T>) -> String {
         let error = tried.err().unwrap_or_else(|| panic!("{row}: allowed"));
@@ -119,12 +118,12 @@ impl Guard {
         said
     }
 
-    /// The Secrets of the namespace, to the operator.
+    /// The Secrets of the namespace, as the operator.
     fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &self.world.namespace)
     }
 
-    /// Gives a user a ClusterRole in a namespace, and waits until it counts.
+    /// Binds a ClusterRole to a user in a namespace, and waits until it takes effect.
     async fn bind(&self, role: &str, user: &User, namespace: &str) {
         let binding = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
@@ -150,16 +149,7 @@ impl Drop for Guard {
     }
 }
 
-/// A client of a kubeconfig, with what else it shall be.
-async fn client(kubeconfig: &Path, also: impl FnOnce(&mut Config)) -> Client {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-    let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
-    also(&mut config);
-    Client::try_from(config).unwrap()
-}
-
-/// What the API server says.
+/// The message of the API server.
 fn refusal(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => {
@@ -179,33 +169,33 @@ fn secret(name: &str, metadata: Value) -> Secret {
 
 /// How an object is changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
+enum Method {
     Put,
     Merge,
     Apply,
 }
 
-const WAYS: [Way; 3] = [Way::Put, Way::Merge, Way::Apply];
+const METHODS: [Method; 3] = [Method::Put, Method::Merge, Method::Apply];
 
 /// Changes labels and annotations of a Secret; those that are null are removed.
 async fn change(
     secrets: &Api<Secret>,
     name: &str,
-    way: Way,
+    method: Method,
     metadata: Value,
 ) -> kube::Result<Secret> {
     let merge = PatchParams::default();
-    match way {
-        Way::Merge => {
+    match method {
+        Method::Merge => {
             secrets.patch(name, &merge, &Patch::Merge(json!({"metadata": metadata}))).await
         }
-        Way::Apply => {
+        Method::Apply => {
             let mut object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata});
             object["metadata"]["name"] = name.into();
             let forced = PatchParams::apply("somebody").force();
             secrets.patch(name, &forced, &Patch::Apply(object)).await
         }
-        Way::Put => {
+        Method::Put => {
             let mut object = serde_json::to_value(secrets.get(name).await?).unwrap();
             for (place, changes) in metadata.as_object().unwrap() {
                 for (key, value) in changes.as_object().unwrap() {
@@ -224,10 +214,10 @@ async fn change(
 }
 
 #[tokio::test]
-async fn the_expressions_suit_the_types_that_they_are_about() {
+async fn the_policies_type_check_and_hold_in_the_served_namespaces() {
     let guard = Guard::new(&["--set=admissionPolicies.signedByOperator.groups={platform}"]).await;
     assert_eq!(guard.policies.len(), 4);
-    // What shows that the API server looks at all.
+    // A wrong expression shows that the API server checks types at all.
     let wrong = format!("wrong.{}", guard.world.namespace);
     let object = json!({
         "metadata": {"name": wrong},
@@ -257,23 +247,20 @@ async fn the_expressions_suit_the_types_that_they_are_about() {
         let found = warnings(policy).await;
         assert!(found.is_empty(), "{policy}: {found:?}");
     }
-}
 
-#[tokio::test]
-async fn the_policies_hold_in_the_namespaces_that_are_served() {
-    let guard = Guard::new(&["--set=admissionPolicies.signedByOperator.groups={platform}"]).await;
     let elsewhere = World::new().await;
-    let notes = json!({"labels": {"tempcred.dev/credential-uid": "x"}});
-    let here = guard.world.secrets().create(&Default::default(), &secret("s", notes.clone())).await;
+    let marked = json!({"labels": {"tempcred.dev/credential-uid": "x"}});
+    let here =
+        guard.world.secrets().create(&Default::default(), &secret("s", marked.clone())).await;
     guard.refused("secret-notes", "here", here);
-    elsewhere.secrets().create(&Default::default(), &secret("s", notes)).await.unwrap();
+    elsewhere.secrets().create(&Default::default(), &secret("s", marked)).await.unwrap();
     let here = guard.world.try_create("reports", plain()).await;
     guard.refused("signed-by-operator", "here", here);
     elsewhere.create("reports", plain()).await;
 }
 
 #[tokio::test]
-async fn a_stolen_operator_token_is_held_back_where_it_got_rights_by_mistake() {
+async fn a_stolen_operator_token_is_limited_where_it_has_rights_by_mistake() {
     let guard = Guard::new(&[]).await;
     let elsewhere = World::new().await;
     guard.bind("cluster-admin", &guard.operator, &elsewhere.namespace).await;
@@ -294,7 +281,7 @@ async fn a_stolen_operator_token_is_held_back_where_it_got_rights_by_mistake() {
 }
 
 #[tokio::test]
-async fn what_is_only_told_passes_with_a_warning() {
+async fn a_violation_in_warn_mode_passes_with_a_warning() {
     let mut guard = Guard::without_policies().await;
     guard.install(&["--set=admissionPolicies.actions={Warn,Audit}"]);
     guard.world.secrets().create(&Default::default(), &secret("s", json!({}))).await.unwrap();
@@ -304,8 +291,8 @@ async fn what_is_only_told_passes_with_a_warning() {
         let output = kubectl.args(["tempcred.dev/expiration=x", "--overwrite"]).output().unwrap();
         assert!(output.status.success());
         let said = String::from_utf8(output.stderr).unwrap();
-        // What changes nothing is not looked at.
-        change(&guard.world.secrets(), "s", Way::Merge, json!({"annotations": null}))
+        // Policies do not see a request that changes nothing.
+        change(&guard.world.secrets(), "s", Method::Merge, json!({"annotations": null}))
             .await
             .unwrap();
         said.contains("Warning: ").then_some(said)

@@ -1,4 +1,4 @@
-//! What the chart makes of its values, as far as policies go.
+//! The policies that the chart renders.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{of_kind, template, try_template};
 
-/// The namespaces that a binding is limited to, by the name of its policy without the release.
+/// The namespaces of each binding, by the name of its policy without the release.
 fn limits(args: &[&str]) -> Vec<(String, Value)> {
     let objects = template(args);
     let bindings = of_kind(&objects, "ValidatingAdmissionPolicyBinding").into_iter();
@@ -22,7 +22,7 @@ fn limits(args: &[&str]) -> Vec<(String, Value)> {
 const GROUPS: &str = "--set=admissionPolicies.signedByOperator.groups={platform}";
 
 #[test]
-fn policies_about_others_hold_where_the_operator_serves_and_those_about_itself_everywhere() {
+fn policies_for_users_apply_in_the_served_namespaces_and_policies_for_the_operator_everywhere() {
     let everywhere = limits(&[GROUPS]);
     let names: Vec<_> = everywhere.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["token-audience", "secret-notes", "own-secrets", "signed-by-operator"]);
@@ -37,7 +37,7 @@ fn policies_about_others_hold_where_the_operator_serves_and_those_about_itself_e
 }
 
 #[test]
-fn only_the_policies_that_are_asked_for_are_made() {
+fn only_enabled_policies_are_rendered() {
     let names = |args: &[&str]| -> Vec<String> {
         let objects = template(args);
         assert!(
@@ -56,7 +56,7 @@ fn only_the_policies_that_are_asked_for_are_made() {
 }
 
 #[test]
-fn what_they_do_can_be_chosen() {
+fn the_actions_can_be_chosen() {
     let actions = |args: &[&str]| -> BTreeSet<String> {
         let objects = template(args);
         let bindings = of_kind(&objects, "ValidatingAdmissionPolicyBinding");
@@ -69,7 +69,7 @@ fn what_they_do_can_be_chosen() {
 }
 
 #[test]
-fn releases_of_one_name_in_two_namespaces_have_policies_of_their_own() {
+fn releases_with_the_same_name_have_separate_policies() {
     let names = |namespace: &str| -> BTreeSet<String> {
         let objects = template(&["--namespace", namespace]);
         let mut policies = of_kind(&objects, "ValidatingAdmissionPolicy");
@@ -81,7 +81,7 @@ fn releases_of_one_name_in_two_namespaces_have_policies_of_their_own() {
 }
 
 #[test]
-fn they_are_about_the_serviceaccount_that_the_pods_have() {
+fn the_policies_apply_to_the_service_account_of_the_pods() {
     for (set, account) in [
         ("replicas=1", "system:serviceaccount:release:tempcred"),
         ("serviceAccount.name=other", "system:serviceaccount:release:other"),
@@ -96,7 +96,7 @@ fn they_are_about_the_serviceaccount_that_the_pods_have() {
 }
 
 #[test]
-fn a_list_that_would_refuse_all_or_nothing_is_an_error() {
+fn a_list_that_would_deny_everything_or_nothing_is_an_error() {
     for (set, place) in [
         ("admissionPolicies.tokenAudiences=[]", "at '/admissionPolicies/tokenAudiences'"),
         ("admissionPolicies.actions=[]", "at '/admissionPolicies/actions'"),

@@ -1,12 +1,12 @@
-//! Who may have the operator sign with its own AWS identity.
+//! Which users may create resources that the operator signs with its own AWS identity.
 
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tempcred_core::api::TemporaryCredential;
 
-use super::{Guard, apply, client};
-use crate::world::{World, plain};
+use super::{Guard, apply};
+use crate::world::{World, client, plain};
 
 /// A resource with this spec.
 pub fn credential(name: &str, spec: Value) -> Value {
@@ -23,7 +23,7 @@ fn with_identity() -> Value {
     spec
 }
 
-/// Somebody of some groups, to whom RBAC allows everything in the namespace.
+/// A user with some groups, and with all permissions in the namespace.
 struct Person(Api<TemporaryCredential>);
 
 impl Person {
@@ -60,7 +60,7 @@ impl Person {
 }
 
 #[tokio::test]
-async fn only_members_of_the_groups_have_the_operator_sign() {
+async fn only_members_of_the_groups_may_use_the_identity_of_the_operator() {
     let set = r"--set=admissionPolicies.signedByOperator.groups={platform,oidc:on 'call' <\\1>}";
     let guard = Guard::new(&[set]).await;
     let member = Person::new(&guard.world, "member", &["system:authenticated", "platform"]).await;
@@ -69,14 +69,14 @@ async fn only_members_of_the_groups_have_the_operator_sign() {
         Person::new(&guard.world, "stranger", &["system:authenticated", "platforms"]).await;
     let alone = Person::new(&guard.world, "alone", &[]).await;
 
-    // Its members do.
+    // Members may.
     member.create("reports", plain()).await.unwrap();
     other.create("others", plain()).await.unwrap();
     let longer = || json!({"spec": {"assumeRole": {"duration": "2h"}}});
     member.patch("reports", longer()).await.unwrap();
 
     for (who, person) in [("stranger", &stranger), ("alone", &alone)] {
-        // Others neither create such a resource, nor change what it asks for, nor make one of another.
+        // Others may neither create such a resource, nor change its spec, nor turn another one into it.
         let created = person.create(&format!("of-{who}"), plain()).await;
         let said = guard.refused("signed-by-operator", who, created);
         assert!(said.contains("only members of platform, oidc:on 'call' <\\1> may"), "{said}");
@@ -96,9 +96,9 @@ async fn only_members_of_the_groups_have_the_operator_sign() {
         let own = format!("own-{who}");
         person.create(&own, with_identity()).await.unwrap();
         let stripped = person.patch(&own, json!({"spec": {"identity": null}})).await;
-        guard.refused("signed-by-operator", "the identity taken away", stripped);
+        guard.refused("signed-by-operator", "the identity removed", stripped);
 
-        // With an identity, and where nobody signs, they need no group.
+        // Requests with an identity and unsigned requests need no group.
         person.patch(&own, json!({"spec": {"assumeRole": {"duration": "2h"}}})).await.unwrap();
         person.patch("reports", json!({"spec": with_identity()})).await.unwrap();
         member.patch("reports", json!({"spec": {"identity": null}})).await.unwrap();
@@ -111,7 +111,7 @@ async fn only_members_of_the_groups_have_the_operator_sign() {
         let turned = person.patch(&web_name, turned).await;
         guard.refused("signed-by-operator", "another request", turned);
 
-        // Metadata is free, the request to renew among it.
+        // Metadata may be changed, including the renewal request.
         for metadata in [
             json!({"labels": {"who": who}}),
             json!({"annotations": {"tempcred.dev/renew-requested-at": who}}),
@@ -121,14 +121,6 @@ async fn only_members_of_the_groups_have_the_operator_sign() {
             person.patch("reports", json!({"metadata": metadata})).await.unwrap();
         }
     }
-    // And so is the end.
+    // Deletion is allowed, too.
     stranger.0.delete("reports", &DeleteParams::default()).await.unwrap();
-}
-
-#[tokio::test]
-async fn without_groups_whoever_may_write_them_has_the_operator_sign() {
-    let guard = Guard::new(&[]).await;
-    assert!(!guard.policies.contains(&guard.policy("signed-by-operator")));
-    let person = Person::new(&guard.world, "person", &["system:authenticated"]).await;
-    person.create("reports", plain()).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Which tokens of ServiceAccounts the operator gets.
+//! Which tokens of ServiceAccounts the operator may request.
 
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::Guard;
 
-/// A ServiceAccount beside the operator's.
+/// A ServiceAccount other than the operator's.
 pub const TENANT: &str = "tenant";
 
-/// What AWS expects.
+/// The audience that AWS expects.
 const STS: &str = "sts.amazonaws.com";
 
-/// Requests a token of a ServiceAccount, which is given with its namespace.
+/// Requests a token of a ServiceAccount, given by namespace and name.
 pub async fn request_as(
     client: Client,
     (namespace, account): (&str, &str),
@@ -36,7 +36,7 @@ pub async fn request(guard: &Guard, audiences: &[&str], seconds: i64) -> kube::R
 }
 
 #[tokio::test]
-async fn a_stolen_operator_token_gets_no_token_for_the_api_server() {
+async fn a_stolen_operator_token_gets_only_tokens_of_other_accounts_for_aws() {
     let guard = Guard::new(&[]).await;
     request(&guard, &[STS], 600).await.unwrap();
     let issuer = guard.world.rig.server();
@@ -58,30 +58,22 @@ async fn a_stolen_operator_token_gets_no_token_for_the_api_server() {
     }
     let long = guard.refused("token-audience", "long", request(&guard, &[STS], 601).await);
     assert!(long.contains("600 seconds"), "{long}");
-}
 
-#[tokio::test]
-async fn a_stolen_operator_token_is_not_traded_for_the_operators_own_aws_identity() {
-    let guard = Guard::new(&[]).await;
+    // Not of its own ServiceAccount, which AWS knows as the operator.
     let account = (guard.world.namespace.as_str(), "tempcred");
     let tried = request_as(guard.client.clone(), account, &[STS], 600).await;
     let said = guard.refused("token-audience", "its own", tried);
     assert!(said.contains("no token of its own ServiceAccount"), "{said}");
     request(&guard, &[STS], 600).await.unwrap();
-}
 
-#[tokio::test]
-async fn somebody_else_requests_tokens_as_before() {
-    let guard = Guard::new(&[]).await;
-    let issuer = guard.world.rig.server();
-    let account = (guard.world.namespace.as_str(), "tempcred");
+    // Other users request tokens as before.
     for audiences in [&[issuer][..], &[], &["vault"]] {
         request_as(guard.world.client.clone(), account, audiences, 86400).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn what_else_aws_expects_can_be_listed() {
+async fn other_audiences_can_be_allowed() {
     let china = "sts.amazonaws.com.cn";
     let set = format!("--set=admissionPolicies.tokenAudiences={{{STS},{china}}}");
     let guard = Guard::new(&[&set]).await;

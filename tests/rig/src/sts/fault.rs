@@ -1,4 +1,4 @@
-//! What can go wrong with STS, to whom, and how often.
+//! Faults of STS: which requests they affect, and how often.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::form::Received;
 use super::hold::{Gate, Hold};
 
 /// A fault to [inject](super::Responder::inject): for all requests and until
-/// removed, unless narrowed.
+/// removed, unless limited.
 #[derive(Clone)]
 pub struct Fault {
     what: What,
@@ -15,11 +15,11 @@ pub struct Fault {
     times: Option<usize>,
 }
 
-/// Names a fault, to remove it.
+/// The handle of a fault, to remove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultId(u64);
 
-/// Which requests are meant. All conditions must hold.
+/// Which requests match. All conditions must hold.
 #[derive(Clone, Default)]
 pub struct Matching {
     action: Option<String>,
@@ -112,8 +112,8 @@ impl Fault {
         Self::error(400, "Throttling", "Rate exceeded")
     }
 
-    /// The trust policy does not let the caller in: 403 `AccessDenied`, in the
-    /// words of AWS.
+    /// The trust policy does not allow the caller: 403 `AccessDenied`, with the
+    /// message of AWS.
     #[must_use]
     pub fn access_denied() -> Self {
         Self::new(What::Outcome(Outcome::AccessDenied))
@@ -133,7 +133,7 @@ impl Fault {
         Self::error(503, "ServiceUnavailable", message)
     }
 
-    /// No reply, and the connection is reset. Nothing is minted.
+    /// No reply, and the connection is reset. Nothing is issued.
     #[must_use]
     pub fn reset() -> Self {
         Self::new(What::Outcome(Outcome::Reset))
@@ -176,7 +176,7 @@ impl Fault {
         Self::new(What::Shape(Shape::Expired))
     }
 
-    /// The credentials live so long, whatever was asked; in whole seconds.
+    /// The credentials are valid for this time instead of the requested one; in whole seconds.
     #[must_use]
     pub fn lifetime(lifetime: Duration) -> Self {
         Self::new(What::Shape(Shape::Lifetime(lifetime)))
@@ -207,7 +207,7 @@ impl Fault {
         self
     }
 
-    /// Only so often.
+    /// Only this many times.
     #[must_use]
     pub fn times(mut self, times: usize) -> Self {
         self.times = Some(times);
@@ -222,7 +222,7 @@ pub(super) struct Rules {
     last: u64,
 }
 
-/// What is to happen to one request.
+/// The effect of the faults on one request.
 #[derive(Default)]
 pub(super) struct Plan {
     pub(super) holds: Vec<Arc<Gate>>,
@@ -248,11 +248,11 @@ impl Rules {
         self.rules.clear();
     }
 
-    /// Decides, and uses up what is limited.
+    /// Selects the faults of a request, and counts the limited ones.
     pub(super) fn plan(&mut self, request: &Received) -> Plan {
         let mut plan = Plan::default();
         let applies = |fault: &Fault| fault.times != Some(0) && fault.matching.matches(request);
-        // Credentials that are never made cannot be wrong.
+        // Without credentials, faults of credentials have no effect.
         let refused = self
             .rules
             .iter()

@@ -1,4 +1,4 @@
-//! What a request asks for.
+//! The parameters of a request.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ pub struct Received {
     pub action: String,
     /// All parameters, the action included.
     pub form: BTreeMap<String, String>,
-    /// Who signed it. None if it was not signed.
+    /// The signer. None if it was not signed.
     pub signer: Option<Signer>,
     /// The session token that came with the signer's key, for a chained call.
     pub security_token: Option<String>,
-    /// The client's own words.
+    /// The user agent.
     pub user_agent: String,
     /// When it had arrived in full.
     pub at: Timestamp,

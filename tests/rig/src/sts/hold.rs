@@ -10,8 +10,8 @@ use crate::process::wait_until;
 
 /// Holds requests back until released or dropped.
 ///
-/// With it, a test can act at a known moment: the operator has asked, and has no
-/// answer yet.
+/// With it, a test can act at a known moment: between a request of the operator and
+/// its reply.
 pub struct Hold {
     gate: Arc<Gate>,
 }
@@ -31,24 +31,24 @@ impl Hold {
         Arc::clone(&self.gate)
     }
 
-    /// How many requests have come to the gate.
+    /// How many requests have arrived.
     #[must_use]
     pub fn arrivals(&self) -> usize {
         *self.gate.arrivals.borrow()
     }
 
-    /// Waits until so many requests have come. In any runtime; put a deadline on it.
+    /// Waits until so many requests have arrived. In any runtime; put a deadline on it.
     pub async fn arrived(&self, count: usize) {
         // The sender lives as long as self, so this cannot fail.
         let _ = self.gate.arrivals.subscribe().wait_for(|arrivals| *arrivals >= count).await;
     }
 
-    /// Blocks until so many requests have come, at most so long.
+    /// Blocks until so many requests have arrived, at most so long.
     pub fn wait_arrived(&self, count: usize, at_most: Duration) -> Result<()> {
         wait_until("requests at the gate", at_most, || Ok(self.arrivals() >= count))
     }
 
-    /// Lets go of what is held, and of all that comes.
+    /// Releases all held requests, and holds no further ones.
     pub fn release(&self) {
         self.gate.open.send_replace(true);
     }

@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as AWS' clients speak to STS.
+//! The part of HTTP/1.1 that AWS clients use for STS.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

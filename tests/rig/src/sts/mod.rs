@@ -1,15 +1,15 @@
-//! An STS that does on demand what a real one does at the worst time.
+//! An STS responder with faults on demand.
 //!
-//! It speaks the AWS Query protocol over HTTP/1.1, mints credentials that a test
-//! can check, counts, and plays the [`Fault`]s that it is told to, while it runs.
-//! By hand down to the bytes: a reset, or half a body, is what an HTTP library
-//! takes care not to produce.
+//! It speaks the AWS Query protocol over HTTP/1.1, issues credentials that a test
+//! can check, counts calls, and applies the injected [`Fault`]s.
+//! It writes the bytes itself: an HTTP library would not send a reset or half a
+//! body.
 
 mod fault;
 mod form;
 mod hold;
 mod http;
-mod mint;
+mod issued;
 mod reply;
 mod serve;
 mod state;
@@ -24,7 +24,7 @@ use crate::background::Background;
 pub use fault::{Fault, FaultId, Field, Matching};
 pub use form::{Received, Signer};
 pub use hold::Hold;
-pub use mint::{MintedRecord, secret_for, token_for};
+pub use issued::{IssuedRecord, secret_for, token_for};
 
 use state::State;
 
@@ -48,7 +48,7 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Starts one that mints its own credentials.
+    /// Starts one that issues its own credentials.
     pub fn start() -> Result<Self> {
         Self::with(State::new(None))
     }
@@ -80,10 +80,10 @@ impl Responder {
         format!("http://{}", self.address)
     }
 
-    /// Plays a fault from now on, as often as it says.
+    /// Applies a fault from now on, as often as it is set to.
     ///
-    /// Of several that decide the reply, the first injected counts, and the others
-    /// are not used up. Delays, holds and skews add to whatever else there is.
+    /// Of several that decide the reply, the first injected one counts, and the others
+    /// are not used up. Delays, holds and skews combine with other faults.
     pub fn inject(&self, fault: Fault) -> FaultId {
         self.state.rules().add(fault)
     }
@@ -93,7 +93,7 @@ impl Responder {
         self.state.rules().remove(id);
     }
 
-    /// Ends all faults. Requests that are held stay so until their [`Hold`] lets go.
+    /// Ends all faults. Requests that are held stay so until their [`Hold`] is released.
     pub fn clear(&self) {
         self.state.rules().clear();
     }
@@ -118,7 +118,7 @@ impl Responder {
         self.state.log().requests.iter().filter(|request| request.action == action).count()
     }
 
-    /// How many requests there were for a role, by its whole ARN.
+    /// How many requests there were for a role, by its full ARN.
     #[must_use]
     pub fn calls_for_role(&self, role_arn: &str) -> usize {
         let log = self.state.log();
@@ -137,9 +137,9 @@ impl Responder {
         self.state.log().connections
     }
 
-    /// All credentials handed out, also those that a fault spoilt on their way.
+    /// All issued credentials, including those that a fault damaged in the reply.
     #[must_use]
-    pub fn minted(&self) -> Vec<MintedRecord> {
-        self.state.log().minted.clone()
+    pub fn issued(&self) -> Vec<IssuedRecord> {
+        self.state.log().issued.clone()
     }
 }

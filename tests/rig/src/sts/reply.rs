@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use super::fault::{Field, Plan, Shape};
 use super::form::Received;
 use super::http::Reply;
-use super::mint::{self, MintedRecord};
+use super::issued::{self, IssuedRecord};
 use super::state::State;
 use crate::random;
 
-/// Of a caller that has no role's.
+/// The account of a caller without a role.
 pub(super) const ACCOUNT: &str = "123456789012";
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -30,7 +30,7 @@ pub(super) fn error(status: u16, code: &str, message: &str) -> Reply {
     Reply { status, body: body.into_bytes() }
 }
 
-/// What AWS says when a trust policy does not let the caller in.
+/// The message of AWS if a trust policy does not allow the caller.
 pub(super) fn access_denied(state: &State, request: &Received) -> Reply {
     let caller = state.caller(request);
     let action = &request.action;
@@ -42,7 +42,7 @@ pub(super) fn access_denied(state: &State, request: &Received) -> Reply {
     error(403, "AccessDenied", &message)
 }
 
-/// Does what the request asks for.
+/// The reply to a request.
 pub(super) fn answer(state: &State, request: &Received, plan: &Plan) -> Reply {
     let form = &request.form;
     let get = |name: &str| form.get(name).map_or("", String::as_str);
@@ -133,18 +133,18 @@ impl Call<'_> {
         let audiences: Vec<_> =
             form.iter().filter(|(key, _)| key.starts_with("Audience.")).map(|(_, v)| v).collect();
         let (now, expiration) = self.times(300);
-        let token = mint::jwt(&audiences, now, expiration);
+        let token = issued::jwt(&audiences, now, expiration);
         self.record("", "", &token, expiration);
         let xml = self.field("WebIdentityToken", &token, Field::SessionToken)
             + &self.field("Expiration", &expiration.to_string(), Field::Expiration);
         self.result(&xml)
     }
 
-    /// Mints, for `principal`, and records what was minted.
+    /// Issues credentials for `principal`, and records them.
     fn credentials(&self, default_seconds: i64, principal: &str) -> String {
         let (_, expiration) = self.times(default_seconds);
-        let id = mint::key_id();
-        let (secret, token) = (mint::secret_for(&id), mint::token_for(&id));
+        let id = issued::key_id();
+        let (secret, token) = (issued::secret_for(&id), issued::token_for(&id));
         self.record(&id, &secret, &token, expiration);
         self.state.log().principals.insert(id.clone(), principal.to_owned());
         let inner = self.field("AccessKeyId", &id, Field::AccessKeyId)
@@ -171,7 +171,7 @@ impl Call<'_> {
     }
 
     fn record(&self, id: &str, secret: &str, token: &str, expiration: Timestamp) {
-        self.state.log().minted.push(MintedRecord {
+        self.state.log().issued.push(IssuedRecord {
             access_key_id: id.to_owned(),
             secret: secret.to_owned(),
             token: token.to_owned(),
@@ -224,8 +224,8 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// How much of the room for policies and tags is used, in percent. AWS packs them
-/// in a way it does not tell; this is in proportion to their length.
+/// How much of the space for policies and tags is used, in percent. The packed format
+/// of AWS is not public; this is in proportion to their length.
 fn packed_policy_size(form: &BTreeMap<String, String>) -> String {
     let parts = ["Policy", "PolicyArns.", "Tags."];
     let packed: usize = form

@@ -12,11 +12,11 @@ use tokio::net::{TcpListener, TcpStream};
 use super::fault::{Outcome, Plan, Shape};
 use super::form::Received;
 use super::http::{self, HttpRequest, Reply};
-use super::mint::MintedRecord;
+use super::issued::IssuedRecord;
 use super::reply;
 use super::state::State;
 
-/// Accepts for ever.
+/// Accepts connections without end.
 pub(super) async fn serve(listener: StdListener, state: Arc<State>) {
     let Ok(listener) = TcpListener::from_std(listener) else {
         return;
@@ -29,7 +29,7 @@ pub(super) async fn serve(listener: StdListener, state: Arc<State>) {
         let state = Arc::clone(&state);
         state.log().connections += 1;
         tokio::task::spawn_local(async move {
-            // A client that goes away is no concern of the responder.
+            // A client may disconnect at any time.
             let _ = converse(stream, &state).await;
         });
     }
@@ -76,7 +76,7 @@ async fn respond(
     send(stream, reply, &plan).await
 }
 
-/// What moto does not speak: answered here in its place.
+/// The actions that moto does not implement: answered here.
 const UNKNOWN_TO_PEERS: &[&str] = &["AssumeRoot", "GetWebIdentityToken"];
 
 async fn credentials(
@@ -115,7 +115,7 @@ async fn send(
     Ok(if truncated { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 }
 
-/// Takes what another STS minted from its reply.
+/// Records what another STS issued, from its reply.
 fn record_forwarded(state: &State, request: &Received, reply: &Reply) {
     let xml = String::from_utf8_lossy(&reply.body);
     let text = |name| reply::text_of(&xml, name).unwrap_or_default().to_owned();
@@ -123,7 +123,7 @@ fn record_forwarded(state: &State, request: &Received, reply: &Reply) {
     let Ok(expiration) = text("Expiration").parse::<Timestamp>() else {
         return;
     };
-    state.log().minted.push(MintedRecord {
+    state.log().issued.push(IssuedRecord {
         access_key_id,
         secret,
         token: text("SessionToken"),

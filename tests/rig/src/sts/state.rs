@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::fault::Rules;
 use super::form::Received;
-use super::mint::MintedRecord;
+use super::issued::IssuedRecord;
 
 pub(super) struct State {
     /// Another STS that answers in place of this one.
@@ -18,9 +18,9 @@ pub(super) struct State {
 #[derive(Default)]
 pub(super) struct Log {
     pub(super) requests: Vec<Received>,
-    pub(super) minted: Vec<MintedRecord>,
+    pub(super) issued: Vec<IssuedRecord>,
     pub(super) connections: usize,
-    /// Whom a minted key stands for, by its id.
+    /// The principal of an issued key, by its id.
     pub(super) principals: HashMap<String, String>,
 }
 
@@ -37,7 +37,7 @@ impl State {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who made a request, as an ARN.
+    /// The ARN of the caller of a request.
     pub(super) fn caller(&self, request: &Received) -> String {
         let known = request
             .signer

@@ -1,4 +1,4 @@
-//! A client of STS that shows the bytes as they come.
+//! A client of STS that returns the bytes of a reply.
 
 #![allow(unreachable_pub, reason = "shared by test binaries, not a library")]
 
@@ -18,7 +18,7 @@ pub struct Reply {
     pub status: u16,
     head: String,
     pub body: String,
-    /// What the head says of the body.
+    /// The length of the body by the head.
     pub length: usize,
 }
 

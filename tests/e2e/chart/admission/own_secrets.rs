@@ -1,13 +1,13 @@
-//! Which Secrets the operator may touch.
+//! Which Secrets the operator may change.
 
 use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 use tempcred_core::secret::CREDENTIAL_UID;
 
-use super::{Guard, WAYS, Way, change, secret};
+use super::{Guard, METHODS, Method, change, secret};
 use crate::world::{SOON, plain, wait_until};
 
-/// A release whose policies hold, and an operator that may do all that RBAC can give.
+/// A release with policies in force, and an operator with all permissions of RBAC.
 async fn all_powerful() -> Guard {
     let guard = Guard::new(&[]).await;
     guard.bind("cluster-admin", &guard.operator, &guard.world.namespace).await;
@@ -19,18 +19,18 @@ fn marked() -> Value {
 }
 
 #[tokio::test]
-async fn a_stolen_operator_token_changes_and_deletes_nobody_elses_secret() {
+async fn a_stolen_operator_token_changes_no_foreign_secret_and_creates_no_token() {
     let guard = all_powerful().await;
     let (params, delete) = (PostParams::default(), DeleteParams::default());
     let theirs = guard.world.secrets().create(&params, &secret("theirs", json!({}))).await.unwrap();
-    for way in WAYS {
+    for method in METHODS {
         for (row, metadata) in [
             ("a label", json!({"labels": {"a": "b"}})),
             ("its own label", marked()),
             ("an annotation", json!({"annotations": {"a": "b"}})),
         ] {
-            let tried = change(&guard.secrets(), "theirs", way, metadata).await;
-            let said = guard.refused("own-secrets", &format!("{row} by {way:?}"), tried);
+            let tried = change(&guard.secrets(), "theirs", method, metadata).await;
+            let said = guard.refused("own-secrets", &format!("{row} by {method:?}"), tried);
             assert!(said.contains("none of them"), "{said}");
         }
     }
@@ -41,25 +41,22 @@ async fn a_stolen_operator_token_changes_and_deletes_nobody_elses_secret() {
     let created = guard.secrets().create(&params, &secret("new", json!({}))).await;
     let said = guard.refused("own-secrets", "a Secret without the label", created);
     assert!(said.contains(CREDENTIAL_UID), "{said}");
-    let applied = change(&guard.secrets(), "new", Way::Apply, json!({})).await;
+    let applied = change(&guard.secrets(), "new", Method::Apply, json!({})).await;
     guard.refused("own-secrets", "an apply without the label", applied);
     assert_eq!(guard.world.secrets().get("theirs").await.unwrap(), theirs);
 
-    // Its own, it may.
+    // It may change its own Secrets.
     guard.secrets().create(&params, &secret("own", marked())).await.unwrap();
-    for way in WAYS {
-        let metadata = json!({"labels": {CREDENTIAL_UID: "x", "way": format!("{way:?}")}});
-        change(&guard.secrets(), "own", way, metadata).await.unwrap();
+    for method in METHODS {
+        let metadata = json!({"labels": {CREDENTIAL_UID: "x", "method": format!("{method:?}")}});
+        change(&guard.secrets(), "own", method, metadata).await.unwrap();
     }
     let bare = json!({"labels": {CREDENTIAL_UID: null}});
-    let tried = change(&guard.secrets(), "own", Way::Merge, bare).await;
-    guard.refused("own-secrets", "the label taken away", tried);
+    let tried = change(&guard.secrets(), "own", Method::Merge, bare).await;
+    guard.refused("own-secrets", "the label removed", tried);
     guard.secrets().delete("own", &delete).await.unwrap();
-}
 
-#[tokio::test]
-async fn a_stolen_operator_token_has_kubernetes_make_no_token() {
-    let guard = all_powerful().await;
+    // Kubernetes fills a Secret of these types with a token.
     for type_ in ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"] {
         let mut token = secret("bootstrap-token-abcdef", marked());
         token.type_ = Some(type_.to_owned());
@@ -72,14 +69,14 @@ async fn a_stolen_operator_token_has_kubernetes_make_no_token() {
 }
 
 #[tokio::test]
-async fn a_secret_that_lost_its_label_before_is_repaired() {
+async fn a_secret_that_lost_its_label_before_the_installation_is_repaired() {
     let mut guard = Guard::without_policies().await;
     let kubeconfig = guard.kubeconfig();
     guard.world.start_operator_with(kubeconfig.clone(), &[]).await;
     guard.world.issue("reports", plain()).await;
     assert!(guard.world.stop_operator().success());
     let lost = json!({"labels": {CREDENTIAL_UID: null}});
-    change(&guard.world.secrets(), "reports", Way::Merge, lost).await.unwrap();
+    change(&guard.world.secrets(), "reports", Method::Merge, lost).await.unwrap();
 
     guard.install(&[]);
     guard.in_force().await;

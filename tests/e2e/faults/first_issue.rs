@@ -1,4 +1,4 @@
-//! Faults before there is anything: the first issue.
+//! Faults of the first issue.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tempcred_core::problem::Class;
 use super::cases::{Case, cases};
 use super::history::History;
 use super::{role, spec};
-use crate::world::{SOON, World, assert_whole, condition, failure, is_ready, truths, wait_until};
+use crate::world::{SOON, World, condition, failure, is_ready, true_conditions, wait_until};
 
 #[tokio::test]
-async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_itself() {
+async fn every_sts_fault_has_a_class_a_message_and_a_backoff_and_recovers() {
     let world = World::start().await;
     let history = History::of(&world).await;
     let cases = cases();
@@ -24,9 +24,9 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
         let what = "failing";
         let failed = world.wait(case.name, what, |s| s.failure.is_some()).await;
         let status = failed.status.unwrap();
-        assert_said(case, &status);
+        assert_reported(case, &status);
         let first = || async { history.failures(case.name).first().map(|first| first.1.clone()) };
-        let first = wait_until("the watch has heard of it too", SOON, first).await;
+        let first = wait_until("the watch has delivered it", SOON, first).await;
         let event = ("Warning".to_owned(), first.reason, first.message);
         let events = || async {
             let events = world.events(case.name).await;
@@ -35,7 +35,7 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
         let events = wait_until("the event is there", SOON, events).await;
         assert_eq!(events, [event], "{}", case.name);
     }
-    // The slowest class but one has been tried twice, the fastest three times, but for the timeout.
+    // Throttled ones have been tried twice and transient ones three times, except for the timeout.
     let tried = |class, times| {
         let of_class = cases.iter().filter(move |c| c.class == class);
         of_class.filter(|c| c.name != "slow").all(|c| history.failures(c.name).len() >= times)
@@ -44,12 +44,12 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
         (tried(Class::Throttled, 2) && tried(Class::Transient, 3)).then_some(())
     })
     .await;
-    assert_eq!(world.writes().secrets, 0, "a Secret came of a fault");
+    assert_eq!(world.writes().secrets, 0, "a fault led to a Secret");
     for case in &cases {
         let status = world.credentials().get(case.name).await.unwrap().status.unwrap();
-        assert_said(case, &status);
-        let spoilt = world.asked_for(&role(case.name)).len();
-        assert!(spoilt <= 7, "{}: asked {spoilt} times", case.name);
+        assert_reported(case, &status);
+        let calls = world.call_times(&role(case.name)).len();
+        assert!(calls <= 7, "{}: {calls} calls", case.name);
     }
 
     world.sts.clear();
@@ -57,24 +57,24 @@ async fn every_fault_of_sts_has_its_class_its_words_and_its_pace_and_passes_by_i
         let at_most = Duration::from_secs(60);
         let ready = world.wait_at_most(at_most, case.name, "ready again", is_ready).await;
         let status = ready.status.unwrap();
-        assert_eq!(truths(&status), [("Ready", "Issued")], "{}", case.name);
+        assert_eq!(true_conditions(&status), [("Ready", "Issued")], "{}", case.name);
         assert_eq!(status.failure, None, "{}", case.name);
-        assert_whole(&world.secrets().get(case.name).await.unwrap());
-        let asked = world.asked_for(&role(case.name));
-        let failed = history.assert_paced(case.name, &asked);
-        assert_eq!(asked.len(), failed + 1, "{}: one call per attempt", case.name);
+        world.complete_key(case.name).await;
+        let calls = world.call_times(&role(case.name));
+        let failed = history.assert_paced(case.name, &calls);
+        assert_eq!(calls.len(), failed + 1, "{}: one call per attempt", case.name);
     }
     assert_eq!(world.writes().secrets, cases.len());
 }
 
-fn assert_said(case: &Case, status: &tempcred_core::api::CredentialStatus) {
+fn assert_reported(case: &Case, status: &tempcred_core::api::CredentialStatus) {
     let (name, failure) = (case.name, failure(status));
-    let told = (failure.class, failure.reason.as_str());
-    assert_eq!(told, (case.class, case.reason), "{name}: {}", failure.message);
+    let reported = (failure.class, failure.reason.as_str());
+    assert_eq!(reported, (case.class, case.reason), "{name}: {}", failure.message);
     assert!(failure.message.contains(case.says), "{name}: {}", failure.message);
     let target = format!("AssumeRole for arn:aws:iam::123456789012:role/{name}/reports failed: ");
     assert!(failure.message.starts_with(&target), "{name}: {}", failure.message);
-    // What AWS says about a signature may quote the request that was signed.
+    // A message of AWS about a signature may quote the signed request.
     assert!(!failure.message.contains("we calculated"), "{name}: {}", failure.message);
     assert_eq!(failure.message.lines().count(), 1, "{name}");
     assert_eq!(condition(status, "Ready"), Some((false, case.reason)), "{name}");
@@ -82,13 +82,13 @@ fn assert_said(case: &Case, status: &tempcred_core::api::CredentialStatus) {
         Class::Blocked | Class::Refused => ("Stalled", case.reason),
         Class::Throttled | Class::Transient => ("Reconciling", "Retrying"),
     };
-    assert_eq!(truths(status), [expected], "{name}");
+    assert_eq!(true_conditions(status), [expected], "{name}");
     assert_eq!(status.expiration, None, "{name}");
     assert_eq!(status.access_key_id, None, "{name}");
 }
 
 #[tokio::test]
-async fn a_hop_that_fails_is_named_and_nothing_is_asked_beyond_it() {
+async fn a_failed_hop_is_named_and_ends_the_chain() {
     let world = World::start().await;
     let rows = [
         ("refused", Fault::access_denied(), "AccessDenied"),
@@ -114,6 +114,6 @@ async fn a_hop_that_fails_is_named_and_nothing_is_asked_beyond_it() {
             format!("AssumeRole for arn:aws:iam::123456789012:role/hop-{row}/hop failed: ");
         assert_eq!(failure.reason, *reason, "{row}: {}", failure.message);
         assert!(failure.message.starts_with(&target), "{row}: {}", failure.message);
-        assert!(world.asked_for(&role(row)).is_empty(), "{row}: asked beyond the hop");
+        assert!(world.call_times(&role(row)).is_empty(), "{row}: a call after the failed hop");
     }
 }

@@ -1,4 +1,4 @@
-//! When STS is asked, and when it is not: after a restart, a change of the spec, in a crowd.
+//! When STS is called, and when it is not: after a restart, after a change of the spec, with many resources.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::{role, spec};
 use crate::world::{World, condition, failure, is_ready};
 
 #[tokio::test]
-async fn a_backoff_survives_the_end_of_the_operator() {
+async fn a_backoff_survives_a_restart() {
     let mut world = World::start().await;
     let history = History::of(&world).await;
-    // Three resets take 3 s, so that the end does not come just when the refused one is tried again.
+    // Three resets take 3 s, so the kill does not hit the next attempt of the refused one.
     let rows = [("refused", Fault::access_denied(), 1), ("reset", Fault::reset(), 3)];
     for (row, fault, _) in &rows {
         world.sts.inject(fault.clone().for_role(&role(row)));
@@ -40,14 +40,14 @@ async fn a_backoff_survives_the_end_of_the_operator() {
         world.wait(row, "tried again", again).await;
     }
     for (row, ..) in &rows {
-        let failed = history.assert_paced(row, &world.asked_for(&role(row)));
+        let failed = history.assert_paced(row, &world.call_times(&role(row)));
         let since = history.failures(row).iter().map(|(_, f)| f.since.clone()).collect::<Vec<_>>();
         assert!(since.iter().all(|at| *at == since[0]), "{row}: {since:?}, {failed} times");
     }
 }
 
 #[tokio::test]
-async fn a_new_spec_is_tried_at_once_and_counts_from_one_but_a_new_label_is_not() {
+async fn a_new_spec_skips_the_backoff_and_a_new_label_does_not() {
     let world = World::start().await;
     world.sts.inject(Fault::access_denied().for_role(&role("refused")));
     world.create("reports", spec("refused")).await;
@@ -55,7 +55,7 @@ async fn a_new_spec_is_tried_at_once_and_counts_from_one_but_a_new_label_is_not(
         |s: &tempcred_core::api::CredentialStatus| s.failure.as_ref().is_some_and(|f| f.count == 2);
     let failed = world.wait("reports", "refused twice", twice).await.status.unwrap();
     let waits_until = failure(&failed).next_attempt.0;
-    assert_eq!(world.asked_for(&role("refused")).len(), 2);
+    assert_eq!(world.call_times(&role("refused")).len(), 2);
 
     world.patch("reports", json!({"metadata": {"labels": {"team": "data"}}})).await;
     world.patch("reports", json!({"spec": {"assumeRole": {"duration": "30m"}}})).await;
@@ -64,23 +64,23 @@ async fn a_new_spec_is_tried_at_once_and_counts_from_one_but_a_new_label_is_not(
     };
     let changed = world.wait("reports", "tried with the new spec", first_again).await;
     let status = changed.status.unwrap();
-    let asked = world.asked_for(&role("refused"));
+    let calls = world.call_times(&role("refused"));
     assert_eq!(failure(&status).count, 1);
     assert!(failure(&status).since.0 >= failure(&failed).since.0 + SignedDuration::from_secs(9));
-    assert_eq!(asked.len(), 3, "the label was no reason to ask");
-    assert!(asked[2] < waits_until, "asked at {} only", asked[2]);
+    assert_eq!(calls.len(), 3, "the label caused a call");
+    assert!(calls[2] < waits_until, "called only at {}", calls[2]);
     assert_eq!(condition(&status, "Stalled"), Some((true, "AccessDenied")));
 
     let role = json!({"spec": {"assumeRole": spec("allowed")["assumeRole"]}});
     world.patch("reports", role).await;
     let ready = world.wait("reports", "ready", is_ready).await.status.unwrap();
     assert_eq!(ready.failure, None);
-    assert!(world.asked_for(&super::role("allowed"))[0] < waits_until);
+    assert!(world.call_times(&super::role("allowed"))[0] < waits_until);
     assert_eq!(world.sts.calls_total(), 4);
 }
 
 #[tokio::test]
-async fn an_operator_without_an_aws_identity_says_so() {
+async fn a_missing_aws_identity_is_reported() {
     let mut world = World::new().await;
     let nowhere = "/nonexistent".to_owned();
     world.environment = [
@@ -110,7 +110,7 @@ async fn an_operator_without_an_aws_identity_says_so() {
 }
 
 #[tokio::test]
-async fn a_crowd_passes_at_the_rate_that_is_set() {
+async fn many_resources_are_issued_at_the_configured_rate() {
     const RATE: usize = 5;
     let mut world = World::new().await;
     for number in 0..20 {
@@ -120,17 +120,17 @@ async fn a_crowd_passes_at_the_rate_that_is_set() {
     world.start_operator(&["--sts-rate", "5"]).await;
     let names: Vec<_> = (0..20).map(|number| format!("r{number}")).collect();
     join_all(names.iter().map(|name| world.wait(name, "ready", is_ready))).await;
-    let asked: Vec<_> = world.sts.requests().iter().map(|r| r.at).collect();
-    assert_eq!(asked.len(), 20);
-    for (first, from) in asked.iter().enumerate() {
+    let calls: Vec<_> = world.sts.requests().iter().map(|r| r.at).collect();
+    assert_eq!(calls.len(), 20);
+    for (first, from) in calls.iter().enumerate() {
         for window in [1, 2, 3] {
             let to = *from + SignedDuration::from_secs(window);
-            let within = asked[first..].iter().filter(|at| **at < to).count();
-            // A burst of one second's worth, then the rate; one more for the jitter of arrival.
+            let within = calls[first..].iter().filter(|at| **at < to).count();
+            // A burst of one second, then the rate; one more for the jitter of arrival.
             let most = RATE + RATE * usize::try_from(window).unwrap() + 1;
             assert!(within <= most, "{within} calls in {window} s");
         }
     }
-    let took = Duration::try_from(asked[19].duration_since(asked[0])).unwrap();
+    let took = Duration::try_from(calls[19].duration_since(calls[0])).unwrap();
     assert!(took >= Duration::from_secs(2), "20 calls took only {took:?}");
 }

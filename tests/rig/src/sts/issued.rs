@@ -1,4 +1,4 @@
-//! Credentials that look real, and whose parts can be told to belong together.
+//! Issued credentials: they look real, and a test can check that their parts belong together.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,20 +14,20 @@ const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// Distinguishes the keys of one process; the rest of an id is random.
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
-/// What was handed out.
+/// Credentials that were issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MintedRecord {
+pub struct IssuedRecord {
     /// `ASIA` and 16 letters and digits. Empty for `GetWebIdentityToken`.
     pub access_key_id: String,
     /// The secret access key. Empty for `GetWebIdentityToken`.
     pub secret: String,
     /// The session token, or the web identity token.
     pub token: String,
-    /// The role that was asked for, if any.
+    /// The requested role, if any.
     pub role_arn: Option<String>,
     /// The call, such as `AssumeRole`.
     pub action: String,
-    /// When it was minted, by the true clock.
+    /// When it was issued, by the true clock.
     pub at: Timestamp,
     /// The expiry that the reply names, before [`Field`](super::Field)s are emptied.
     pub expiration: Timestamp,
@@ -53,7 +53,7 @@ pub fn token_for(key_id: &str) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
-/// A key id that there has not been.
+/// A new key id.
 pub(super) fn key_id() -> String {
     let letter = |bits: u32| char::from(LETTERS[(bits & 31) as usize]);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -64,7 +64,7 @@ pub(super) fn key_id() -> String {
     id
 }
 
-/// Something like a JSON Web Token; nobody's signature.
+/// A text in the format of a JSON Web Token, without a valid signature.
 pub(super) fn jwt(audiences: &[&String], issued: Timestamp, expiration: Timestamp) -> String {
     let header = json!({ "alg": "RS256", "kid": random::hex::<8>(), "typ": "JWT" });
     let payload = json!({
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_and_tokens_follow_from_the_key_id_and_have_the_lengths_of_aws() {
+    fn secrets_and_tokens_are_derived_from_the_key_id_and_have_the_lengths_of_aws() {
         assert_eq!(secret_for("ASIAA"), secret_for("ASIAA"));
         assert_ne!(secret_for("ASIAA"), secret_for("ASIAB"));
         assert_eq!(secret_for("ASIAA").len(), 40);

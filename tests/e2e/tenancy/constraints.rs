@@ -1,4 +1,4 @@
-//! Attacks on the terms of a grant: what it sets, the resource may not choose.
+//! Attacks on the constraints of a grant: a resource cannot choose what the grant sets.
 
 use serde_json::{Map, Value, json};
 
@@ -8,8 +8,8 @@ use super::scene::{OWN, Scene};
 const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/boundary";
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
-/// What the attacker's grant says of the session.
-fn terms() -> Value {
+/// How the attacker's grant constrains the session.
+fn constraints() -> Value {
     json!({
         "maxDuration": "1h",
         "session": {
@@ -32,8 +32,8 @@ fn tagged(key: &str, value: &str) -> Value {
     own(json!({"tags": {key: value}}))
 }
 
-fn not_like_this(says: &'static str) -> Refused {
-    Refused::With("NotGranted", says)
+fn not_granted(says: &'static str) -> Refused {
+    Refused::ByOperator("NotGranted", says)
 }
 
 pub fn rows(victim: &str) -> Vec<Attack> {
@@ -42,54 +42,54 @@ pub fn rows(victim: &str) -> Vec<Attack> {
         attack(
             "the external ID of the victim",
             own(json!({"externalId": format!("{victim}/payroll")})),
-            not_like_this("remove externalId"),
+            not_granted("remove externalId"),
         ),
-        attack("an external ID of its own", own(json!({"externalId": "me"})), not_like_this("remove externalId")),
-        attack("the source identity of the victim", own(json!({"sourceIdentity": "payroll"})), not_like_this("remove sourceIdentity")),
-        attack("another value of a tag", tagged("team", "victim"), not_like_this("remove team from tags")),
-        attack("a tag in upper case", tagged("TEAM", "victim"), not_like_this("remove TEAM from tags")),
-        attack("a tag in upper case, of the same value", tagged("Team", "attacker"), not_like_this("remove Team from tags")),
+        attack("an external ID of its own", own(json!({"externalId": "me"})), not_granted("remove externalId")),
+        attack("the source identity of the victim", own(json!({"sourceIdentity": "payroll"})), not_granted("remove sourceIdentity")),
+        attack("another value of a tag", tagged("team", "victim"), not_granted("remove team from tags")),
+        attack("a tag in upper case", tagged("TEAM", "victim"), not_granted("remove TEAM from tags")),
+        attack("a tag in upper case, of the same value", tagged("Team", "attacker"), not_granted("remove Team from tags")),
         attack(
             "the namespace of the victim as a tag",
             tagged("kubernetes-namespace", victim),
-            not_like_this("remove kubernetes-namespace from tags"),
+            not_granted("remove kubernetes-namespace from tags"),
         ),
         attack(
             "a tag with a long s",
             tagged("kubernete\u{17f}-namespace", victim),
-            not_like_this("the grant sets the tag kubernetes-namespace: remove"),
+            not_granted("the grant sets the tag kubernetes-namespace: remove"),
         ),
         attack(
             "a tag with the sign of Kelvin",
             tagged("\u{212a}ubernetes-namespace", victim),
-            not_like_this("the grant sets the tag kubernetes-namespace: remove"),
+            not_granted("the grant sets the tag kubernetes-namespace: remove"),
         ),
         attack(
             "a tag with an i without a dot",
             tagged("kubernetes-credent\u{131}al-name", "payroll"),
-            not_like_this("the grant sets the tag kubernetes-credential-name: remove"),
+            not_granted("the grant sets the tag kubernetes-credential-name: remove"),
         ),
-        attack("more tags than there is room for", own(json!({"tags": tags})), not_like_this("would have 51 tags")),
+        attack("more tags than STS accepts", own(json!({"tags": tags})), not_granted("would have 51 tags")),
         attack(
             "a tag of the grant that outlives the role",
             own(json!({"transitiveTagKeys": ["team"]})),
-            Refused::AtOnce("must be a key of tags"),
+            Refused::ByApiServer("must be a key of tags"),
         ),
-        attack("a longer session", own(json!({"duration": "61m"})), not_like_this("lower duration")),
-        attack("the longest session", own(json!({"duration": "12h"})), not_like_this("at most 1h")),
-        attack("a policy of its own", own(json!({"policy": "{}"})), not_like_this("remove policy")),
-        attack("a policy beside the boundary", own(json!({"policyArns": [BOUNDARY, ADMINISTRATOR]})), not_like_this("policyArns")),
-        attack("a policy in place of the boundary", own(json!({"policyArns": [ADMINISTRATOR]})), not_like_this("policyArns")),
+        attack("a longer session", own(json!({"duration": "61m"})), not_granted("lower duration")),
+        attack("the longest session", own(json!({"duration": "12h"})), not_granted("at most 1h")),
+        attack("a policy of its own", own(json!({"policy": "{}"})), not_granted("remove policy")),
+        attack("a policy beside the boundary", own(json!({"policyArns": [BOUNDARY, ADMINISTRATOR]})), not_granted("policyArns")),
+        attack("a policy in place of the boundary", own(json!({"policyArns": [ADMINISTRATOR]})), not_granted("policyArns")),
         attack(
             "a name too long for the source identity",
             own(json!({})),
-            not_like_this("the source identity that the grant sets would have 253 characters, but STS accepts 2 to 64: use another name"),
+            not_granted("the source identity that the grant sets would have 253 characters, but STS accepts 2 to 64: use another name"),
         )
         .called("x".repeat(253)),
         attack(
             "a name too short for the source identity",
             own(json!({})),
-            not_like_this("the source identity that the grant sets would have 1 characters"),
+            not_granted("the source identity that the grant sets would have 1 characters"),
         )
         .called("x"),
         attack(
@@ -98,17 +98,17 @@ pub fn rows(victim: &str) -> Vec<Attack> {
                 "externalId": "xx", "sourceIdentity": "xx", "tags": {"TEAM": "x"}, "duration": "2h",
                 "policy": "{}",
             })),
-            not_like_this("; "),
+            not_granted("; "),
         ),
     ]
 }
 
 #[tokio::test]
-async fn what_a_grant_sets_no_resource_overrides() {
-    let scene = Scene::new(terms(), &["--cluster-name", "prod"]).await;
+async fn a_resource_cannot_override_what_its_grant_sets() {
+    let scene = Scene::new(constraints(), &["--cluster-name", "prod"]).await;
     let rows = rows(&scene.victim.namespace);
     scene.withstands(rows).await;
-    // What it gets in the end, it gets on these terms.
+    // The session that the attacker gets has these constraints.
     let requests = scene.attacker.sts.requests();
     let form = &requests.last().unwrap().form;
     let namespace = &scene.attacker.namespace;

@@ -1,4 +1,4 @@
-//! Who may write labels and annotations of tempcred on Secrets.
+//! Which users may write tempcred's labels and annotations on Secrets.
 
 use std::collections::BTreeSet;
 
@@ -8,23 +8,23 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tempcred_core::secret::{CREDENTIAL_UID, annotation};
 
-use super::{Guard, WAYS, Way, change, client, secret};
-use crate::world::{SOON, assert_whole, data, plain, wait_until};
+use super::{Guard, METHODS, Method, change, secret};
+use crate::world::{SOON, assert_complete, client, data, plain, wait_until};
 
-/// What is written there by whoever is not tempcred.
+/// The value that other users write found.
 const FORGED: &str = "forged";
 
-/// The names of all labels and annotations that tempcred has, by its source.
-fn notes() -> BTreeSet<&'static str> {
+/// The keys of all labels and annotations of tempcred, read from its source code.
+fn own_keys() -> BTreeSet<&'static str> {
     let source = include_str!("../../../../core/src/secret/record.rs");
-    let notes: BTreeSet<_> =
+    let keys: BTreeSet<_> =
         source.split('"').filter(|text| text.starts_with("tempcred.dev/")).collect();
-    assert!(notes.contains(CREDENTIAL_UID) && notes.contains(annotation::FINGERPRINT));
-    notes
+    assert!(keys.contains(CREDENTIAL_UID) && keys.contains(annotation::FINGERPRINT));
+    keys
 }
 
-/// A release whose policies hold, its operator, a Secret `reports` that has all notes, and one that has
-/// none.
+/// A release with policies in force, its operator, a Secret `reports` with all of these keys, and one
+/// without them.
 async fn with_secrets() -> Guard {
     let mut guard = Guard::new(&[]).await;
     let kubeconfig = guard.kubeconfig();
@@ -33,16 +33,15 @@ async fn with_secrets() -> Guard {
     let mut spec = plain();
     spec["assumeRole"]["policy"] = json!("{}");
     guard.world.issue("reports", spec).await;
-    let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "1"}}});
-    guard.world.patch("reports", request).await;
+    guard.world.request_renewal("reports", "1").await;
     guard.world.wait("reports", "renewed", |s| s.last_renew_request.as_deref() == Some("1")).await;
     let plain = secret("plain", json!({"labels": {"a": "b"}, "annotations": {"a": "b"}}));
     guard.world.secrets().create(&PostParams::default(), &plain).await.unwrap();
     guard
 }
 
-/// The Secrets of a world to an administrator, and to somebody with the role `edit`.
-async fn people(guard: &Guard) -> [(&'static str, Api<Secret>); 2] {
+/// The Secrets of a world, as an administrator and as a user with the role `edit`.
+async fn users(guard: &Guard) -> [(&'static str, Api<Secret>); 2] {
     let tenant = guard.world.rig.tenant();
     guard.bind("edit", tenant, &guard.world.namespace).await;
     let kubeconfig = guard.world.rig.kubeconfig_for(tenant, None).unwrap();
@@ -52,73 +51,74 @@ async fn people(guard: &Guard) -> [(&'static str, Api<Secret>); 2] {
 }
 
 /// A label or annotation.
-fn one(place: &str, note: &str, value: impl Into<Value>) -> Value {
+fn with_key(place: &str, key: &str, value: impl Into<Value>) -> Value {
     let value = value.into();
-    json!({place: {note: value}})
+    json!({place: {key: value}})
 }
 
 #[tokio::test]
-async fn nobody_but_the_operator_writes_its_notes_on_secrets() {
+async fn only_the_operator_writes_its_annotations_on_secrets() {
     let mut guard = with_secrets().await;
     let before = guard.world.secrets().get("reports").await.unwrap();
-    let unmarked = guard.world.secrets().get("plain").await.unwrap();
-    let mut there = BTreeSet::new();
-    for (who, secrets) in people(&guard).await {
-        for note in notes() {
+    let foreign = guard.world.secrets().get("plain").await.unwrap();
+    let mut found = BTreeSet::new();
+    for (who, secrets) in users(&guard).await {
+        for key in own_keys() {
             let refused = |row: &str, tried: kube::Result<Secret>| {
-                let row = format!("{row} {note} by the {who}");
+                let row = format!("{row} {key} by the {who}");
                 let said = guard.refused("secret-notes", &row, tried);
-                assert!(said.contains(note) && !said.contains(FORGED), "{row}: {said}");
+                assert!(said.contains(key) && !said.contains(FORGED), "{row}: {said}");
                 said
             };
             for place in ["labels", "annotations"] {
-                let forged = || one(place, note, FORGED);
+                let forged = || with_key(place, key, FORGED);
                 let new = secret("new", forged());
                 let created = secrets.create(&PostParams::default(), &new).await;
                 let said = refused("creating with", created);
                 assert!(!said.contains("delete this Secret"), "{said}");
                 assert!(said.contains("admissionPolicies.secretWriters"), "{said}");
-                refused("applying with", change(&secrets, "new", Way::Apply, forged()).await);
-                for way in WAYS {
-                    let added = change(&secrets, "plain", way, forged()).await;
-                    let said = refused(&format!("adding by {way:?}"), added);
-                    // It may be anybody's.
+                refused("applying with", change(&secrets, "new", Method::Apply, forged()).await);
+                for method in METHODS {
+                    let added = change(&secrets, "plain", method, forged()).await;
+                    let said = refused(&format!("adding by {method:?}"), added);
+                    // The Secret may belong to another owner.
                     assert!(!said.contains("delete this Secret"), "{said}");
-                    // Where it is there, this changes it.
-                    let changed = change(&secrets, "reports", way, forged()).await;
-                    let said = refused(&format!("changing by {way:?}"), changed);
+                    // If the key exists, this changes it.
+                    let changed = change(&secrets, "reports", method, forged()).await;
+                    let said = refused(&format!("changing by {method:?}"), changed);
                     assert!(said.contains("delete this Secret"), "{said}");
                 }
-                let pointer = format!("/metadata/{place}/{}", note.replace('/', "~1"));
+                let pointer = format!("/metadata/{place}/{}", key.replace('/', "~1"));
                 let object = serde_json::to_value(&before).unwrap();
                 if object.pointer(&pointer).is_none() {
                     continue;
                 }
-                there.insert(note);
-                for way in [Way::Put, Way::Merge] {
-                    let gone =
-                        change(&secrets, "reports", way, one(place, note, Value::Null)).await;
-                    refused(&format!("removing by {way:?}"), gone);
+                found.insert(key);
+                for method in [Method::Put, Method::Merge] {
+                    let removed =
+                        change(&secrets, "reports", method, with_key(place, key, Value::Null))
+                            .await;
+                    refused(&format!("removing by {method:?}"), removed);
                 }
                 let remove = json!([{"op": "remove", "path": pointer}]);
                 let remove: Patch<Secret> = Patch::Json(serde_json::from_value(remove).unwrap());
-                let gone = secrets.patch("reports", &PatchParams::default(), &remove).await;
-                refused("removing by JSON patch", gone);
+                let removed = secrets.patch("reports", &PatchParams::default(), &remove).await;
+                refused("removing by JSON patch", removed);
             }
         }
         let all = json!({"labels": null, "annotations": null});
-        let bare = change(&secrets, "reports", Way::Merge, all).await;
-        let said = guard.refused("secret-notes", "removing all", bare);
-        assert!(notes().iter().all(|note| said.contains(note)), "{said}");
+        let stripped = change(&secrets, "reports", Method::Merge, all).await;
+        let said = guard.refused("secret-notes", "removing all", stripped);
+        assert!(own_keys().iter().all(|key| said.contains(key)), "{said}");
     }
-    assert_eq!(there, notes(), "the Secret of the test lacks some");
+    assert_eq!(found, own_keys(), "the Secret of the test lacks some");
     assert_eq!(guard.world.secrets().get("reports").await.unwrap(), before);
-    assert_eq!(guard.world.secrets().get("plain").await.unwrap(), unmarked);
+    assert_eq!(guard.world.secrets().get("plain").await.unwrap(), foreign);
     assert!(guard.world.stop_operator().success());
 }
 
 #[tokio::test]
-async fn all_else_of_a_secret_is_free_and_it_may_be_deleted() {
+async fn everything_else_on_a_secret_may_be_edited_and_deleted() {
     let mut guard = with_secrets().await;
     let tenant = guard.world.rig.kubeconfig_for(guard.world.rig.tenant(), None).unwrap();
     let kubectl = |args: &[&str]| {
@@ -128,22 +128,22 @@ async fn all_else_of_a_secret_is_free_and_it_may_be_deleted() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && !said.contains("Warning"), "{args:?}: {said}");
     };
-    for (who, secrets) in people(&guard).await {
+    for (who, secrets) in users(&guard).await {
         kubectl(&["label", "secret", "reports", "team=data", "--overwrite"]);
         kubectl(&["annotate", "secret", "reports", "example.com/note=x", "--overwrite"]);
-        for way in WAYS {
+        for method in METHODS {
             let metadata =
-                json!({"labels": {"way": format!("{way:?}")}, "annotations": {"a": who}});
-            change(&secrets, "reports", way, metadata).await.unwrap();
+                json!({"labels": {"method": format!("{method:?}")}, "annotations": {"a": who}});
+            change(&secrets, "reports", method, metadata).await.unwrap();
         }
-        // Those of a name that only looks alike are nobody's.
+        // Keys with a similar prefix are not tempcred's.
         let alike =
             json!({"annotations": {"example.tempcred.dev/a": who, "tempcred.device/a": who}});
-        change(&secrets, "reports", Way::Merge, alike).await.unwrap();
+        change(&secrets, "reports", Method::Merge, alike).await.unwrap();
         kubectl(&["label", "secret", "reports", "app.kubernetes.io/managed-by-"]);
         let edit = json!({"stringData": {"AWS_SECRET_ACCESS_KEY": who, "mine": who}});
         secrets.patch("reports", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
-        // What tempcred wrote, it repairs; what others added, stays.
+        // The operator repairs its own data, and keeps what others added.
         wait_until("the repair", SOON, || async {
             let secret = secrets.get("reports").await.unwrap();
             let data = data(&secret);
@@ -154,38 +154,38 @@ async fn all_else_of_a_secret_is_free_and_it_may_be_deleted() {
             .then_some(())
         })
         .await;
-        let uid = assert_whole_uid(&secrets).await;
+        let uid = complete_secret_uid(&secrets).await;
         secrets.delete("reports", &DeleteParams::default()).await.unwrap();
         wait_until("the Secret is back", SOON, || async {
             let secret = secrets.get_opt("reports").await.unwrap()?;
             (secret.metadata.uid != uid).then_some(())
         })
         .await;
-        assert_whole_uid(&secrets).await;
+        complete_secret_uid(&secrets).await;
 
-        // A Secret that is none of tempcred's is anybody's.
+        // Other Secrets may be changed freely.
         secrets.create(&PostParams::default(), &secret("theirs", json!({}))).await.unwrap();
-        for way in WAYS {
-            let metadata = json!({"labels": {"way": format!("{way:?}")}});
-            change(&secrets, "theirs", way, metadata).await.unwrap();
+        for method in METHODS {
+            let metadata = json!({"labels": {"method": format!("{method:?}")}});
+            change(&secrets, "theirs", method, metadata).await.unwrap();
         }
         secrets.delete("theirs", &DeleteParams::default()).await.unwrap();
     }
     assert!(guard.world.stop_operator().success());
 }
 
-async fn assert_whole_uid(secrets: &Api<Secret>) -> Option<String> {
+async fn complete_secret_uid(secrets: &Api<Secret>) -> Option<String> {
     let secret = secrets.get("reports").await.unwrap();
-    assert_whole(&secret);
+    assert_complete(&secret);
     secret.metadata.uid
 }
 
 #[tokio::test]
-async fn who_is_listed_writes_notes_as_well() {
+async fn listed_writers_may_write_the_annotations_too() {
     let guard = Guard::new(&["--set=admissionPolicies.secretWriters={tenant}"]).await;
-    let note = || one("annotations", annotation::EXPIRATION, "x");
-    for (who, secrets) in people(&guard).await {
-        let created = secrets.create(&PostParams::default(), &secret("restored", note())).await;
+    let key = || with_key("annotations", annotation::EXPIRATION, "x");
+    for (who, secrets) in users(&guard).await {
+        let created = secrets.create(&PostParams::default(), &secret("restored", key())).await;
         match who {
             "cluster admin" => drop(guard.refused("secret-notes", who, created)),
             _ => drop(created.unwrap()),

@@ -1,29 +1,28 @@
-//! The policies are in nobody's way whose work it is.
+//! The operator at work under the policies: none of its requests is denied.
 
 use serde_json::json;
 
 use super::Guard;
 use crate::chart::rights::audit;
 use crate::examples::every_example_becomes_ready;
-use crate::world::{SOON, assert_whole, plain, wait_until};
+use crate::world::{SOON, plain, wait_until};
 
 #[tokio::test]
-async fn the_operator_does_all_its_work_under_the_policies() {
+async fn the_operator_works_under_the_policies() {
     let mut guard = Guard::new(&[]).await;
     let log = audit(&guard.world);
     let kubeconfig = guard.kubeconfig();
     let world = &mut guard.world;
     world.start_operator_with(kubeconfig.clone(), &[]).await;
-    // Every kind of request, every source and every shape of a Secret.
+    // Every kind of request, input and Secret.
     every_example_becomes_ready(world).await;
 
     // It renews, ...
     world.issue("renewed", plain()).await;
-    let first = assert_whole(&world.secrets().get("renewed").await.unwrap());
-    let request = json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": "1"}}});
-    world.patch("renewed", request).await;
+    let first = world.complete_key("renewed").await;
+    world.request_renewal("renewed", "1").await;
     world.wait("renewed", "renewed", |s| s.last_renew_request.as_deref() == Some("1")).await;
-    assert_ne!(assert_whole(&world.secrets().get("renewed").await.unwrap()), first);
+    assert_ne!(world.complete_key("renewed").await, first);
 
     // ... repairs, ...
     world.kubectl(&["delete", "secret", "renewed"]);
@@ -37,7 +36,7 @@ async fn the_operator_does_all_its_work_under_the_policies() {
     })
     .await;
 
-    // ... gives a Secret away and takes it back, ...
+    // ... removes and adds the owner reference, ...
     let retained = |policy: &str| json!({"spec": {"secret": {"deletionPolicy": policy}}});
     let owned = async || {
         let secret = world.secrets().get("renewed").await.unwrap();
@@ -48,7 +47,7 @@ async fn the_operator_does_all_its_work_under_the_policies() {
     world.patch("renewed", retained("Delete")).await;
     wait_until("it has an owner", SOON, || async { owned().await.then_some(()) }).await;
 
-    // ... and goes on after a restart. Kubernetes itself removes what has lost its owner.
+    // ... and continues after a restart. Kubernetes deletes objects without their owner.
     assert!(world.stop_operator().success());
     world.start_operator_with(kubeconfig, &[]).await;
     world.issue("later", plain()).await;
@@ -63,13 +62,13 @@ async fn the_operator_does_all_its_work_under_the_policies() {
     world.issue("orphan", plain()).await;
     assert!(world.stop_operator().success());
     world.kubectl(&["delete", "tempcred", "orphan", "--cascade=orphan", "--timeout=30s"]);
-    assert_whole(&world.secrets().get("orphan").await.unwrap());
+    world.complete_key("orphan").await;
 
     let requests = log.requests(guard.operator.name(), None).unwrap();
     assert!(requests.iter().any(|request| request.subresource == "token"));
     let refused: Vec<_> = requests.iter().filter(|r| [401, 403, 422].contains(&r.code)).collect();
     assert!(refused.is_empty(), "{refused:?}");
-    // With the namespace, all of it goes.
+    // The namespace can be deleted with everything in it.
     let namespace = guard.world.namespace.clone();
     guard.world.kubectl(&["delete", "namespace", &namespace, "--timeout=60s"]);
 }
