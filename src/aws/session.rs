@@ -7,8 +7,9 @@ use aws_config::identity::IdentityCache;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Credentials as SdkCredentials;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use tempcred_core::credentials::Credentials;
+use tempcred_core::credentials::{Credentials, Reply};
 use tempcred_core::problem::{Problem, Reason};
 use tracing::Instrument;
 
@@ -61,11 +62,35 @@ impl Session {
         Self { client: Client::from_conf(config.build()), metrics: Arc::clone(&self.metrics) }
     }
 
-    /// Makes one call. `target` is the target of the request, for messages.
+    /// Makes one call, and checks the credentials in its reply: no others are written or used to sign. `target` is the
+    /// target of the request, for messages; `read` reads the reply, or names what it lacks.
     ///
     /// # Errors
     /// A [`Problem`] that contains no value of the request or the reply.
-    pub async fn call<O, E, F>(
+    pub(super) async fn issue<O, E, F>(
+        &self,
+        action: &'static str,
+        target: &str,
+        send: impl FnOnce(Client) -> F,
+        read: impl FnOnce(O) -> Result<Reply, &'static str>,
+    ) -> Result<Credentials, Problem>
+    where
+        F: Future<Output = Result<O, SdkError<E>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        // The issue time is the time of the request, so a slow reply does not make credentials seem newer.
+        let requested_at = Timestamp::now();
+        let output = self.call(action, target, send).await?;
+        let checked = match read(output) {
+            Ok(reply) => Credentials::check(reply, requested_at, Timestamp::now())
+                .map_err(|invalid| invalid.to_string()),
+            Err(part) => Err(format!("the reply of STS contains no {part}; it was not used")),
+        };
+        checked.map_err(|what| Problem::of_call(Reason::InvalidReply, action, target, &what))
+    }
+
+    /// Makes one call, counts it and traces it.
+    async fn call<O, E, F>(
         &self,
         action: &'static str,
         target: &str,

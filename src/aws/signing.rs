@@ -1,6 +1,5 @@
 //! Selects the identity that signs a request: the operator, an access key, or a role that is assumed first.
 
-use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use tempcred_core::problem::Problem;
 use tempcred_core::request::identity::Caller;
@@ -22,9 +21,8 @@ pub async fn sign(caller: &Caller, session: Session, inputs: &Inputs) -> Result<
             Ok(session.signed_with(id, inputs.get(secret)?, token))
         }
         Caller::WebIdentity(exchange) => {
-            let now = Timestamp::now();
             let credentials =
-                assume_role_with_web_identity::call(exchange, &session, inputs, now).await?;
+                assume_role_with_web_identity::call(exchange, &session, inputs).await?;
             session.signed_by(&credentials)
         }
     }

@@ -143,20 +143,6 @@ fn none_set(constraints: &[SessionConstraints]) -> bool {
 }
 
 impl Request {
-    /// Validates the ARNs. `session` is the session name of each call for which the spec sets none.
-    pub(super) fn new(spec: &AssumeRole, session: &str) -> Result<Self, InvalidRequest> {
-        let hops = spec.via.iter();
-        let hops = hops.map(|hop| Ok((RoleArn::try_from(hop.role_arn.as_str())?, hop.clone())));
-        let hops = hops.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            role: RoleArn::try_from(spec.role_arn.as_str())?,
-            session: session.to_owned(),
-            hops,
-            spec: spec.clone(),
-            constraints: Vec::new(),
-        })
-    }
-
     /// The calls to make, each signed with the credentials of the one before it.
     pub fn chain(&self) -> Vec<Call<'_>> {
         let hops = self.hops.iter().enumerate().map(|(index, (role, hop))| {
@@ -203,7 +189,22 @@ impl Request {
 }
 
 impl StsRequest for Request {
+    type Spec = AssumeRole;
+
     const ACTION: &'static str = "AssumeRole";
+
+    fn new(spec: &AssumeRole, session: &str) -> Result<Self, InvalidRequest> {
+        let hops = spec.via.iter();
+        let hops = hops.map(|hop| Ok((RoleArn::try_from(hop.role_arn.as_str())?, hop.clone())));
+        let hops = hops.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            role: RoleArn::try_from(spec.role_arn.as_str())?,
+            session: session.to_owned(),
+            hops,
+            spec: spec.clone(),
+            constraints: Vec::new(),
+        })
+    }
 
     fn calls(&self) -> u32 {
         u32::try_from(self.hops.len()).unwrap_or(u32::MAX).saturating_add(1)

@@ -58,11 +58,6 @@ pub struct Request {
 }
 
 impl Request {
-    /// Validates the ARN. The assertion contains the session name.
-    pub(super) fn new(spec: &AssumeRoleWithSaml, _: &str) -> Result<Self, InvalidRequest> {
-        Ok(Self { role: RoleArn::try_from(spec.role_arn.as_str())?, spec: spec.clone() })
-    }
-
     /// The input that contains the SAML assertion.
     pub fn assertion(&self) -> Input {
         Input::SecretKey(self.spec.assertion_secret_ref.clone())
@@ -70,7 +65,13 @@ impl Request {
 }
 
 impl StsRequest for Request {
+    type Spec = AssumeRoleWithSaml;
+
     const ACTION: &'static str = "AssumeRoleWithSAML";
+
+    fn new(spec: &AssumeRoleWithSaml, _: &str) -> Result<Self, InvalidRequest> {
+        Ok(Self { role: RoleArn::try_from(spec.role_arn.as_str())?, spec: spec.clone() })
+    }
 
     fn target(&self) -> &str {
         self.role.as_str()

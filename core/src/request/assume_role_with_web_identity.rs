@@ -65,9 +65,12 @@ pub struct Request {
     pub spec: AssumeRoleWithWebIdentity,
 }
 
-impl Request {
-    /// Validates the ARN and the source of the token. `session` is the session name if the spec sets none.
-    pub(super) fn new(spec: &AssumeRoleWithWebIdentity, session: &str) -> Result<Self, InvalidRequest> {
+impl StsRequest for Request {
+    type Spec = AssumeRoleWithWebIdentity;
+
+    const ACTION: &'static str = "AssumeRoleWithWebIdentity";
+
+    fn new(spec: &AssumeRoleWithWebIdentity, session: &str) -> Result<Self, InvalidRequest> {
         Ok(Self {
             role: RoleArn::try_from(spec.role_arn.as_str())?,
             token: Input::token(&spec.token)?,
@@ -75,10 +78,6 @@ impl Request {
             spec: spec.clone(),
         })
     }
-}
-
-impl StsRequest for Request {
-    const ACTION: &'static str = "AssumeRoleWithWebIdentity";
 
     fn target(&self) -> &str {
         self.role.as_str()

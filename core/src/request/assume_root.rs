@@ -30,30 +30,23 @@ pub struct AssumeRoot {
     pub duration: Duration,
 }
 
-/// A validated request. The serialised form is part of the request hash.
-#[derive(Serialize, Clone, Debug, PartialEq)]
-pub struct Request {
-    /// The request as the spec contains it.
-    #[serde(flatten)]
-    pub spec: AssumeRoot,
-}
+/// Nothing is left to check: the spec is the request.
+pub type Request = AssumeRoot;
 
-impl Request {
-    /// The schema checks all fields.
-    #[expect(clippy::unnecessary_wraps, reason = "every request has the same constructor")]
-    pub(super) fn new(spec: &AssumeRoot, _: &str) -> Result<Self, InvalidRequest> {
-        Ok(Self { spec: spec.clone() })
-    }
-}
+impl StsRequest for AssumeRoot {
+    type Spec = Self;
 
-impl StsRequest for Request {
     const ACTION: &'static str = "AssumeRoot";
 
+    fn new(spec: &Self, _: &str) -> Result<Self, InvalidRequest> {
+        Ok(spec.clone())
+    }
+
     fn target(&self) -> &str {
-        &self.spec.target_principal
+        &self.target_principal
     }
 
     fn duration(&self) -> Duration {
-        self.spec.duration
+        self.duration
     }
 }

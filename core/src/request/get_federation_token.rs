@@ -34,30 +34,23 @@ pub struct GetFederationToken {
     pub tags: SessionTags,
 }
 
-/// A validated request. The serialised form is part of the request hash.
-#[derive(Serialize, Clone, Debug, PartialEq)]
-pub struct Request {
-    /// The request as the spec contains it.
-    #[serde(flatten)]
-    pub spec: GetFederationToken,
-}
+/// Nothing is left to check: the spec is the request.
+pub type Request = GetFederationToken;
 
-impl Request {
-    /// The schema checks all fields.
-    #[expect(clippy::unnecessary_wraps, reason = "every request has the same constructor")]
-    pub(super) fn new(spec: &GetFederationToken, _: &str) -> Result<Self, InvalidRequest> {
-        Ok(Self { spec: spec.clone() })
-    }
-}
+impl StsRequest for GetFederationToken {
+    type Spec = Self;
 
-impl StsRequest for Request {
     const ACTION: &'static str = "GetFederationToken";
 
+    fn new(spec: &Self, _: &str) -> Result<Self, InvalidRequest> {
+        Ok(spec.clone())
+    }
+
     fn target(&self) -> &str {
-        &self.spec.name
+        &self.name
     }
 
     fn duration(&self) -> Duration {
-        self.spec.duration
+        self.duration
     }
 }

@@ -22,30 +22,23 @@ pub struct GetSessionToken {
     pub duration: Duration,
 }
 
-/// A validated request. The serialised form is part of the request hash.
-#[derive(Serialize, Clone, Debug, PartialEq)]
-pub struct Request {
-    /// The request as the spec contains it.
-    #[serde(flatten)]
-    pub spec: GetSessionToken,
-}
+/// Nothing is left to check: the spec is the request.
+pub type Request = GetSessionToken;
 
-impl Request {
-    /// The schema checks all fields.
-    #[expect(clippy::unnecessary_wraps, reason = "every request has the same constructor")]
-    pub(super) fn new(spec: &GetSessionToken, _: &str) -> Result<Self, InvalidRequest> {
-        Ok(Self { spec: spec.clone() })
-    }
-}
+impl StsRequest for GetSessionToken {
+    type Spec = Self;
 
-impl StsRequest for Request {
     const ACTION: &'static str = "GetSessionToken";
+
+    fn new(spec: &Self, _: &str) -> Result<Self, InvalidRequest> {
+        Ok(spec.clone())
+    }
 
     fn target(&self) -> &str {
         "the IAM user of the access key"
     }
 
     fn duration(&self) -> Duration {
-        self.spec.duration
+        self.duration
     }
 }

@@ -52,33 +52,26 @@ impl SigningAlgorithm {
     }
 }
 
-/// A validated request. The serialised form is part of the request hash.
-#[derive(Serialize, Clone, Debug, PartialEq)]
-pub struct Request {
-    /// The request as the spec contains it.
-    #[serde(flatten)]
-    pub spec: GetWebIdentityToken,
-}
+/// Nothing is left to check: the spec is the request.
+pub type Request = GetWebIdentityToken;
 
-impl Request {
-    /// The schema checks all fields.
-    #[expect(clippy::unnecessary_wraps, reason = "every request has the same constructor")]
-    pub(super) fn new(spec: &GetWebIdentityToken, _: &str) -> Result<Self, InvalidRequest> {
-        Ok(Self { spec: spec.clone() })
-    }
-}
+impl StsRequest for GetWebIdentityToken {
+    type Spec = Self;
 
-impl StsRequest for Request {
     const ACTION: &'static str = "GetWebIdentityToken";
 
     // A token does not outlive the session that requested it.
     const SIGNING_SESSION: Duration = Duration::from_secs(3600);
 
+    fn new(spec: &Self, _: &str) -> Result<Self, InvalidRequest> {
+        Ok(spec.clone())
+    }
+
     fn target(&self) -> &str {
-        self.spec.audiences.first().map_or("nobody", String::as_str)
+        self.audiences.first().map_or("nobody", String::as_str)
     }
 
     fn duration(&self) -> Duration {
-        self.spec.duration
+        self.duration
     }
 }

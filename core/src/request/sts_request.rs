@@ -1,17 +1,27 @@
 //! The interface of the requests of all operations.
 
 use super::inputs::Input;
+use super::invalid::InvalidRequest;
 use super::requested_role::{RequestedRole, SessionConstraints};
 use crate::fields::Duration;
 
 /// A validated request of one operation.
 pub trait StsRequest: Sized {
+    /// Its part of the API.
+    type Spec;
+
     /// The STS action that returns the credentials.
     const ACTION: &'static str;
 
     /// Lifetime of the session of `identity.webIdentity` that signs the request: by default the shortest that STS
     /// issues, as it is used immediately.
     const SIGNING_SESSION: Duration = Duration::from_secs(900);
+
+    /// Checks a spec. `session` is the session name where the spec sets none.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] says what to change in the spec.
+    fn new(spec: &Self::Spec, session: &str) -> Result<Self, InvalidRequest>;
 
     /// Number of STS calls that the request takes.
     fn calls(&self) -> u32 {

@@ -1,7 +1,7 @@
 //! AssumeRole, directly or through a chain of roles.
 
+use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
 use aws_sdk_sts::operation::assume_role::builders::AssumeRoleInputBuilder;
-use jiff::Timestamp;
 use tempcred_core::credentials::Credentials;
 use tempcred_core::problem::{Problem, Reason};
 use tempcred_core::request::StsRequest;
@@ -9,14 +9,13 @@ use tempcred_core::request::assume_role::{Call, Request};
 use tempcred_core::request::inputs::Inputs;
 
 use crate::aws::params::{policy_arns, tags};
-use crate::aws::reply::checked;
+use crate::aws::reply::access_key;
 use crate::aws::session::Session;
 
 pub(super) async fn call(
     request: &Request,
     session: &Session,
     _: &Inputs,
-    _: Timestamp,
 ) -> Result<Credentials, Problem> {
     let mut issued = None;
     let mut session = session.clone();
@@ -30,7 +29,6 @@ pub(super) async fn call(
 }
 
 async fn assume(session: &Session, call: &Call<'_>) -> Result<Credentials, Problem> {
-    let requested_at = Timestamp::now();
     let role = call.role.as_str();
     let policies: Vec<String> = call.policy_arns.iter().map(|arn| (*arn).to_owned()).collect();
     let keys = call.transitive_tag_keys;
@@ -45,9 +43,10 @@ async fn assume(session: &Session, call: &Call<'_>) -> Result<Credentials, Probl
         .set_tags(tags(call.tags.iter().map(|(key, value)| (*key, *value))))
         .set_transitive_tag_keys(Some(keys.to_vec()).filter(|keys| !keys.is_empty()));
     let send = |client| async move { input.send_with(&client).await };
-    let output = session.call(Request::ACTION, role, send).await?;
-    #[expect(deprecated, reason = "STS in older partitions still returns only this field")]
-    let packed = output.session_token_utilization.or(output.packed_policy_size);
-    let principal = output.assumed_role_user.map(|user| user.arn);
-    checked(Request::ACTION, role, requested_at, output.credentials, principal, packed)
+    let read = |output: AssumeRoleOutput| {
+        #[expect(deprecated, reason = "STS in older partitions still answers with this field alone")]
+        let packed = output.session_token_utilization.or(output.packed_policy_size);
+        access_key(output.credentials, output.assumed_role_user.map(|user| user.arn), packed)
+    };
+    session.issue(Request::ACTION, role, send, read).await
 }

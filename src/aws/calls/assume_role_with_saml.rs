@@ -1,6 +1,6 @@
 //! AssumeRoleWithSAML.
 
-use jiff::Timestamp;
+use aws_sdk_sts::operation::assume_role_with_saml::AssumeRoleWithSamlOutput;
 use secrecy::ExposeSecret;
 use tempcred_core::credentials::Credentials;
 use tempcred_core::problem::Problem;
@@ -9,14 +9,13 @@ use tempcred_core::request::inputs::Inputs;
 use tempcred_core::request::assume_role_with_saml::Request;
 
 use crate::aws::params::policy_arns;
-use crate::aws::reply::checked;
+use crate::aws::reply::access_key;
 use crate::aws::session::Session;
 
 pub(super) async fn call(
     request: &Request,
     session: &Session,
     inputs: &Inputs,
-    requested_at: Timestamp,
 ) -> Result<Credentials, Problem> {
     let assertion = inputs.get(&request.assertion())?.expose_secret().trim();
     let send = |client: aws_sdk_sts::Client| {
@@ -30,9 +29,10 @@ pub(super) async fn call(
             .set_policy_arns(policy_arns(&request.spec.policies.policy_arns))
             .send()
     };
-    let output = session.call(Request::ACTION, request.target(), send).await?;
-    let principal = output.assumed_role_user.map(|user| user.arn);
-    #[expect(deprecated, reason = "the only such field that STS returns in every partition")]
-    let packed = output.packed_policy_size;
-    checked(Request::ACTION, request.target(), requested_at, output.credentials, principal, packed)
+    let read = |output: AssumeRoleWithSamlOutput| {
+        #[expect(deprecated, reason = "the only field that this action has for it everywhere")]
+        let packed = output.packed_policy_size;
+        access_key(output.credentials, output.assumed_role_user.map(|user| user.arn), packed)
+    };
+    session.issue(Request::ACTION, request.target(), send, read).await
 }

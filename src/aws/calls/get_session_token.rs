@@ -1,24 +1,23 @@
 //! GetSessionToken.
 
-use jiff::Timestamp;
+use aws_sdk_sts::operation::get_session_token::GetSessionTokenOutput;
 use tempcred_core::credentials::Credentials;
 use tempcred_core::problem::Problem;
 use tempcred_core::request::StsRequest;
 use tempcred_core::request::inputs::Inputs;
 use tempcred_core::request::get_session_token::Request;
 
-use crate::aws::reply::checked;
+use crate::aws::reply::access_key;
 use crate::aws::session::Session;
 
 pub(super) async fn call(
     request: &Request,
     session: &Session,
     _: &Inputs,
-    requested_at: Timestamp,
 ) -> Result<Credentials, Problem> {
     let send = |client: aws_sdk_sts::Client| {
-        client.get_session_token().duration_seconds(request.spec.duration.as_i32()).send()
+        client.get_session_token().duration_seconds(request.duration.as_i32()).send()
     };
-    let output = session.call(Request::ACTION, request.target(), send).await?;
-    checked(Request::ACTION, request.target(), requested_at, output.credentials, None, None)
+    let read = |output: GetSessionTokenOutput| access_key(output.credentials, None, None);
+    session.issue(Request::ACTION, request.target(), send, read).await
 }

@@ -1,6 +1,5 @@
 //! The calls to STS. Each operation has one file, which makes the calls of its validated request.
 
-use jiff::Timestamp;
 use tempcred_core::credentials::Credentials;
 use tempcred_core::problem::Problem;
 use tempcred_core::request::Operation;
@@ -21,12 +20,8 @@ macro_rules! define_calls {
             session: &Session,
             inputs: &Inputs,
         ) -> Result<Credentials, Problem> {
-            // The issue time is the time of the request, so a slow reply does not make credentials seem newer.
-            let requested_at = Timestamp::now();
             match operation {
-                $(Operation::$name(request) => {
-                    $module::call(request, session, inputs, requested_at).await
-                })*
+                $(Operation::$name(request) => $module::call(request, session, inputs).await,)*
             }
         }
     };
