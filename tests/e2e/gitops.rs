@@ -190,7 +190,7 @@ async fn flux_and_argo_cd_see_every_state_for_what_it_is() {
     never["suspend"] = json!(true);
     world.create("never", never).await;
     world.wait("never", "seen", |s| condition(s, "Ready") == Some((false, "Suspended"))).await;
-    states.look(&world, "never", "InProgress", "Suspended", "Nothing is issued");
+    states.look(&world, "never", "InProgress", "Suspended", "No credentials are issued");
 
     assert_eq!(states.seen.len(), 11);
 }

@@ -72,7 +72,7 @@ impl StsRequest for Request {
     const ACTION: &'static str = "GetWebIdentityToken";
 
     fn target(&self) -> &str {
-        self.spec.audiences.first().map_or("nobody", String::as_str)
+        self.spec.audiences.first().map_or("no audience", String::as_str)
     }
 
     fn duration(&self) -> Duration {
