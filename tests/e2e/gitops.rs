@@ -185,7 +185,7 @@ async fn flux_and_argo_cd_show_every_state_correctly() {
     never["suspend"] = json!(true);
     world.create("never", never).await;
     world.wait("never", "seen", |s| condition(s, "Ready") == Some((false, "Suspended"))).await;
-    states.assert_shown(&world, "never", "InProgress", "Suspended", "Nothing is issued");
+    states.assert_shown(&world, "never", "InProgress", "Suspended", "No credentials are issued");
 
     assert_eq!(states.shown.len(), 11);
 }

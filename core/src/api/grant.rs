@@ -49,7 +49,7 @@ pub struct RoleGrantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_duration: Option<Duration>,
 
-    /// Parameters of every session that the grant allows. A resource cannot set other values. In templates,
+    /// Parameters of every session that the grant allows. A resource cannot set other values for them. In templates,
     /// `{{ cluster }}` is the operator's `--cluster-name`, and `{{ namespace }}` and `{{ name }}` are the namespace and
     /// the name of the resource.
     #[serde(default, skip_serializing_if = "GrantedSession::is_empty")]

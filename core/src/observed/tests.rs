@@ -1,4 +1,4 @@
-//! Tests of what is observed: how far annotations are trusted, and what is remembered.
+//! Tests of the observed state: when annotations are trusted, and what the memory contains.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;

@@ -27,7 +27,7 @@ fn in_words(plan: &Plan<'_>) -> String {
     }
 }
 
-/// What a decision is made from. The Secret holds credentials that were issued at 0, expire at 3600, and are due
+/// The inputs of a decision. The Secret contains credentials that were issued at 0, expire at 3600, and are due
 /// between 2160 and 2400; the watch shows the version that the status has.
 struct Case {
     desired: Desired,

@@ -68,7 +68,7 @@ impl StsRequest for GetWebIdentityToken {
     }
 
     fn target(&self) -> &str {
-        self.audiences.first().map_or("nobody", String::as_str)
+        self.audiences.first().map_or("no audience", String::as_str)
     }
 
     fn duration(&self) -> Duration {

@@ -1,5 +1,5 @@
 //! The requests to STS. Each operation has one file with its API type and its validation, and one line in
-//! [`table`].
+//! `table.rs`.
 
 pub mod arn;
 pub mod identity;

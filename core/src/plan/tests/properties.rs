@@ -1,4 +1,4 @@
-//! What holds of every plan, whatever is observed.
+//! Properties of every plan, for any observed state.
 
 use super::*;
 use crate::testing::{denial, merge};
