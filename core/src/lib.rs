@@ -9,6 +9,8 @@ pub mod credentials;
 pub mod desired;
 pub mod fields;
 pub mod grant;
+#[cfg(test)]
+mod model;
 pub mod observed;
 pub mod plan;
 pub mod problem;
