@@ -14,8 +14,8 @@ use crate::api::CredentialStatus;
 use crate::backoff::wait_unreachable;
 use crate::credentials::Credentials;
 use crate::desired::Desired;
-use crate::observed::{KnownSecret, Memory, PendingWrite, SecretView, Writing};
-use crate::plan::{IssueCause, Plan, plan};
+use crate::observed::{KnownSecret, Memory, PendingWrite, SecretView};
+use crate::plan::{Issue, IssueCause, Plan, Rewrite, plan};
 use crate::problem::{Problem, Reason};
 use crate::schedule::LEAST_AGE;
 use crate::secret::{IssueRecord, SecretVersion, WriteTarget};
@@ -136,15 +136,16 @@ impl Run {
             Plan::Read => unreachable!(),
             Plan::UpToDate => self.finish(desired, &known, Outcome::Succeeded),
             Plan::BackOff => self.finish(desired, &known, Outcome::BackingOff),
-            Plan::Issue { cause, target, .. } => self.issue(desired, &known, cause, &target),
+            Plan::Issue(Issue { cause, target, .. }) => self.issue(desired, &known, cause, &target),
             Plan::WritePending { pending, target } => {
                 self.world.attempt();
                 self.write_pending(desired, &known, pending, &target)
             }
-            Plan::Rewrite { .. } if self.script.bug == Some(Bug::NeverRewrites) => {
+            Plan::Rewrite(_) if self.script.bug == Some(Bug::NeverRewrites) => {
                 self.finish(desired, &known, Outcome::BackingOff)
             }
-            Plan::Rewrite { record, credentials, version } => {
+            Plan::Rewrite(rewrite) => {
+                let Rewrite { record, credentials, version } = *rewrite;
                 let record = record.reshaped(desired);
                 self.rewrite(desired, &known, record, &credentials, version)
             }
@@ -261,7 +262,7 @@ impl Run {
             }
             Written::Conflict => self.conflict(),
             Written::Failed(problem) => {
-                self.memory.not_written(Writing::Failed);
+                self.memory.not_written();
                 self.finish(desired, known, Outcome::Failed(problem))
             }
             Written::Crashed => End::Crashed,
@@ -269,7 +270,7 @@ impl Run {
     }
 
     pub(super) fn conflict(&mut self) -> End {
-        self.memory.not_written(Writing::Conflict);
+        self.memory.not_written();
         End::Again
     }
 
