@@ -69,7 +69,8 @@ pub struct CredentialStatus {
 pub struct SecretStatus {
     /// Name of the Secret.
     pub name: String,
-    /// The `metadata.resourceVersion` of the Secret after tempcred last wrote or verified it.
+    /// The `metadata.resourceVersion` of the Secret after tempcred last wrote or verified it. Empty if tempcred must
+    /// verify the Secret again.
     pub resource_version: String,
 }
 
@@ -118,6 +119,11 @@ impl CredentialStatus {
             reason: Reason::parse(&ready.reason),
             message: &ready.message,
         })
+    }
+
+    /// Whether the resource was suspended, so that edits of its Secret were not repaired.
+    pub(crate) fn was_suspended(&self) -> bool {
+        self.readiness().is_some_and(|ready| ready.reason == Some(Reason::Suspended))
     }
 }
 

@@ -14,6 +14,7 @@ use super::secret::StoredSecret;
 use super::snapshot::Snapshot;
 use super::spec::Spec;
 use crate::api::CredentialStatus;
+use crate::credentials::Credentials;
 use crate::desired::Desired;
 use crate::observed::{Memory, PendingWrite};
 use crate::plan::IssueCause;
@@ -246,6 +247,15 @@ impl World {
 
     pub(super) fn issued(&self, number: u32) -> Option<&Issued> {
         self.issued.get(number as usize - 1)
+    }
+
+    /// Credentials that were pending also serve a renewal that was requested since they were issued.
+    pub(super) fn serve(&mut self, credentials: &Credentials, renew_request: Option<&String>) {
+        let issued = credentials.access_key_id().and_then(number);
+        let issued = issued.and_then(|number| Arc::make_mut(&mut self.issued).get_mut(number as usize - 1));
+        if let (Some(issued), Some(request)) = (issued, renew_request) {
+            issued.renew_request = Some(request.clone());
+        }
     }
 
     /// Whether credentials match the spec, have not expired, are not due, and no renewal of them is requested.

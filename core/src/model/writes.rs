@@ -48,6 +48,9 @@ impl Run {
         let in_parts = self.script.bug == Some(Bug::WritesInParts)
             && matches!(target, WriteTarget::Existing(_));
         let applied = self.world.apply(&manifest, |key| !in_parts || key.starts_with("AWS_"));
+        if applied.is_ok() {
+            self.world.serve(credentials, record.renew_request.as_ref());
+        }
         match applied {
             Ok(version) => match self.written() {
                 Some(written) => written,

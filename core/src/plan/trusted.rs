@@ -4,7 +4,6 @@ use crate::api::CredentialStatus;
 use crate::backoff::BackOff;
 use crate::desired::Desired;
 use crate::observed::{ReadSecret, SecretView, WatchedSecret};
-use crate::problem::Reason;
 use crate::secret::IssueRecord;
 
 /// The certain knowledge about the Secret.
@@ -53,7 +52,7 @@ pub(super) fn trusted(
             let render_hash = owned.record.as_ref().map(|record| &record.render_hash);
             // The Secret of a suspended resource is not rewritten. Edits during the suspension were not repaired.
             let in_shape = desired.suspended
-                || (render_hash == Some(&desired.render_hash) && !was_suspended(status));
+                || (render_hash == Some(&desired.render_hash) && !status.was_suspended());
             if same_version && in_shape {
                 Trusted::Secret(ReadSecret::Owned(owned))
             } else {
@@ -62,8 +61,4 @@ pub(super) fn trusted(
             }
         }
     }
-}
-
-fn was_suspended(status: &CredentialStatus) -> bool {
-    status.readiness().is_some_and(|ready| ready.reason == Some(Reason::Suspended))
 }

@@ -73,6 +73,9 @@ fn describe(
 ) -> Option<Holding> {
     match known {
         KnownSecret::Unread(record) => {
+            if before.was_suspended() && !desired.suspended {
+                must_verify(status);
+            }
             let issued_at = before.issued_at.as_ref()?.0;
             let expiration = before.expiration.as_ref()?.0;
             let was_ready = before.readiness().is_some_and(|ready| ready.ready);
@@ -108,11 +111,14 @@ fn describe(
             if record.renew_request.is_some() {
                 status.last_renew_request.clone_from(&record.renew_request);
             }
-            if let Some(resource_version) = resource_version {
-                status.secret = Some(SecretStatus {
-                    name: desired.secret_name.clone(),
-                    resource_version: resource_version.clone(),
-                });
+            match resource_version {
+                Some(resource_version) => {
+                    status.secret = Some(SecretStatus {
+                        name: desired.secret_name.clone(),
+                        resource_version: resource_version.clone(),
+                    });
+                }
+                None => must_verify(status),
             }
             Some(Holding {
                 issued_at: record.issued_at,
@@ -122,6 +128,14 @@ fn describe(
                 ..Holding::default()
             })
         }
+    }
+}
+
+/// The version in the status may be one that was edited while the resource was suspended. Once it is resumed, that
+/// version must not count as verified before it is repaired.
+fn must_verify(status: &mut CredentialStatus) {
+    if let Some(secret) = &mut status.secret {
+        secret.resource_version.clear();
     }
 }
 

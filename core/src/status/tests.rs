@@ -190,6 +190,24 @@ fn suspended_credentials_stay_ready_until_they_expire() {
 }
 
 #[test]
+fn a_resumed_secret_is_verified_again_until_that_succeeds() {
+    let suspended = desired(json!({"spec": {"suspend": true}}));
+    let resumed = desired(json!({"metadata": {"generation": 2}}));
+    let before = CredentialStatus::default();
+    let before = next(&suspended, &before, &holds(record(&suspended)), &Outcome::Succeeded, at(10));
+    let edited = KnownSecret::Holds { record: Box::new(record(&resumed)), resource_version: None };
+    let rejected = failed(Reason::SecretRejected);
+    for (row, known, version) in [
+        ("it could not be read", KnownSecret::Unread(Some(record(&resumed))), ""),
+        ("it was edited, and could not be rewritten", edited, ""),
+        ("it was verified", holds(record(&resumed)), "10"),
+    ] {
+        let status = next(&resumed, &before, &known, &rejected, at(20));
+        assert_eq!(status.secret.unwrap().resource_version, version, "{row}");
+    }
+}
+
+#[test]
 fn a_renewal_margin_that_does_not_fit_is_reported() {
     let desired = desired(json!({"spec": {"renewal": {"before": "2h"}}}));
     let status = issued(&desired);
