@@ -69,5 +69,7 @@ mod tests {
         assert_eq!(usage.set("n", "b", &[]), names(&["x"]));
         assert_eq!(usage.set("n", "b", &[]), names(&[]));
         assert_eq!(usage.count("x"), 0);
+        usage.set("n", "a", &[]);
+        assert!(usage.counts.is_empty() && usage.used.is_empty(), "nothing is kept");
     }
 }

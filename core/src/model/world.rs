@@ -252,7 +252,8 @@ impl World {
     /// Credentials that were pending also serve a renewal that was requested since they were issued.
     pub(super) fn serve(&mut self, credentials: &Credentials, renew_request: Option<&String>) {
         let issued = credentials.access_key_id().and_then(number);
-        let issued = issued.and_then(|number| Arc::make_mut(&mut self.issued).get_mut(number as usize - 1));
+        let issued =
+            issued.and_then(|number| Arc::make_mut(&mut self.issued).get_mut(number as usize - 1));
         if let (Some(issued), Some(request)) = (issued, renew_request) {
             issued.renew_request = Some(request.clone());
         }

@@ -233,3 +233,17 @@ fn the_status_of_a_secret_in_another_shape_has_no_version_until_it_is_rewritten(
         assert_eq!(resource_version.as_deref(), expected, "{row}");
     }
 }
+
+#[test]
+fn pending_credentials_pass_to_the_next_term() {
+    let pending = PendingWrite {
+        request_hash: "h".to_owned(),
+        renew_request: None,
+        credentials: credentials(1, 0, 3600),
+    };
+    let mut memory = Memory::of(&resource(json!({})), false).with_pending(Some(pending));
+    let taken = memory.take_pending();
+    assert!(memory.pending().is_none());
+    let memory = Memory::of(&resource(json!({})), false).with_pending(taken);
+    assert_eq!(memory.pending().unwrap().request_hash, "h");
+}

@@ -13,18 +13,19 @@ use serde_json::{Value, json};
 
 /// A plan in one word, so that a table can expect it.
 fn in_words(plan: &Plan<'_>) -> String {
-    match plan {
-        Plan::Ignore => "Ignore".to_owned(),
-        Plan::Read => "Read".to_owned(),
-        Plan::UpToDate => "UpToDate".to_owned(),
-        Plan::BackOff => "BackOff".to_owned(),
-        Plan::Issue(issue) => format!("Issue({:?})", issue.cause),
-        Plan::WritePending { .. } => "WritePending".to_owned(),
-        Plan::Rewrite { .. } => "Rewrite".to_owned(),
-        Plan::Remove { .. } => "Remove".to_owned(),
-        Plan::Report(problem) => format!("Report({})", problem.reason),
-        Plan::ReportDenied(problem) => format!("ReportDenied({})", problem.message),
-    }
+    let detail = match plan {
+        Plan::Issue(issue) => format!("({})", issue.cause.as_str()),
+        Plan::Report(problem) => format!("({})", problem.reason),
+        Plan::ReportDenied(problem) => format!("({})", problem.message),
+        Plan::Ignore
+        | Plan::Read
+        | Plan::UpToDate
+        | Plan::BackOff
+        | Plan::WritePending { .. }
+        | Plan::Rewrite(_)
+        | Plan::Remove { .. } => String::new(),
+    };
+    format!("{}{detail}", plan.as_str())
 }
 
 /// The inputs of a decision. The Secret contains credentials that were issued at 0, expire at 3600, and are due
@@ -356,5 +357,34 @@ fn an_issue_replaces_exactly_the_version_that_was_observed() {
             panic!("{row}")
         };
         assert_eq!((target, deadline), (expected, expires), "{row}");
+    }
+}
+
+#[test]
+fn only_a_plan_that_does_something_is_an_attempt() {
+    let plain = || Case::new(json!({}));
+    for (row, mut case, expected) in [
+        ("up to date", plain(), false),
+        ("read", plain().with(|c| c.status.secret = None), false),
+        ("back off", plain().absent().failing("AccessDenied", 200), false),
+        (
+            "ignore",
+            Case::new(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})),
+            false,
+        ),
+        ("issue", plain().absent(), true),
+        ("write pending", plain().absent().pending(3600), true),
+        ("rewrite", plain().read(intact(false)), true),
+        ("report", plain().foreign(), true),
+    ] {
+        assert_eq!(case.decide(100).plan.is_attempt(), expected, "{row}");
+    }
+}
+
+#[test]
+fn a_repair_may_follow_the_last_one_after_some_seconds_and_not_before() {
+    for (repaired, expected) in [(94, "Issue(Missing)"), (95, "BackOff")] {
+        let case = Case::new(json!({})).absent().with(|c| c.repaired_at = Some(at(repaired)));
+        assert_eq!(case.plan(100), expected, "repaired at {repaired}");
     }
 }

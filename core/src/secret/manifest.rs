@@ -183,6 +183,22 @@ mod tests {
     }
 
     #[test]
+    fn is_named_after_the_spec_and_reshaped_in_its_shape() {
+        let named = desired(json!({"spec": {"secret": {"name": "aws"}}}));
+        let issued = credentials("id", "secret", "token");
+        let old = IssueRecord {
+            render_hash: "old".to_owned(),
+            ..IssueRecord::new(&named, "hash", &issued, None)
+        };
+        let manifest = Manifest::render(&named, &old.reshaped(&named), &issued);
+        assert_eq!(manifest.name(), "aws");
+        let stored = stored(&manifest);
+        assert_eq!(stored.metadata.name.as_deref(), Some("aws"));
+        let annotations = stored.metadata.annotations.unwrap();
+        assert_eq!(annotations[annotation::RENDER_HASH], named.render_hash);
+    }
+
+    #[test]
     fn a_token_can_be_read_back() {
         let mut issued = credentials("", "", "");
         issued.values = Values::Token("a.b.c".to_owned().into());

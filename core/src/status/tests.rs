@@ -288,3 +288,31 @@ fn a_clock_that_is_behind_is_reported_and_not_trusted() {
     assert_eq!((ready(&expired).0, ready(&expired).1), (false, "Expired"));
     assert_eq!(expired.expiration, Some(Time(at(4200))), "the status has what STS returned");
 }
+
+#[test]
+fn a_secret_that_cannot_be_read_keeps_its_renewal_time() {
+    let desired = desired(json!({}));
+    let issued = issued(&desired);
+    let unread = KnownSecret::Unread(Some(record(&desired)));
+    let status = next(&desired, &issued, &unread, &failed(Reason::ApiServerUnavailable), at(10));
+    assert!(issued.renewal_time.is_some());
+    assert_eq!(status.renewal_time, issued.renewal_time);
+}
+
+#[test]
+fn a_suspended_resource_says_so_whatever_its_secret_contains() {
+    let desired = desired(json!({"spec": {"suspend": true}}));
+    let before = CredentialStatus::default();
+    let expired = next(&desired, &before, &holds(record(&desired)), &Outcome::Succeeded, at(3600));
+    assert!(ready(&expired).2.ends_with(Reason::Suspended.advice()), "{}", ready(&expired).2);
+    let absent = next(&desired, &before, &KnownSecret::Absent, &Outcome::Succeeded, at(0));
+    assert_eq!(ready(&absent).1, "Suspended");
+}
+
+#[test]
+fn statuses_that_differ_in_whole_seconds_are_not_the_same() {
+    let desired = desired(json!({}));
+    let issued = issued(&desired);
+    let other = CredentialStatus { expiration: Some(Time(at(3601))), ..issued.clone() };
+    assert!(is_same(&issued, &issued) && !is_same(&issued, &other));
+}

@@ -232,6 +232,14 @@ fn renders_the_constraints_and_checks_them_against_the_limits_of_sts() {
 }
 
 #[test]
+fn tag_values_may_contain_letters_spaces_and_some_punctuation() {
+    for (value, accepted) in [("Équipe 1_.:/=+@-", true), ("a;b", false), ("a\u{7}b", false)] {
+        let constrained = constrain(json!({"tags": {"team": value}}), json!({}), "reports");
+        assert_eq!(constrained.is_ok(), accepted, "{value:?}: {constrained:?}");
+    }
+}
+
+#[test]
 fn a_hop_gets_no_boundary() {
     let grant = grant(json!({
         "maxDuration": "15m",

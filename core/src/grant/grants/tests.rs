@@ -184,6 +184,29 @@ fn the_grants_that_a_decision_evaluates_do_not_grow_with_the_number_of_grants() 
     }
 }
 
+#[test]
+fn knows_the_state_of_each_grant_and_whether_it_matches_a_namespace() {
+    let mut grants = Grants::default();
+    grants.set_namespace("analytics", &labels(&[]));
+    grants.set(&resource("good", 3, spec("analytics", "x")));
+    grants.set(&resource("elsewhere", 1, spec("web", "x")));
+    grants.set(&resource("invalid", 2, json!({"namespaces": {"names": ["*"]}, "roleArns": ["x"]})));
+    let state = |name: &str| grants.state(name).map(|(generation, e)| (generation, e.is_some()));
+    assert_eq!(state("good"), Some((Some(3), false)));
+    assert_eq!(state("invalid"), Some((Some(2), true)));
+    assert_eq!(state("unknown"), None);
+    let matches = ["good", "invalid", "elsewhere", "unknown"].map(|name| grants.is_for_any(name));
+    assert_eq!(matches, [true, true, false, false]);
+}
+
+#[test]
+fn a_removed_namespace_is_unknown() {
+    let mut grants = Grants::default();
+    grants.set_namespace("analytics", &labels(&[]));
+    grants.remove_namespace("analytics");
+    assert_eq!(decide(&grants, "analytics", &["x"]), Permission::Unknown);
+}
+
 proptest! {
     /// Compares the index with a linear search over all grants, sorted by name.
     #[test]

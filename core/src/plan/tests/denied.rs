@@ -49,6 +49,15 @@ fn a_denied_resource_without_a_secret_is_not_read_again_before_its_next_attempt(
 }
 
 #[test]
+fn a_denied_resource_whose_secret_cannot_be_read_backs_off() {
+    let case = Case::new(json!({})).failing("ApiServerUnavailable", 200).with(|c| {
+        c.desired.denied = Some(denial());
+        c.secret = SecretView::Watched(WatchedSecret::Unknown);
+    });
+    assert_eq!(case.plan(100), "BackOff");
+}
+
+#[test]
 fn pending_credentials_are_dropped_once_the_grant_is_withdrawn() {
     let mut case =
         Case::new(json!({})).pending(3600).with(|c| c.desired.denied = Some(denial())).absent();
