@@ -139,7 +139,7 @@ impl World {
         self.watched.as_ref() == visible && self.watched_status == self.status
     }
 
-    /// The process stops, and starts again: what it remembered is gone, and the watch is listed anew.
+    /// The process stops, and starts again: what it remembered is gone, and the watch begins with a new list.
     pub(super) fn restart(&mut self) {
         self.deliver();
         self.begin(None);
