@@ -98,6 +98,7 @@ mod tests {
             ("a margin that just fits", 900, Some(before(895)), 6, false),
             ("longer than the lifetime: the default instead", 900, Some(before(900)), 600, true),
             ("leaves less than 5s: the default instead", 900, Some(before(897)), 600, true),
+            ("never later than a third before", 60, Some(before(0)), 40, false),
             ("a very short lifetime", 6, None, 6, false),
         ];
         for (row, lifetime, renewal, expected, clamped) in rows {

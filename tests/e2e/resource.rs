@@ -41,6 +41,26 @@ async fn a_resource_without_an_operator_is_pending() {
 }
 
 #[tokio::test]
+async fn the_printer_columns_fit_into_100_characters() {
+    let world = World::start().await;
+    let mut spec = plain();
+    spec["secret"]["name"] = json!("reports-aws");
+    world.issue("reports", spec).await;
+    let columns = |args: &[&str]| {
+        let shown = world.kubectl(&[&["get", "tempcred", "reports"], args].concat());
+        let lines: Vec<_> = shown.lines().map(|line| line.trim_end().to_owned()).collect();
+        let header: Vec<_> = lines[0].split_whitespace().map(str::to_owned).collect();
+        (header.join(" "), lines)
+    };
+    let (header, lines) = columns(&[]);
+    assert_eq!(header, "NAME READY REASON SECRET EXPIRES RENEWS AGE");
+    assert!(lines.iter().all(|line| line.len() <= 100), "{lines:#?}");
+    let (header, lines) = columns(&["--output=wide"]);
+    assert_eq!(header, "NAME READY REASON SECRET EXPIRES RENEWS AGE PRINCIPAL");
+    assert!(lines[1].contains(":assumed-role/reports/tempcred-"), "{lines:#?}");
+}
+
+#[tokio::test]
 async fn kubectl_explain_shows_the_documentation() {
     let world = World::new().await;
     // The API server publishes the documentation of a new type a moment after the type.

@@ -232,6 +232,21 @@ fn renders_the_constraints_and_checks_them_against_the_limits_of_sts() {
 }
 
 #[test]
+fn tags_of_the_grant_and_of_the_resource_count_together() {
+    let tags = |prefix: &str, count: usize| -> Value {
+        (0..count)
+            .map(|n| (format!("{prefix}{n}"), json!("x")))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    for (own, accepted) in [(10, true), (44, true), (45, false)] {
+        let session = json!({"tags": tags("grant", 6)});
+        let constrained = constrain(session, json!({"tags": tags("own", own)}), "reports");
+        assert_eq!(constrained.is_ok(), accepted, "{own}");
+    }
+}
+
+#[test]
 fn tag_values_may_contain_letters_spaces_and_some_punctuation() {
     for (value, accepted) in [("Équipe 1_.:/=+@-", true), ("a;b", false), ("a\u{7}b", false)] {
         let constrained = constrain(json!({"tags": {"team": value}}), json!({}), "reports");

@@ -197,6 +197,8 @@ fn knows_the_state_of_each_grant_and_whether_it_matches_a_namespace() {
     assert_eq!(state("unknown"), None);
     let matches = ["good", "invalid", "elsewhere", "unknown"].map(|name| grants.is_for_any(name));
     assert_eq!(matches, [true, true, false, false]);
+    let names: Vec<_> = grants.names().map(|name| &**name).collect();
+    assert_eq!(names, ["elsewhere", "good", "invalid"]);
 }
 
 #[test]
