@@ -194,6 +194,7 @@ mod tests {
         assert_eq!(manifest.name(), "aws");
         let stored = stored(&manifest);
         assert_eq!(stored.metadata.name.as_deref(), Some("aws"));
+        assert_eq!(stored.metadata.namespace.as_deref(), Some("analytics"));
         let annotations = stored.metadata.annotations.unwrap();
         assert_eq!(annotations[annotation::RENDER_HASH], named.render_hash);
     }
