@@ -59,7 +59,8 @@ impl Memory {
     }
 
     /// The credentials that are not written yet.
-    pub fn pending(&self) -> Option<&PendingWrite> {
+    #[cfg(test)]
+    pub(crate) fn pending(&self) -> Option<&PendingWrite> {
         self.pending.as_ref()
     }
 

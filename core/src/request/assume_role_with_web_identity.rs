@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::arn::RoleArn;
 use super::inputs::Input;
 use super::invalid::InvalidRequest;
-use super::session_name::session_name;
 use super::sts_request::StsRequest;
 use crate::fields::{Duration, SessionPolicies, TokenFrom, schema};
 
@@ -74,7 +73,7 @@ impl StsRequest for Request {
         Ok(Self {
             role: RoleArn::try_from(spec.role_arn.as_str())?,
             token: Input::token(&spec.token)?,
-            session: session_name(spec.session_name.as_deref(), session),
+            session: spec.session_name.as_deref().unwrap_or(session).to_owned(),
             spec: spec.clone(),
         })
     }
