@@ -110,7 +110,7 @@ impl Story<'_> {
     }
 
     async fn a_secret_is_deleted(&self, client: &Client) -> Result<()> {
-        self.chapter("Somebody deletes a Secret. It comes back.");
+        self.chapter("A user deletes a Secret. The operator restores it.");
         let before = self.row(DELETED)?;
         let calls = self.calls(&before);
         self.deed(format!("kubectl delete secret {}", before.secret));
@@ -133,7 +133,7 @@ impl Story<'_> {
 
     async fn a_secret_is_reshaped(&self, client: &Client) -> Result<()> {
         self.chapter(
-            "Other formats are asked for. The Secret is written anew without a call to STS.",
+            "Another format is requested. The Secret is written again without a call to STS.",
         );
         let before = self.row(RESHAPED)?;
         let (calls, keys) = (self.calls(&before), self.keys(client, &before).await?);
@@ -160,7 +160,7 @@ impl Story<'_> {
     }
 
     async fn the_role_is_opened(&self, client: &Client) -> Result<()> {
-        self.chapter("The trust policy is corrected, and a renewal is asked for at once.");
+        self.chapter("The trust policy is corrected, and a renewal is requested.");
         self.stage.sts.clear();
         let value = Timestamp::now().strftime("%FT%TZ").to_string();
         self.deed(format!("kubectl annotate tempcred {LOCKED_OUT} {RENEW_REQUESTED_AT}={value}"));
@@ -174,7 +174,7 @@ impl Story<'_> {
 
     async fn a_grant_is_narrowed(&self, client: &Client) -> Result<()> {
         self.chapter(
-            "A grant is narrowed. What it no longer allows is taken away, and given back with it.",
+            "A grant is narrowed. Secrets that it no longer allows are removed, and restored with the grant.",
         );
         let before = self.row(UNGRANTED)?;
         let role = before.roles.last().with_context(|| format!("{UNGRANTED} has no role"))?;
@@ -188,7 +188,7 @@ impl Story<'_> {
             let patch = Patch::Merge(change(roles));
             grants.patch(GRANT, &PatchParams::default(), &patch).await
         };
-        self.deed(format!("{role} is taken out of RoleGrant {GRANT}"));
+        self.deed(format!("{role} is removed from RoleGrant {GRANT}"));
         patch(&roles).await?;
         self.until("the Secret that is no longer granted is gone", SOON, |board| {
             let row = board.row(UNGRANTED)?;
@@ -196,7 +196,7 @@ impl Story<'_> {
             (gone && row.readiness() == (false, "NotGranted")).then_some(())
         })
         .await?;
-        self.deed("and put back");
+        self.deed("and added again");
         patch(&all).await?;
         self.until("it is granted again", SOON, |board| board.is_ready(UNGRANTED).then_some(()))
             .await
@@ -293,7 +293,7 @@ pub fn summary(board: &Board, stage: &Stage) -> String {
     let rotations: usize = board.rows.iter().map(|row| row.rotations).sum();
     format!(
         "\n{ready} of {} credentials are Ready; {rotations} rotations; {} calls to STS in all.\n\
-         Each issue, refusal and rotation takes one call, and the role on the way of a chain one more.",
+         Each issue, refusal and rotation takes one call, and each hop of a chain one more.",
         board.rows.len(),
         stage.sts.calls_total(),
     )
