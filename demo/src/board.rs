@@ -155,7 +155,7 @@ impl Board {
                 let away = now.duration_since(since);
                 row.presence = Presence::There(Some(away));
                 let seconds = away.as_secs_f64();
-                Some((Tone::Good, format!("{name}: the Secret is back after {seconds:.2} s")))
+                Some((Tone::Good, format!("{name}: the Secret is restored after {seconds:.2} s")))
             }
             (Presence::NotYet, false) => {
                 row.presence = Presence::There(None);
@@ -214,7 +214,7 @@ fn tell(
         let until = until.unwrap_or_default();
         let text = match change {
             Change::First => format!("issued {new}, valid until {until}"),
-            Change::Repair => format!("issued anew, {old} → {new}"),
+            Change::Repair => format!("issued again, {old} → {new}"),
             Change::Rotation(count) => format!("rotated, {old} → {new} (rotation {count})"),
         };
         news.push((Tone::Good, format!("{name}: {text}")));
@@ -270,8 +270,8 @@ mod tests {
             [
                 "a: issued A, valid until ",
                 "a: the Secret is gone",
-                "a: the Secret is back after 2.00 s",
-                "a: issued anew, A → B",
+                "a: the Secret is restored after 2.00 s",
+                "a: issued again, A → B",
                 "a: rotated, B → C (rotation 1)",
             ]
         );
