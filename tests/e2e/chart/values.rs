@@ -37,7 +37,7 @@ fn every_setting_of_the_program_can_be_set() {
     let missing: Vec<_> = wanted.difference(&rendered).collect();
     assert!(
         missing.is_empty(),
-        "the chart does not know {missing:?}: add them to tests/generated/chart/values.rs and _settings.tpl"
+        "the chart does not know {missing:?}: add them to tests/generated/chart/settings.rs"
     );
 }
 

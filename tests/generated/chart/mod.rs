@@ -4,6 +4,7 @@
 mod admission;
 mod metrics;
 mod render;
+mod settings;
 mod values;
 
 use schemars::generate::SchemaSettings;
