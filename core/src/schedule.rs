@@ -122,6 +122,12 @@ mod tests {
         assert!(schedule(Timestamp::MIN, end, None, uid).renew_at < end);
     }
 
+    #[test]
+    fn a_window_of_any_length_is_spread() {
+        assert_eq!(spread("uid", SignedDuration::ZERO), SignedDuration::ZERO);
+        assert!(spread("uid", SignedDuration::MAX) > SignedDuration::from_hours(1000));
+    }
+
     proptest! {
         #[test]
         fn never_renews_in_a_loop_or_after_the_expiration(

@@ -300,6 +300,19 @@ fn a_secret_that_cannot_be_read_keeps_its_renewal_time() {
 }
 
 #[test]
+fn the_renewal_time_counts_from_the_issue() {
+    let desired = desired(json!({}));
+    let record = IssueRecord { issued_at: at(1000), expiration: at(4600), ..record(&desired) };
+    let before = CredentialStatus::default();
+    let issued = next(&desired, &before, &holds(record.clone()), &Outcome::Succeeded, at(1000));
+    let renewal = issued.renewal_time.as_ref().unwrap().0.as_second();
+    assert!((3160..=3400).contains(&renewal), "{renewal}");
+    let unread = KnownSecret::Unread(Some(record));
+    let status = next(&desired, &issued, &unread, &failed(Reason::ApiServerUnavailable), at(1010));
+    assert_eq!(status.renewal_time, issued.renewal_time);
+}
+
+#[test]
 fn a_suspended_resource_says_so_whatever_its_secret_contains() {
     let desired = desired(json!({"spec": {"suspend": true}}));
     let before = CredentialStatus::default();

@@ -90,6 +90,12 @@ fn reads_the_secret_only_if_it_may_have_changed() {
             "UpToDate",
         ),
         (
+            "suspended, and the Secret could not be read",
+            Case::new(json!({"spec": {"suspend": true}})).failing("ApiServerUnavailable", 200),
+            unknown(),
+            "BackOff",
+        ),
+        (
             "suspended a moment ago",
             Case::new(json!({"spec": {"suspend": true}, "metadata": {"generation": 2}})).with(
                 |c| {
