@@ -90,6 +90,12 @@ fn reads_the_secret_only_if_it_may_have_changed() {
             "UpToDate",
         ),
         (
+            "being deleted",
+            Case::new(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})),
+            unknown(),
+            "Ignore",
+        ),
+        (
             "suspended, and the Secret could not be read",
             Case::new(json!({"spec": {"suspend": true}})).failing("ApiServerUnavailable", 200),
             unknown(),
