@@ -164,23 +164,22 @@ impl Step<'_> {
             return Action::requeue(RETRY);
         }
         let (namespace, name) = (&desired.namespace, &desired.secret_name);
-        match self.shared().parts.cluster.delete_secret(namespace, name, version).await {
+        let failed = match self.shared().parts.cluster.delete_secret(namespace, name, version).await
+        {
             Ok(()) => {
                 tracing::info!(secret = name, "removed");
-                self.report(desired, &KnownSecret::Absent, Outcome::Denied(problem)).await
+                return self.report(desired, &KnownSecret::Absent, Outcome::Denied(problem)).await;
             }
+            Err(Failed::Conflict) => Failed::Conflict,
             Err(Failed::Problem(failed)) => {
                 let message = format!(
                     "{} The Secret could not be removed: {}",
                     problem.message, failed.message
                 );
-                let failed = Failed::Problem(Problem::new(failed.reason, message));
-                self.report_write(desired, known, Err(failed), Outcome::BackingOff).await
+                Failed::Problem(Problem::new(failed.reason, message))
             }
-            Err(failed) => {
-                self.report_write(desired, known, Err(failed), Outcome::BackingOff).await
-            }
-        }
+        };
+        self.report_write(desired, known, Err(failed), Outcome::BackingOff).await
     }
 
     async fn write(

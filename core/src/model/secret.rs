@@ -5,7 +5,9 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 
 use super::world::number;
-use crate::secret::{CREDENTIAL_UID, Ownership, SecretVersion, annotation, ownership};
+use crate::secret::{
+    CREDENTIAL_UID, Ownership, SecretVersion, annotation, labelled_owner, ownership,
+};
 
 /// A Secret, and what is true of it whatever its annotations say.
 #[derive(Clone)]
@@ -61,7 +63,7 @@ impl StoredSecret {
 
     /// Whether the watch, which selects by label, shows it.
     pub(super) fn is_in_watch(&self) -> bool {
-        self.secret.metadata.labels.iter().flatten().any(|(key, _)| key == CREDENTIAL_UID)
+        labelled_owner(&self.secret.metadata).is_some()
     }
 
     /// Whether a user edited it since it was written.

@@ -34,14 +34,19 @@ pub fn ownership(secret: &ObjectMeta, uid: &str) -> Ownership {
             ))
         };
     }
-    match secret.labels.iter().flatten().find(|(key, _)| *key == CREDENTIAL_UID) {
-        Some((_, owner)) if owner == uid => Ownership::Ours,
+    match labelled_owner(secret) {
+        Some(owner) if owner == uid => Ownership::Ours,
         Some(_) => {
             let name = secret.annotations.as_ref().and_then(credential_name).unwrap_or("unknown");
             Ownership::Foreign(format!("it was written for TemporaryCredential {}", shown(name)))
         }
         None => Ownership::Foreign("it was not written by tempcred".to_owned()),
     }
+}
+
+/// The UID in the label `tempcred.dev/credential-uid`: that of the resource for which the Secret was written.
+pub fn labelled_owner(secret: &ObjectMeta) -> Option<&str> {
+    secret.labels.as_ref()?.get(CREDENTIAL_UID).map(String::as_str)
 }
 
 /// A name as one line of limited length: users can write any text to the annotation.

@@ -18,7 +18,7 @@ use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tempcred_core::api::{RoleGrant, TemporaryCredential};
-use tempcred_core::secret::CREDENTIAL_UID;
+use tempcred_core::secret::{CREDENTIAL_UID, labelled_owner};
 use tokio::sync::SetOnce;
 
 pub use changes::{Change, Changes, Key, Watched};
@@ -71,14 +71,8 @@ pub fn credentials(
 /// to.
 pub fn owned_secrets(client: Client, namespace: Option<&str>) -> Cached<SecretMeta> {
     let config = watcher::Config::default().labels(CREDENTIAL_UID);
-    let owner = |metadata: &kube::core::ObjectMeta| {
-        metadata
-            .labels
-            .iter()
-            .flatten()
-            .find(|(key, _)| *key == CREDENTIAL_UID)
-            .map_or_else(String::new, |(_, uid)| uid.clone())
-    };
+    let owner =
+        |metadata: &kube::core::ObjectMeta| labelled_owner(metadata).unwrap_or_default().to_owned();
     cached(changes("Secrets", owner, watcher(api::<SecretMeta>(client, namespace), config)))
 }
 
@@ -181,7 +175,7 @@ where
 /// The backoff before a failed watch is retried: 0.5 s to 4 s. With this maximum, a Secret that was deleted during an
 /// outage is restored within seconds after the outage. The default maximum of Kubernetes clients, 30 s, is meant for
 /// thousands of clients.
-pub fn backoff() -> ExponentialBackoff {
+fn backoff() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
         .with_max_delay(Duration::from_secs(4))
