@@ -12,13 +12,8 @@ pub const RECOVERY: Duration = Duration::from_secs(90);
 
 #[tokio::test]
 async fn credentials_issued_during_an_outage_of_the_api_server_are_written_after_it() {
-    // A control plane of its own: the outage must not affect other tests.
-    let rig: &'static Rig = blocking(|| {
-        let rig = Rig::start().unwrap();
-        prepare(&rig);
-        Box::leak(Box::new(rig))
-    })
-    .await;
+    // The outage must not affect other tests.
+    let rig = own_rig().await;
     let mut world = World::on(rig).await;
     world.start_operator(&[]).await;
     let hold = world.sts.hold(Matching::any());
@@ -37,7 +32,7 @@ async fn credentials_issued_during_an_outage_of_the_api_server_are_written_after
     assert_eq!(key, issued[0].access_key_id);
     assert_eq!(written.status.unwrap().access_key_id, Some(key));
     assert!(world.stop_operator().success());
-    // World needs the rig until the last test has ended; without the API server it takes less memory.
+    // The rig remains until the last test has ended; without the API server it takes less memory.
     blocking(|| rig.stop_api_server().unwrap()).await;
 }
 
@@ -135,6 +130,16 @@ pub async fn wait_for_failed_write(world: &World) {
         metrics.lines().any(failed).then_some(())
     })
     .await;
+}
+
+/// A control plane that no other test uses. `World` needs it until the last test has ended.
+pub async fn own_rig() -> &'static Rig {
+    blocking(|| {
+        let rig = Rig::start().unwrap();
+        prepare(&rig);
+        Box::leak(Box::new(rig))
+    })
+    .await
 }
 
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
