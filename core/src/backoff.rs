@@ -54,6 +54,13 @@ pub fn backing_off(
     Some(BackOff { about_secret: failure.reason().is_some_and(is_about_secret) })
 }
 
+/// Whether the time has come to try the call again that failed.
+pub fn is_retry(desired: &Desired, status: &CredentialStatus, now: Timestamp) -> bool {
+    current_failure(status, desired).is_some_and(|failure| {
+        !is_before(now, failure) && !failure.reason().is_some_and(is_about_secret)
+    })
+}
+
 /// Whether the next attempt of a failure is in the future.
 fn is_before(now: Timestamp, failure: &FailureStatus) -> bool {
     // The status is read after a restart, and users may edit it: an implausible time is ignored.

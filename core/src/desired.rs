@@ -23,6 +23,8 @@ pub struct Desired {
     pub name: String,
     /// UID of the resource. It changes if the resource is deleted and created again.
     pub uid: String,
+    /// When the resource was created.
+    pub created: Option<Timestamp>,
     /// Generation of the spec.
     pub generation: i64,
     /// The request, or an error if the spec contains no valid one.
@@ -162,6 +164,7 @@ impl Desired {
             suspended: spec.suspend,
             renew_request: resource.renew_request(),
             deleted: resource.meta().deletion_timestamp.is_some(),
+            created: resource.creation_timestamp().map(|at| at.0),
             generation: resource.meta().generation.unwrap_or_default(),
             owner: if retain { None } else { resource.controller_owner_ref(&()) },
             uid: resource.uid().unwrap_or_default(),

@@ -9,11 +9,13 @@ pub mod credentials;
 pub mod desired;
 pub mod fields;
 pub mod grant;
+pub mod key;
 #[cfg(test)]
 mod model;
 pub mod observed;
 pub mod plan;
 pub mod problem;
+pub mod queue;
 pub mod request;
 pub mod schedule;
 pub mod secret;

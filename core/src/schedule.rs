@@ -13,6 +13,10 @@ const LEAST_WAIT: SignedDuration = SignedDuration::from_secs(5);
 /// `issued_at` is truncated to whole seconds.
 pub const LEAST_AGE: SignedDuration = SignedDuration::from_secs(6);
 
+/// Shortest time between two STS calls of one resource that a user causes: by changing the spec or an input, by
+/// requesting a renewal, or by deleting or editing the Secret. The first one is made immediately.
+pub const CALL_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
+
 /// Shortest time between renewal and expiration, if the lifetime allows it. It leaves time for slow calls to STS, and
 /// for retries.
 const LEAST_MARGIN: SignedDuration = SignedDuration::from_secs(30);

@@ -27,8 +27,8 @@ pub(super) enum Bug {
     TrustsAnnotations,
     /// A foreign Secret counts as absent.
     ForeignIsAbsent,
-    /// A repair does not wait for the one before.
-    RepairsAtOnce,
+    /// A call does not wait for some seconds after the one before.
+    CallsAtOnce,
     /// A Secret is written in parts.
     WritesInParts,
     /// The grants are not checked again before a Secret is deleted.
@@ -50,7 +50,7 @@ impl Bug {
         Self::WritesAfterWithdrawal,
         Self::TrustsAnnotations,
         Self::ForeignIsAbsent,
-        Self::RepairsAtOnce,
+        Self::CallsAtOnce,
         Self::WritesInParts,
         Self::DeletesAfterGranting,
         Self::NeverRewrites,
@@ -59,17 +59,17 @@ impl Bug {
     /// The property that finds it, and how many faults, user actions and ticks that takes.
     pub(super) fn found_by(self) -> (&'static str, (u8, u8, u8)) {
         match self {
-            Self::TrustsTheWatch => (Rule::IssuesOnce.name(), (1, 1, 0)),
-            Self::ForgetsPending => (Rule::PendingIsWrittenFirst.name(), (1, 1, 0)),
+            Self::TrustsTheWatch => (Rule::IssuesOnce.name(), (1, 1, 1)),
+            Self::ForgetsPending => (Rule::PendingIsWrittenFirst.name(), (1, 1, 1)),
             Self::CountsTwice => (Rule::FailuresAreCountedOnce.name(), (1, 0, 0)),
             Self::IgnoresPreconditions => (Rule::ForeignSecretsAreNotTouched.name(), (1, 0, 0)),
             Self::IgnoresTheBackoff => (Rule::NoAttemptBeforeItsTime.name(), (1, 0, 0)),
-            Self::ForgetsTheRequest => (Rule::IssuesOnce.name(), (0, 1, 0)),
+            Self::ForgetsTheRequest => (Rule::IssuesOnce.name(), (0, 1, 1)),
             Self::KeepsTheFailure => (Rule::SuccessEndsAFailure.name(), (1, 0, 1)),
             Self::WritesAfterWithdrawal => (Rule::NothingWhileDenied.name(), (1, 0, 0)),
             Self::TrustsAnnotations => (Rule::ReadyIsTrue.name(), (0, 1, 1)),
             Self::ForeignIsAbsent => (Rule::NoCallForAForeignSecret.name(), (0, 1, 0)),
-            Self::RepairsAtOnce => (Rule::RepairsWait.name(), (0, 2, 0)),
+            Self::CallsAtOnce => (Rule::CallsWait.name(), (0, 2, 0)),
             Self::WritesInParts => (Rule::OneSetOfValues.name(), (0, 0, 1)),
             Self::DeletesAfterGranting => (Rule::ValidSecretsAreNotReplaced.name(), (1, 1, 0)),
             Self::NeverRewrites => (CONVERGES, (0, 1, 0)),
@@ -85,7 +85,7 @@ impl Bug {
         match self {
             Self::TrustsTheWatch => observed.verified = true,
             Self::IgnoresTheBackoff => observed.status = without_failure,
-            Self::RepairsAtOnce => observed.repaired_at = None,
+            Self::CallsAtOnce => observed.called_at = None,
             Self::ForeignIsAbsent => {
                 if let SecretView::Read(secret @ ReadSecret::Foreign(_)) = &mut observed.secret {
                     *secret = ReadSecret::Absent;

@@ -17,7 +17,7 @@ use crate::desired::Desired;
 use crate::observed::{KnownSecret, Memory, PendingWrite, SecretView};
 use crate::plan::{Issue, IssueCause, Plan, Rewrite, plan};
 use crate::problem::{Problem, Reason};
-use crate::schedule::LEAST_AGE;
+use crate::schedule::CALL_INTERVAL;
 use crate::secret::{IssueRecord, SecretVersion, WriteTarget};
 use crate::status::{self, Outcome};
 use crate::testing::at;
@@ -110,7 +110,7 @@ pub(super) struct Run {
 impl Run {
     fn run(&mut self, desired: &Desired) -> End {
         let metadata = self.world.watched.as_ref().map(|secret| &secret.secret.metadata);
-        let view = self.memory.watched(desired, metadata);
+        let view = self.memory.watched(desired, metadata, self.world.watched_name);
         let (mut plan, mut known) = self.decide(desired, view);
         if let Plan::Read = plan {
             self.world.requests += 1;
@@ -193,9 +193,7 @@ impl Run {
         target: &WriteTarget,
     ) -> End {
         self.world.call_sts(cause);
-        if cause.is_repair() {
-            self.memory.repair(at(self.world.now));
-        }
+        self.memory.called(at(self.world.now));
         for (fault, reason) in
             [(Fault::StsRefuses, Reason::AccessDenied), (Fault::StsThrottles, Reason::Throttled)]
         {
@@ -315,7 +313,7 @@ impl Run {
                 self.world.status = stored;
             }
         }
-        wake.push(self.memory.repaired_at().map(|at| at + LEAST_AGE).filter(|at| *at > now));
+        wake.push(self.memory.called_at().map(|at| at + CALL_INTERVAL).filter(|at| *at > now));
         self.world.process.timer = wake.into_iter().flatten().min().map(whole_second);
         End::Done
     }

@@ -38,7 +38,7 @@ rules! {
     NoCallForAForeignSecret, "STS is not called for a Secret that belongs to something else";
     NothingWhileDenied, "nothing is issued or written while no grant allows it";
     NoAttemptBeforeItsTime, "no attempt is made before its time";
-    RepairsWait, "two repairs are some seconds apart";
+    CallsWait, "two calls that a user causes are some seconds apart";
     OneSetOfValues, "a Secret never holds values of two credentials";
     ForeignSecretsAreNotTouched, "a foreign Secret is never written or deleted";
     ValidSecretsAreNotReplaced, "valid credentials are neither replaced nor deleted";

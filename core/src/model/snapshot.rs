@@ -88,7 +88,7 @@ impl Snapshot<Memory> {
                 hash_pending(pending, hasher);
             }
             (observed.verified, observed.attempted_request).hash(hasher);
-            (observed.inputs_changed, observed.repaired_at).hash(hasher);
+            (observed.inputs_changed, observed.called_at).hash(hasher);
         })
     }
 }

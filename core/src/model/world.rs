@@ -18,7 +18,7 @@ use crate::credentials::Credentials;
 use crate::desired::Desired;
 use crate::observed::{Memory, PendingWrite};
 use crate::plan::IssueCause;
-use crate::schedule::LEAST_AGE;
+use crate::schedule::CALL_INTERVAL;
 use crate::testing::{at, credentials};
 
 /// Lifetime of credentials, in seconds.
@@ -33,6 +33,8 @@ pub(super) struct World {
     pub(super) secret: Option<Snapshot<StoredSecret>>,
     /// The Secret in the cache of the watch, which may be behind.
     pub(super) watched: Option<Snapshot<StoredSecret>>,
+    /// Whether the watches, which may be behind, show a Secret of the name.
+    pub(super) watched_name: bool,
     /// The last resource version that was given to a Secret.
     pub(super) version: u32,
     /// The status in the API server.
@@ -90,8 +92,11 @@ pub(super) struct Ghost {
     pub(super) unwritten: Option<u32>,
     /// Until when an attempt would be too early.
     pub(super) backoff_until: Option<Timestamp>,
-    /// When the process last repaired the Secret.
-    repaired_at: Option<i64>,
+    /// The credentials that a process issued because its watch did not show those of another process yet. They may
+    /// replace those.
+    pub(super) extra: Option<u32>,
+    /// When the process last called STS.
+    called_at: Option<i64>,
 }
 
 impl World {
@@ -102,6 +107,7 @@ impl World {
             now: 0,
             secret: None,
             watched: None,
+            watched_name: false,
             version: 10,
             process: Process::new(Memory::of(&spec.resource(None), sole), status.clone(), sole),
             status: status.clone(),
@@ -130,13 +136,16 @@ impl World {
     /// The watch catches up.
     pub(super) fn deliver(&mut self) {
         self.watched = self.secret.clone().filter(|secret| secret.is_in_watch());
+        self.watched_name = self.secret.is_some();
         self.watched_status = self.status.clone();
         self.process.saved = self.status.clone();
     }
 
     pub(super) fn is_delivered(&self) -> bool {
         let visible = self.secret.as_ref().filter(|secret| secret.is_in_watch());
-        self.watched.as_ref() == visible && self.watched_status == self.status
+        self.watched.as_ref() == visible
+            && self.watched_name == self.secret.is_some()
+            && self.watched_status == self.status
     }
 
     /// The process stops, and starts again: what it remembered is gone, and the watch begins with a new list.
@@ -182,7 +191,7 @@ impl World {
         self.ghost.backoff_until = failure
             .filter(|failure| failure.reason != "NotGranted")
             .map(|failure| failure.next_attempt.0);
-        self.ghost.repaired_at = None;
+        self.ghost.called_at = None;
         self.process = Process::new(memory, status, sole);
     }
 
@@ -202,13 +211,20 @@ impl World {
         }
         let secret = self.secret.clone();
         // A watch that is behind costs one call; the write then conflicts.
-        let in_sync = self.watched.as_ref() == secret.as_ref().filter(|s| s.is_in_watch());
+        let visible = secret.as_ref().filter(|secret| secret.is_in_watch());
+        let in_sync = self.watched.as_ref() == visible && self.watched_name == secret.is_some();
+        // Another process wrote a first Secret that the watch of this one does not show yet.
+        let unseen = !self.watched_name && self.process.memory.status().secret.is_none();
         match &secret {
             Some(secret) if secret.is_foreign() && in_sync => {
                 self.violate(Rule::NoCallForAForeignSecret);
             }
             Some(secret) if !secret.is_edited() && self.is_good(secret.number) => {
-                self.violate(Rule::IssuesOnce);
+                if unseen {
+                    self.ghost.extra = Some(self.issued.len() as u32 + 1);
+                } else {
+                    self.violate(Rule::IssuesOnce);
+                }
             }
             Some(_) | None => {}
         }
@@ -219,11 +235,10 @@ impl World {
         if unwritten.is_some_and(|issued| issued.expires() > self.now) {
             self.violate(Rule::PendingIsWrittenFirst);
         }
-        if cause.is_repair() && self.process.memory.status().issued_at.is_some() {
-            let last = self.ghost.repaired_at.replace(self.now);
-            if last.is_some_and(|last| at(self.now) < at(last) + LEAST_AGE) {
-                self.violate(Rule::RepairsWait);
-            }
+        let is_scheduled = cause == IssueCause::Due || self.ghost.backoff_until.is_some();
+        let last = self.ghost.called_at.replace(self.now);
+        if !is_scheduled && last.is_some_and(|last| at(self.now) < at(last) + CALL_INTERVAL) {
+            self.violate(Rule::CallsWait);
         }
     }
 
@@ -278,7 +293,8 @@ pub(super) fn number(access_key_id: &str) -> Option<u32> {
 
 impl World {
     fn parts(&self) -> impl PartialEq + Hash + '_ {
-        let secrets = (&self.secret, &self.watched, self.version, &self.standby);
+        let watched = (&self.watched, self.watched_name);
+        let secrets = (&self.secret, watched, self.version, &self.standby);
         let statuses = (&self.status, &self.watched_status);
         let rest = (&self.issued, &self.process, self.budget, &self.ghost);
         (self.now, secrets, statuses, self.spec, rest)

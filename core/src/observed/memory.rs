@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::read::Remembered;
-use super::secret::{Observed, PendingWrite, ReadSecret, SecretView};
+use super::secret::{Observed, PendingWrite, ReadSecret, SecretView, WatchedSecret};
 use crate::api::{CredentialStatus, TemporaryCredential};
 use crate::desired::Desired;
 use crate::secret::IssueRecord;
@@ -19,7 +19,7 @@ pub struct Memory {
     pending: Option<PendingWrite>,
     attempted_request: Option<String>,
     inputs_changed: bool,
-    repaired_at: Option<Timestamp>,
+    called_at: Option<Timestamp>,
 }
 
 impl Memory {
@@ -39,7 +39,7 @@ impl Memory {
             pending: None,
             attempted_request: attempted,
             inputs_changed: false,
-            repaired_at: None,
+            called_at: None,
         }
     }
 
@@ -64,10 +64,19 @@ impl Memory {
         self.pending.as_ref()
     }
 
-    /// The view of a watched Secret with this metadata.
-    pub fn watched(&self, desired: &Desired, metadata: Option<&ObjectMeta>) -> SecretView {
-        let secret = self.remembered().watched(desired, metadata);
-        SecretView::Watched(secret)
+    /// The view of a watched Secret with this metadata. `exists` says whether the watches show any Secret of the name,
+    /// with or without tempcred's label.
+    pub fn watched(
+        &self,
+        desired: &Desired,
+        metadata: Option<&ObjectMeta>,
+        exists: bool,
+    ) -> SecretView {
+        SecretView::Watched(match metadata {
+            Some(metadata) => self.remembered().watched(desired, metadata),
+            None if exists => WatchedSecret::Unknown,
+            None => WatchedSecret::Absent,
+        })
     }
 
     /// The view of a Secret that was read from the API server. Remembers its record.
@@ -97,7 +106,7 @@ impl Memory {
             pending: self.pending.take(),
             attempted_request: self.attempted_request.as_deref(),
             inputs_changed: self.inputs_changed,
-            repaired_at: self.repaired_at,
+            called_at: self.called_at,
         }
     }
 
@@ -131,17 +140,14 @@ impl Memory {
         self.inputs_changed = false;
     }
 
-    /// Records that credentials are requested from STS to replace a missing or damaged Secret.
-    pub fn repair(&mut self, now: Timestamp) {
-        // The first issue of a resource is not a repair.
-        if self.status.issued_at.is_some() {
-            self.repaired_at = Some(now);
-        }
+    /// Records that credentials are requested from STS.
+    pub fn called(&mut self, now: Timestamp) {
+        self.called_at = Some(now);
     }
 
-    /// When this process last requested credentials from STS to replace a missing or damaged Secret.
-    pub fn repaired_at(&self) -> Option<Timestamp> {
-        self.repaired_at
+    /// When this process last requested credentials from STS.
+    pub fn called_at(&self) -> Option<Timestamp> {
+        self.called_at
     }
 
     /// Records that the Secret was written.

@@ -33,8 +33,7 @@ const TOLERATED_LEAD: SignedDuration = SignedDuration::from_mins(5);
 
 impl Remembered<'_> {
     /// Interprets the metadata of a watched Secret.
-    pub fn watched(&self, desired: &Desired, metadata: Option<&ObjectMeta>) -> WatchedSecret {
-        let Some(metadata) = metadata else { return WatchedSecret::Unknown };
+    pub fn watched(&self, desired: &Desired, metadata: &ObjectMeta) -> WatchedSecret {
         if ownership(metadata, &desired.uid) != Ownership::Ours {
             return WatchedSecret::Foreign;
         }

@@ -24,8 +24,8 @@ pub struct Observed<'a> {
     pub attempted_request: Option<&'a str>,
     /// Whether an input of the request changed after the last attempt.
     pub inputs_changed: bool,
-    /// When this process last requested credentials from STS to replace a missing or damaged Secret.
-    pub repaired_at: Option<Timestamp>,
+    /// When this process last requested credentials from STS.
+    pub called_at: Option<Timestamp>,
 }
 
 /// Credentials that STS issued and that are not written yet.
@@ -58,7 +58,9 @@ pub enum SecretView {
 /// A Secret in the watch.
 #[expect(clippy::large_enum_variant, reason = "short-lived, and moved only a few times")]
 pub enum WatchedSecret {
-    /// The watch contains no such Secret with tempcred's label.
+    /// No watch shows a Secret of this name.
+    Absent,
+    /// The watch contains no such Secret with tempcred's label, but there is a Secret of this name.
     Unknown,
     /// The Secret does not belong to the resource.
     Foreign,

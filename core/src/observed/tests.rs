@@ -93,16 +93,19 @@ fn the_watch_has_no_more_than_metadata() {
     let mut memory = Memory::of(&resource(json!({})), true);
     let metadata = secret(&desired, 1, 1000, 4600).metadata;
     let foreign = serde_json::from_value(json!({"labels": {"a": "b"}})).unwrap();
-    let watched = |memory: &Memory, metadata| match memory.watched(&desired, metadata) {
+    let watched = |memory: &Memory, metadata| match memory.watched(&desired, metadata, true) {
         SecretView::Watched(WatchedSecret::Owned(owned)) => {
             assert!(matches!(owned.content, Content::Unread));
             owned.record.map_or("no record".to_owned(), |r| r.expiration.as_second().to_string())
         }
         SecretView::Watched(WatchedSecret::Foreign) => "foreign".to_owned(),
         SecretView::Watched(WatchedSecret::Unknown) => "unknown".to_owned(),
+        SecretView::Watched(WatchedSecret::Absent) => "absent".to_owned(),
         SecretView::Read(_) => panic!("read"),
     };
     assert_eq!(watched(&memory, None), "unknown");
+    let absent = memory.watched(&desired, None, false);
+    assert!(matches!(absent, SecretView::Watched(WatchedSecret::Absent)));
     assert_eq!(watched(&memory, Some(&foreign)), "foreign");
     assert_eq!(watched(&memory, Some(&metadata)), "4600");
     memory.set_status(CredentialStatus { expiration: None, ..status(1) });
@@ -117,13 +120,13 @@ fn a_read_verifies_the_watch_until_a_write_does_not_succeed() {
     let desired = desired(json!({}));
     for (sole, expected) in [(true, true), (false, false)] {
         let mut memory = Memory::of(&resource(json!({})), sole);
-        let view = memory.watched(&desired, None);
+        let view = memory.watched(&desired, None, true);
         assert_eq!(memory.observed(view).verified, expected, "sole: {sole}");
     }
     let mut memory = Memory::of(&resource(json!({})), false);
     let mut verified = |change: &dyn Fn(&mut Memory)| {
         change(&mut memory);
-        let view = memory.watched(&desired, None);
+        let view = memory.watched(&desired, None, true);
         memory.observed(view).verified
     };
     assert!(verified(&|m| drop(m.read(&desired, None, at(0)))));
@@ -140,7 +143,7 @@ fn only_intact_credentials_are_remembered_after_a_read() {
     let mut damaged = secret(&desired, 1, 1000, 4600);
     damaged.data = None;
     memory.read(&desired, Some(damaged), at(2000));
-    let view = memory.watched(&desired, None);
+    let view = memory.watched(&desired, None, true);
     assert_eq!(memory.observed(view).record.map(|r| r.expiration), Some(at(4600)));
 }
 
@@ -170,13 +173,11 @@ fn an_attempt_ends_what_lets_it_ignore_the_backoff() {
 }
 
 #[test]
-fn the_first_issue_is_not_a_repair() {
+fn the_last_call_is_remembered() {
     let mut memory = Memory::of(&resource(json!({})), true);
-    memory.repair(at(10));
-    assert_eq!(memory.repaired_at(), None);
-    memory.set_status(status(1));
-    memory.repair(at(20));
-    assert_eq!(memory.repaired_at(), Some(at(20)));
+    assert_eq!(memory.called_at(), None);
+    memory.called(at(20));
+    assert_eq!(memory.called_at(), Some(at(20)));
 }
 
 #[test]

@@ -8,14 +8,16 @@ mod types;
 
 use jiff::Timestamp;
 
-use crate::backoff::{BackOff, backing_off, requested_renewal};
+use crate::api::CredentialStatus;
+use crate::backoff::{BackOff, backing_off, is_retry, requested_renewal};
 use crate::desired::{Desired, SignedRequest};
 use crate::observed::{
     Content, KnownSecret, Observed, OwnedSecret, PendingWrite, ReadSecret, SecretView,
+    WatchedSecret,
 };
 use crate::problem::{Problem, Reason};
-use crate::schedule::LEAST_AGE;
-use crate::secret::WriteTarget;
+use crate::schedule::CALL_INTERVAL;
+use crate::secret::{IssueRecord, WriteTarget};
 use trusted::{Trusted, trusted};
 pub use types::{Decision, Issue, IssueCause, Plan, Rewrite};
 
@@ -30,11 +32,19 @@ pub fn plan<'a>(desired: &'a Desired, observed: Observed<'_>, now: Timestamp) ->
         desired,
         back_off: backing_off(desired, status, attempted_request, inputs_changed, now),
         requested: requested_renewal(desired, status),
-        repaired_at: observed.repaired_at,
+        is_retry: is_retry(desired, status, now),
+        has_failure: status.failure.is_some(),
+        has_issued: status.issued_at.is_some(),
+        called_at: observed.called_at,
         now,
     };
-    let must_read_first = matches!(secret, SecretView::Watched(_)) && !verified;
     let mut pending = observed.pending.filter(|pending| context.is_usable(pending));
+    let secret = if is_first_issue(status, record, pending.as_ref(), &secret) {
+        SecretView::Read(ReadSecret::Absent)
+    } else {
+        secret
+    };
+    let must_read_first = matches!(secret, SecretView::Watched(_)) && !verified;
     let (plan, known) = match trusted(desired, status, secret, context.back_off) {
         Trusted::Secret(secret) => {
             pending = pending.filter(|pending| !is_superseded(pending, desired, &secret));
@@ -56,6 +66,20 @@ pub fn plan<'a>(desired: &'a Desired, observed: Observed<'_>, now: Timestamp) ->
     }
 }
 
+/// Whether nothing was ever written for this resource, and no watch shows a Secret of the name. Then it is not read: the
+/// write creates the Secret or conflicts. After a conflict, credentials are pending, and the Secret is read.
+fn is_first_issue(
+    status: &CredentialStatus,
+    record: Option<&IssueRecord>,
+    pending: Option<&PendingWrite>,
+    secret: &SecretView,
+) -> bool {
+    matches!(secret, SecretView::Watched(WatchedSecret::Absent))
+        && status.secret.is_none()
+        && record.is_none()
+        && pending.is_none()
+}
+
 /// Whether the Secret contains the pending credentials (the reply to their write was lost), or newer ones that match
 /// the request (another leader wrote them). Times are whole seconds: of two issues within one second, neither is newer.
 fn is_superseded(pending: &PendingWrite, desired: &Desired, secret: &ReadSecret) -> bool {
@@ -73,7 +97,11 @@ struct Context<'a, 'b> {
     desired: &'a Desired,
     back_off: Option<BackOff>,
     requested: Option<&'b str>,
-    repaired_at: Option<Timestamp>,
+    /// Whether the time of the next attempt after a failure has come.
+    is_retry: bool,
+    has_failure: bool,
+    has_issued: bool,
+    called_at: Option<Timestamp>,
     now: Timestamp,
 }
 
@@ -151,11 +179,8 @@ impl<'a> Context<'a, '_> {
         let cause = self.cause(&secret);
         if let Some(cause) = cause.filter(|cause| self.back_off.is_none() && !self.is_hasty(*cause))
         {
-            let deadline = match &secret {
-                ReadSecret::Owned(owned) => owned.record.as_ref().map(|record| record.expiration),
-                ReadSecret::Absent | ReadSecret::Foreign(_) => None,
-            };
-            return Plan::Issue(Issue { cause, request, deadline, target });
+            let due = self.due(cause, &secret);
+            return Plan::Issue(Issue { cause, request, due, target });
         }
         match secret {
             ReadSecret::Owned(OwnedSecret {
@@ -193,10 +218,31 @@ impl<'a> Context<'a, '_> {
         }
     }
 
-    /// Whether this would be a second repair within a few seconds. This happens if another client keeps deleting or
-    /// editing the Secret, and each repair costs an STS call.
+    /// Since when, or until when, new credentials are needed. A resource that fails begins to wait again with each
+    /// attempt, so its expired credentials do not stay more urgent than all others.
+    fn due(&self, cause: IssueCause, secret: &ReadSecret) -> Timestamp {
+        let expiration = match secret {
+            ReadSecret::Owned(owned) => owned.record.as_ref().map(|record| record.expiration),
+            ReadSecret::Absent | ReadSecret::Foreign(_) => None,
+        };
+        let due = match cause {
+            IssueCause::Due | IssueCause::Expired => expiration,
+            IssueCause::Missing if !self.has_issued => self.desired.created,
+            IssueCause::Missing
+            | IssueCause::Damaged
+            | IssueCause::RequestChanged
+            | IssueCause::Requested => None,
+        };
+        let due = due.unwrap_or(self.now);
+        if self.has_failure { due.max(self.now) } else { due }
+    }
+
+    /// Whether this would be a second call within a few seconds that a user causes. The retry of a failed call has its
+    /// own backoff.
     fn is_hasty(&self, cause: IssueCause) -> bool {
-        cause.is_repair() && self.repaired_at.is_some_and(|at| self.now < at + LEAST_AGE)
+        cause != IssueCause::Due
+            && !self.is_retry
+            && self.called_at.is_some_and(|at| self.now < at + CALL_INTERVAL)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::api::CredentialStatus;
 use crate::observed::WatchedSecret;
 use crate::secret::{IssueRecord, SecretVersion};
 use crate::testing::{at, credentials, desired, failing, with_renew_request};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 /// A plan in one word, so that a table can expect it.
@@ -38,7 +39,7 @@ struct Case {
     pending: Option<PendingWrite>,
     attempted: Option<String>,
     inputs_changed: bool,
-    repaired_at: Option<Timestamp>,
+    called_at: Option<Timestamp>,
 }
 
 impl Case {
@@ -52,7 +53,7 @@ impl Case {
             pending: None,
             attempted: None,
             inputs_changed: false,
-            repaired_at: None,
+            called_at: None,
         }
     }
 
@@ -112,7 +113,7 @@ impl Case {
             pending: self.pending.take(),
             attempted_request: self.attempted.as_deref(),
             inputs_changed: self.inputs_changed,
-            repaired_at: self.repaired_at,
+            called_at: self.called_at,
         };
         plan(&self.desired, observed, at(now))
     }
@@ -153,28 +154,49 @@ fn decides_by_what_the_secret_holds_and_what_is_desired() {
         ("as desired", plain(), 100, "UpToDate"),
         ("no Secret", plain().absent(), 100, "Issue(Missing)"),
         (
-            "deleted again within seconds of its repair",
-            plain().absent().with(|c| c.repaired_at = Some(at(96))),
+            "deleted within seconds of the last call",
+            plain().absent().with(|c| c.called_at = Some(at(96))),
             100,
             "BackOff",
         ),
         (
-            "deleted again some seconds after its repair",
-            plain().absent().with(|c| c.repaired_at = Some(at(90))),
+            "deleted some seconds after the last call",
+            plain().absent().with(|c| c.called_at = Some(at(90))),
             100,
             "Issue(Missing)",
         ),
         (
-            "damaged again within seconds of its repair",
-            plain().read(Content::Damaged).with(|c| c.repaired_at = Some(at(96))),
+            "damaged within seconds of the last call",
+            plain().read(Content::Damaged).with(|c| c.called_at = Some(at(96))),
             100,
             "BackOff",
         ),
         (
-            "due within seconds of a repair",
-            plain().with(|c| c.repaired_at = Some(at(2399))),
+            "due within seconds of the last call",
+            plain().with(|c| c.called_at = Some(at(2399))),
             2400,
             "Issue(Due)",
+        ),
+        (
+            "requested within seconds of the last call",
+            requested().with(|c| c.called_at = Some(at(96))),
+            100,
+            "BackOff",
+        ),
+        (
+            "an input changed within seconds of the last call, which failed",
+            plain().absent().failing("AccessDenied", 200).with(|c| {
+                c.called_at = Some(at(96));
+                c.inputs_changed = true;
+            }),
+            100,
+            "BackOff",
+        ),
+        (
+            "retried within seconds of the last call, which failed",
+            plain().absent().failing("StsTimeout", 98).with(|c| c.called_at = Some(at(97))),
+            100,
+            "Issue(Missing)",
         ),
         ("due", plain(), 2400, "Issue(Due)"),
         ("expired", plain(), 3600, "Issue(Expired)"),
@@ -349,14 +371,43 @@ fn a_foreign_secret_is_reported_even_if_a_renewal_is_requested_or_pending() {
 fn an_issue_replaces_exactly_the_version_that_was_observed() {
     let version = SecretVersion { uid: "s".to_owned(), resource_version: "10".to_owned() };
     let rows = [
-        ("a new Secret", Case::new(json!({})).absent(), WriteTarget::New, None),
-        ("an owned one", Case::new(json!({})), WriteTarget::Existing(version), Some(at(3600))),
+        ("a new Secret", Case::new(json!({})).absent(), WriteTarget::New),
+        ("an owned one", Case::new(json!({})), WriteTarget::Existing(version)),
     ];
-    for (row, mut case, expected, expires) in rows {
-        let Plan::Issue(Issue { target, deadline, .. }) = case.decide(2400).plan else {
-            panic!("{row}")
-        };
-        assert_eq!((target, deadline), (expected, expires), "{row}");
+    for (row, mut case, expected) in rows {
+        let Plan::Issue(Issue { target, .. }) = case.decide(2400).plan else { panic!("{row}") };
+        assert_eq!(target, expected, "{row}");
+    }
+}
+
+#[test]
+fn an_issue_is_as_urgent_as_what_it_replaces() {
+    let plain = || Case::new(json!({"metadata": {"creationTimestamp": "1970-01-01T00:00:50Z"}}));
+    let never_issued = |c: &mut Case| c.status = CredentialStatus::default();
+    let issued = |c: &mut Case| c.status.issued_at = Some(Time(at(0)));
+    let failing = |until| {
+        move |c: &mut Case| {
+            c.status = CredentialStatus { ..with_secret(failing("StsTimeout", 1, until)) }
+        }
+    };
+    let rows = [
+        ("due", plain(), 2400, 3600),
+        ("due, and failing", plain().with(failing(2300)), 2400, 3600),
+        ("expired", plain(), 4000, 3600),
+        ("expired, and failing", plain().with(failing(3900)), 4000, 4000),
+        ("a first issue", plain().absent().with(never_issued), 100, 50),
+        (
+            "a first issue that failed",
+            plain().absent().with(|c| c.status = crate::testing::failing("StsTimeout", 1, 90)),
+            100,
+            100,
+        ),
+        ("deleted", plain().absent().with(issued), 100, 100),
+        ("damaged", plain().read(Content::Damaged), 100, 100),
+    ];
+    for (row, mut case, now, expected) in rows {
+        let Plan::Issue(Issue { due, .. }) = case.decide(now).plan else { panic!("{row}") };
+        assert_eq!(due, at(expected), "{row}");
     }
 }
 
@@ -391,9 +442,9 @@ fn only_a_plan_that_does_something_is_an_attempt() {
 }
 
 #[test]
-fn a_repair_may_follow_the_last_one_after_some_seconds_and_not_before() {
-    for (repaired, expected) in [(94, "Issue(Missing)"), (95, "BackOff")] {
-        let case = Case::new(json!({})).absent().with(|c| c.repaired_at = Some(at(repaired)));
-        assert_eq!(case.plan(100), expected, "repaired at {repaired}");
+fn a_repair_may_follow_the_last_call_after_some_seconds_and_not_before() {
+    for (called, expected) in [(95, "Issue(Missing)"), (96, "BackOff")] {
+        let case = Case::new(json!({})).absent().with(|c| c.called_at = Some(at(called)));
+        assert_eq!(case.plan(100), expected, "called at {called}");
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn trusted(
     let read = read && !nothing_to_do;
     match secret {
         SecretView::Read(secret) => Trusted::Secret(secret),
-        SecretView::Watched(WatchedSecret::Unknown) => {
+        SecretView::Watched(WatchedSecret::Unknown | WatchedSecret::Absent) => {
             let nothing_written = back_off.is_some() && recorded.is_none();
             Trusted::Nothing { read: read && !nothing_written, annotated: None }
         }

@@ -48,8 +48,8 @@ pub struct Issue<'a> {
     pub cause: IssueCause,
     /// The request to make.
     pub request: &'a SignedRequest,
-    /// When the credentials that are replaced expire.
-    pub deadline: Option<Timestamp>,
+    /// How urgent the call is: when the credentials that are replaced expire, or since when new ones are needed.
+    pub due: Timestamp,
     /// The object that the write replaces.
     pub target: WriteTarget,
 }

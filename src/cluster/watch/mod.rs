@@ -21,7 +21,8 @@ use tempcred_core::api::{RoleGrant, TemporaryCredential};
 use tempcred_core::secret::{CREDENTIAL_UID, labelled_owner};
 use tokio::sync::SetOnce;
 
-pub use changes::{Change, Changes, Key, Watched};
+pub use changes::{Change, Changes, Watched};
+pub use tempcred_core::key::Key;
 
 /// The metadata of a Secret.
 pub type SecretMeta = PartialObjectMeta<Secret>;

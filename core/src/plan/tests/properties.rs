@@ -56,7 +56,7 @@ struct Choices {
     other_request: bool,
     failure: Option<(&'static str, i64)>,
     pending: Option<i64>,
-    repaired_at: Option<i64>,
+    called_at: Option<i64>,
     now: i64,
 }
 
@@ -66,11 +66,11 @@ prop_compose! {
         (suspended, requested, attempted) in any::<(bool, bool, bool)>(),
         (inputs_changed, other_request) in any::<(bool, bool)>(),
         failure in option::of((select(&REASONS[..]), 0i64..4000)), pending in option::of(0i64..4000),
-        repaired_at in option::of(0i64..4000), now in 0i64..4000,
+        called_at in option::of(0i64..4000), now in 0i64..4000,
     ) -> Choices {
         Choices {
             view, verified, denied, deleted, suspended, requested, attempted, inputs_changed, other_request,
-            failure, pending, repaired_at, now,
+            failure, pending, called_at, now,
         }
     }
 }
@@ -109,7 +109,7 @@ impl Choices {
         case.desired.denied = self.denied.then(denial);
         case.attempted = self.attempted.then(|| "now".to_owned());
         case.inputs_changed = self.inputs_changed;
-        case.repaired_at = self.repaired_at.map(at);
+        case.called_at = self.called_at.map(at);
         if self.other_request {
             case.desired.request_hash = "other".to_owned();
         }

@@ -16,6 +16,7 @@ fn version(version: &str) -> SecretView {
 #[test]
 fn reads_the_secret_only_if_it_may_have_changed() {
     let unknown = || SecretView::Watched(WatchedSecret::Unknown);
+    let absent = || SecretView::Watched(WatchedSecret::Absent);
     let plain = || Case::new(json!({}));
     let nothing_written = || plain().with(|c| c.status = CredentialStatus::default());
     let other_shape = || {
@@ -28,7 +29,22 @@ fn reads_the_secret_only_if_it_may_have_changed() {
         ("edited", plain(), version("11"), "Read"),
         ("nothing recorded in the status", nothing_written(), same(), "Read"),
         ("another shape is desired", plain(), other_shape(), "Read"),
-        ("a first issue", nothing_written(), unknown(), "Read"),
+        ("a first issue, and a Secret of this name", nothing_written(), unknown(), "Read"),
+        ("a first issue", nothing_written(), absent(), "Issue(Missing)"),
+        (
+            "a first issue by a process that verified nothing",
+            nothing_written().with(|c| c.verified = false),
+            absent(),
+            "Issue(Missing)",
+        ),
+        ("a first issue that conflicted", nothing_written().pending(3600), absent(), "Read"),
+        (
+            "a first issue that conflicted, while STS refuses",
+            nothing_written().with(|c| c.status = failing("AccessDenied", 1, 200)),
+            absent(),
+            "BackOff",
+        ),
+        ("deleted, and no Secret of this name", plain(), absent(), "Read"),
         ("deleted", plain(), unknown(), "Read"),
         (
             "a foreign Secret in the watch",

@@ -1,0 +1,267 @@
+//! Tests of the queue.
+
+use super::*;
+use proptest::prelude::*;
+
+const START: Duration = Duration::ZERO;
+
+fn key(text: &str) -> Key {
+    let (namespace, name) = text.split_once('/').unwrap();
+    Key { namespace: namespace.to_owned(), name: name.to_owned() }
+}
+
+fn operator() -> BudgetKey {
+    BudgetKey { signer: BudgetSigner::Operator, region: None }
+}
+
+fn own(namespace: &str, identity: &str) -> BudgetKey {
+    let (namespace, identity) = (namespace.to_owned(), identity.to_owned());
+    BudgetKey { signer: BudgetSigner::Own { namespace, identity }, region: None }
+}
+
+fn due(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+impl Queue {
+    fn wait(&mut self, text: &str, second: i64) {
+        self.add(&key(text), due(second), operator(), START);
+    }
+
+    /// The next turn, if there is one now.
+    fn turn(&mut self, now: Duration) -> Option<Turn> {
+        match self.next(now) {
+            Next::Turn(turn) => Some(turn),
+            Next::At(at) => {
+                assert!(at > now, "a timer for now would never end");
+                None
+            }
+            Next::Idle => None,
+        }
+    }
+
+    /// The next turns. Each ends before the next one begins.
+    fn order(&mut self, count: usize) -> Vec<String> {
+        let turn = |_| {
+            let turn = self.turn(START)?;
+            let name = format!("{}/{}", turn.key().namespace, turn.key().name);
+            self.end(turn, 1, START);
+            Some(name)
+        };
+        (0..count).map_while(turn).collect()
+    }
+}
+
+#[test]
+fn the_resource_that_is_due_first_goes_first() {
+    let mut queue = Queue::new(8, 1e6);
+    for (name, second) in [("a/3", 30), ("a/1", 10), ("a/2", 20), ("a/2b", 20)] {
+        queue.wait(name, second);
+    }
+    queue.wait("a/3", 5);
+    queue.wait("a/1", 50);
+    assert_eq!(queue.len(), 4);
+    assert_eq!(queue.order(9), ["a/3", "a/1", "a/2", "a/2b"]);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn namespaces_take_turns() {
+    let mut queue = Queue::new(8, 1e6);
+    for name in ["greedy/1", "greedy/2", "greedy/3", "greedy/4"] {
+        queue.wait(name, 0);
+    }
+    queue.wait("modest/1", 100);
+    queue.wait("modest/2", 101);
+    let order = queue.order(9);
+    assert_eq!(order, ["greedy/1", "modest/1", "greedy/2", "modest/2", "greedy/3", "greedy/4"]);
+}
+
+#[test]
+fn a_namespace_that_leaves_and_comes_back_does_not_go_first_again() {
+    let mut queue = Queue::new(8, 1e6);
+    for name in ["a/1", "a/2", "a/3", "a/4"] {
+        queue.wait(name, 10);
+    }
+    let mut order = vec![];
+    for _ in 0..4 {
+        // One resource that waits again at once, and is more urgent than all others.
+        queue.wait("b/again", 0);
+        order.extend(queue.order(1));
+    }
+    assert_eq!(order.iter().filter(|name| name.starts_with("a/")).count(), 2, "{order:?}");
+}
+
+#[test]
+fn a_namespace_does_not_save_turns() {
+    let mut queue = Queue::new(8, 1e6);
+    (0..100).for_each(|n| queue.wait(&format!("busy/{n}"), 0));
+    queue.order(50);
+    (0..100).for_each(|n| queue.wait(&format!("late/{n}"), 0));
+    let order = queue.order(10);
+    assert_eq!(order.iter().filter(|name| name.starts_with("late/")).count(), 5, "{order:?}");
+}
+
+#[test]
+fn slow_calls_of_one_namespace_leave_workers_to_others() {
+    let mut queue = Queue::new(8, 1e6);
+    for namespace in ["slow", "also-slow", "c", "d", "e"] {
+        for n in 0..100 {
+            queue.wait(&format!("{namespace}/{n}"), 0);
+        }
+    }
+    let mut slow = Queue::new(8, 1e6);
+    (0..100).for_each(|n| slow.wait(&format!("slow/{n}"), 0));
+    let held: Vec<_> = std::iter::from_fn(|| slow.turn(START)).collect();
+    assert_eq!(held.len(), 4, "one namespace gets half of the workers");
+    slow.wait("other/1", 1000);
+    assert_eq!(slow.turn(START).unwrap().key(), &key("other/1"));
+    let held: Vec<_> = std::iter::from_fn(|| queue.turn(START)).collect();
+    assert_eq!(held.len(), 7, "five namespaces leave one worker free");
+    for workers in 1..4 {
+        let mut few = Queue::new(workers, 1e6);
+        (0..9).for_each(|n| few.wait(&format!("only/{n}"), 0));
+        assert!(few.turn(START).is_some(), "{workers}");
+    }
+}
+
+#[test]
+fn only_calls_that_are_made_are_charged() {
+    let mut queue = Queue::new(100, 10.0);
+    (0..40).for_each(|n| queue.wait(&format!("a/{n}"), 0));
+    // Ten turns without a call, then the burst of ten calls.
+    for calls in std::iter::repeat_n(0, 10).chain(std::iter::repeat_n(1, 10)) {
+        let turn = queue.turn(START).unwrap();
+        queue.end(turn, calls, START);
+    }
+    assert!(queue.turn(START).is_none(), "the budget is used up");
+    assert!(queue.turn(seconds(0.099)).is_none());
+    let turn = queue.turn(seconds(0.101)).unwrap();
+    queue.end(turn, 5, seconds(0.101));
+    assert!(queue.turn(seconds(0.5)).is_none(), "the other four calls are charged afterwards");
+    assert!(queue.turn(seconds(0.602)).is_some());
+}
+
+#[test]
+fn a_budget_that_is_used_up_does_not_delay_others() {
+    let mut queue = Queue::new(100, 1.0);
+    let add = |queue: &mut Queue, name: &str, budget| queue.add(&key(name), due(0), budget, START);
+    add(&mut queue, "a/1", operator());
+    add(&mut queue, "a/2", operator());
+    add(&mut queue, "a/own", own("a", "key"));
+    add(&mut queue, "b/own", own("b", "key"));
+    let mut names: Vec<_> =
+        std::iter::from_fn(|| queue.turn(START)).map(|turn| turn.key().name.clone()).collect();
+    names.sort();
+    assert_eq!(names, ["1", "own", "own"]);
+    let Next::At(at) = queue.next(START) else { panic!("no timer") };
+    assert!(queue.turn(at).is_some());
+}
+
+#[test]
+fn a_resource_with_a_turn_does_not_wait_again_until_the_turn_ends() {
+    let mut queue = Queue::new(2, 1e6);
+    queue.wait("a/1", 0);
+    let turn = queue.turn(START).unwrap();
+    queue.wait("a/1", 0);
+    assert!(queue.is_empty());
+    queue.end(turn, 1, START);
+    queue.wait("a/1", 0);
+    queue.remove(&key("a/1"));
+    queue.remove(&key("a/1"));
+    assert!(queue.turn(START).is_none() && queue.is_empty());
+}
+
+#[test]
+fn nothing_is_kept_for_what_does_not_wait() {
+    let mut queue = Queue::new(4, 100.0);
+    for n in 0..5000 {
+        let (namespace, now) = (format!("n{n}"), seconds(f64::from(n)));
+        let name = key(&format!("{namespace}/x"));
+        queue.add(&name, due(0), own(&namespace, &n.to_string()), now);
+        let turn = queue.turn(now).unwrap();
+        queue.end(turn, 1, now);
+    }
+    assert!(queue.namespaces.len() <= 2, "{}", queue.namespaces.len());
+    assert!(queue.ahead.len() <= 2 && queue.order.is_empty());
+    assert!(queue.budgets.len() <= FEW_BUDGETS, "{}", queue.budgets.len());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Add { namespace: u8, name: u8, due: i64, own: bool },
+    Remove { namespace: u8, name: u8 },
+    Begin,
+    End { which: usize, calls: u32 },
+    Pass { millis: u64 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..4u8, 0..6u8, 0..50i64, any::<bool>())
+            .prop_map(|(namespace, name, due, own)| Step::Add { namespace, name, due, own }),
+        1 => (0..4u8, 0..6u8).prop_map(|(namespace, name)| Step::Remove { namespace, name }),
+        4 => Just(Step::Begin),
+        3 => (any::<usize>(), 0..4u32).prop_map(|(which, calls)| Step::End { which, calls }),
+        2 => (0..400u64).prop_map(|millis| Step::Pass { millis }),
+    ];
+    proptest::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #[test]
+    fn every_waiting_resource_gets_its_turn_within_the_limits(steps in steps(), workers in 1..6usize, rate in 1..20u32) {
+        let mut queue = Queue::new(workers, rate.into());
+        let (mut now, mut turns, mut calls) = (START, vec![], 0u32);
+        let mut waiting = HashSet::new();
+        for step in steps {
+            match step {
+                Step::Add { namespace, name, due: second, own: is_own } => {
+                    let key = key(&format!("n{namespace}/r{name}"));
+                    let budget = if is_own { own("n", "key") } else { operator() };
+                    queue.add(&key, due(second), budget, now);
+                    if !turns.iter().any(|turn: &Turn| turn.key == key) {
+                        waiting.insert(key);
+                    }
+                }
+                Step::Remove { namespace, name } => {
+                    let key = key(&format!("n{namespace}/r{name}"));
+                    queue.remove(&key);
+                    waiting.remove(&key);
+                }
+                Step::Begin => if let Some(turn) = queue.turn(now) {
+                    prop_assert!(waiting.remove(turn.key()), "it did not wait");
+                    turns.push(turn);
+                },
+                Step::End { which, calls: made } => if !turns.is_empty() {
+                    queue.end(turns.swap_remove(which % turns.len()), made, now);
+                    calls += made;
+                },
+                Step::Pass { millis } => now += Duration::from_millis(millis),
+            }
+            prop_assert!(turns.len() <= workers);
+            prop_assert_eq!(queue.len(), waiting.len());
+            // Two budgets, each with a burst. A turn may make up to three calls beyond what was available.
+            let most = 2.0 * f64::from(rate) * (1.0 + now.as_secs_f64()) + 3.0 * f64::from(calls);
+            prop_assert!(f64::from(calls) <= most);
+        }
+        for turn in turns {
+            queue.end(turn, 0, now);
+        }
+        for _ in 0..1000 {
+            match queue.next(now) {
+                Next::Turn(turn) => {
+                    waiting.remove(turn.key());
+                    queue.end(turn, 1, now);
+                }
+                Next::At(at) => now = at,
+                Next::Idle => break,
+            }
+        }
+        prop_assert!(waiting.is_empty() && queue.is_empty(), "{waiting:?}");
+    }
+}
