@@ -1,6 +1,7 @@
 //! A session: the endpoint of the next calls, and the identity that signs them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use aws_config::identity::IdentityCache;
@@ -22,11 +23,13 @@ use crate::telemetry::traces;
 pub struct Session {
     client: Client,
     metrics: Arc<Metrics>,
+    /// Counts the calls of this session, and of the sessions that are made from it.
+    calls: Arc<AtomicU32>,
 }
 
 impl Session {
-    pub(super) fn new(client: Client, metrics: Arc<Metrics>) -> Self {
-        Self { client, metrics }
+    pub(super) fn new(client: Client, metrics: Arc<Metrics>, calls: Arc<AtomicU32>) -> Self {
+        Self { client, metrics, calls }
     }
 
     /// A session in the same region that an issued access key signs.
@@ -59,7 +62,7 @@ impl Session {
         // The identity cache of the operator would keep these credentials until the process ends.
         let config =
             config.identity_cache(IdentityCache::no_cache()).credentials_provider(credentials);
-        Self { client: Client::from_conf(config.build()), metrics: Arc::clone(&self.metrics) }
+        Self { client: Client::from_conf(config.build()), ..self.clone() }
     }
 
     /// Makes one call, and checks the credentials in its reply: no others are written or used to sign. `target` is the
@@ -101,6 +104,7 @@ impl Session {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let (span, begin) = (traces::sts(action, target), Instant::now());
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let result = call(self.client.clone())
             .instrument(span.clone())
             .await

@@ -1,6 +1,7 @@
 //! The clients of STS, signed with the operator's own identity.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,11 +54,12 @@ impl Sts {
         Self { base: loader.load().await, endpoint, clients: Mutex::default(), metrics }
     }
 
-    /// A session in `region`, or in the region of the operator, signed with the operator's own identity.
+    /// A session in `region`, or in the region of the operator, signed with the operator's own identity. It counts its
+    /// calls in `calls`.
     ///
     /// # Errors
     /// `RegionMissing` if neither region is known.
-    pub fn session(&self, region: Option<&str>) -> Result<Session, Problem> {
+    pub fn session(&self, region: Option<&str>, calls: Arc<AtomicU32>) -> Result<Session, Problem> {
         let region = region.or_else(|| self.base.region().map(AsRef::as_ref)).ok_or_else(|| {
             Problem::new(
                 Reason::RegionMissing,
@@ -66,7 +68,7 @@ impl Sts {
         })?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| self.client(region));
-        Ok(Session::new(client.clone(), Arc::clone(&self.metrics)))
+        Ok(Session::new(client.clone(), Arc::clone(&self.metrics), calls))
     }
 
     fn client(&self, region: &str) -> Client {

@@ -32,12 +32,13 @@ pub struct Run {
     pub selector: Option<String>,
 
     /// Maximum number of resources whose credentials are issued at the same time. Each of them counts until its Secret
-    /// and its status are written. 1 to 65535.
-    #[arg(long, env = "TEMPCRED_CONCURRENCY", value_name = "COUNT", default_value = "64")]
+    /// and its status are written. A single namespace gets at most half of them, so that slow calls of one namespace do
+    /// not delay others. 1 to 65535.
+    #[arg(long, env = "TEMPCRED_CONCURRENCY", value_name = "COUNT", default_value = "96")]
     pub concurrency: NonZeroU16,
 
-    /// Maximum average number of STS calls per second, at least 1. After an idle period, a burst of this many calls is
-    /// possible. Each call of a chain of roles counts. AWS throttles at about 600 calls per second for each account and
+    /// Maximum average number of STS calls per second for each signing identity and region, at least 1. Namespaces share
+    /// it equally. After an idle period, a burst of this many calls is possible. Each call of a chain of roles counts. AWS throttles at about 600 calls per second for each account and
     /// region, a quota that all clients in the account share.
     #[arg(long, env = "TEMPCRED_STS_RATE", value_name = "PER_SECOND", default_value = "100")]
     pub sts_rate: NonZeroU32,

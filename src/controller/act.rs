@@ -1,5 +1,9 @@
 //! Executes the plans that change something: calls STS, and writes or deletes the Secret.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use tempcred_core::credentials::Credentials;
@@ -7,17 +11,40 @@ use tempcred_core::desired::{Desired, SignedRequest};
 use tempcred_core::observed::{KnownSecret, PendingWrite};
 use tempcred_core::plan::{Issue, Rewrite};
 use tempcred_core::problem::Problem;
+use tempcred_core::queue::BudgetKey;
 use tempcred_core::secret::{IssueRecord, Manifest, SecretVersion, WriteTarget};
 use tempcred_core::status::Outcome;
 use tracing::{Instrument, Span};
 
-use super::reconcile::{RETRY, Step};
+use super::queue::TakenTurn;
+use super::reconcile::{RETRY, Step, requeue_at};
 use crate::aws;
 use crate::cluster::Failed;
-use crate::cluster::watch::Key;
 use crate::telemetry::traces;
 
+/// A wait for a turn after which the status is updated, if it would otherwise be wrong.
+const NOTICEABLE_WAIT: Duration = Duration::from_secs(5);
+
 impl Step<'_> {
+    /// Adds the resource to the queue for turns at STS. When its turn comes, it is requeued.
+    pub(super) async fn wait_for_turn(
+        &mut self,
+        desired: &Desired,
+        known: &KnownSecret,
+        issue: &Issue<'_>,
+    ) -> Action {
+        let budget = BudgetKey::of(desired, issue.request);
+        let waited = self.shared().queue.add(self.key, issue.due, budget);
+        let says_ready = self.entry.saved.readiness().is_some_and(|ready| ready.ready);
+        if says_ready && waited >= NOTICEABLE_WAIT {
+            // The credentials may expire, or stop matching the spec, before the turn comes.
+            self.report(desired, known, Outcome::BackingOff).await;
+        }
+        let now = Timestamp::now();
+        let again = if waited < NOTICEABLE_WAIT { now + NOTICEABLE_WAIT } else { issue.due };
+        requeue_at(Some(again).filter(|at| *at > now), now)
+    }
+
     /// Requests credentials from STS and writes them. If the write fails, they are kept in memory.
     pub(super) async fn issue(
         &mut self,
@@ -26,8 +53,9 @@ impl Step<'_> {
         issue: Issue<'_>,
     ) -> Action {
         let action = issue.request.operation.action();
-        let span =
-            traces::rotation(&desired.namespace, &desired.name, action, issue.cause.as_str());
+        let waited = self.turn.as_ref().map_or(0.0, TakenTurn::waited);
+        let (namespace, name) = (&desired.namespace, &desired.name);
+        let span = traces::rotation(namespace, name, action, issue.cause.as_str(), waited);
         self.issue_in_span(desired, known, issue).instrument(span).await
     }
 
@@ -35,25 +63,23 @@ impl Step<'_> {
         &mut self,
         desired: &Desired,
         known: KnownSecret,
-        Issue { cause, request, deadline, target }: Issue<'_>,
+        Issue { cause, request, target, .. }: Issue<'_>,
     ) -> Action {
-        let deadline = deadline.unwrap_or_else(Timestamp::now);
-        let permit = self.scope.shared.queue.admit(deadline, request.calls());
-        let Some(_permit) = permit.instrument(traces::queue()).await else {
-            return Action::requeue(RETRY);
-        };
         if !self.is_current() || !self.may_write(desired) {
             return Action::requeue(RETRY);
         }
-        if cause.is_repair() {
-            self.entry.memory.repair(Timestamp::now());
-        }
+        self.entry.memory.called(Timestamp::now());
+        let calls = Arc::default();
         // Boxed, because this future is large, and most reconciliations do not need it.
         let issued = tokio::select! {
-            issued = Box::pin(self.call_sts(desired, request)) => issued,
+            issued = Box::pin(self.call_sts(desired, request, &calls)) => Some(issued),
             // If the grant is withdrawn during a chain of roles, the next role is not assumed.
-            () = self.until_revoked(desired) => return Action::requeue(RETRY),
+            () = self.until_revoked(desired) => None,
         };
+        if let Some(turn) = &mut self.turn {
+            turn.calls = calls.load(Ordering::Relaxed);
+        }
+        let Some(issued) = issued else { return Action::requeue(RETRY) };
         match issued {
             Ok(credentials) => {
                 self.shared().parts.metrics.issued(request.operation.action(), cause);
@@ -74,17 +100,17 @@ impl Step<'_> {
         }
     }
 
-    /// Fetches the inputs of the request, and makes it.
+    /// Fetches the inputs of the request, and makes it. Adds the calls that were made to `calls`.
     async fn call_sts(
         &self,
         desired: &Desired,
         SignedRequest { caller, operation }: &SignedRequest,
+        calls: &Arc<AtomicU32>,
     ) -> Result<Credentials, Problem> {
         let shared = self.shared();
-        shared.indexes.references.check(&Key::of(&self.resource.metadata))?;
         let inputs = [caller.inputs(), operation.inputs()].concat();
         let inputs = shared.parts.cluster.inputs(&desired.namespace, inputs).await?;
-        let session = shared.parts.sts.session(desired.region.as_deref())?;
+        let session = shared.parts.sts.session(desired.region.as_deref(), Arc::clone(calls))?;
         let issued = async {
             let session = aws::sign(caller, session, &inputs).await?;
             aws::call(operation, &session, &inputs).await

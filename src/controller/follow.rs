@@ -1,10 +1,16 @@
 //! Processes the changes of the watches: updates the indexes, and requeues the resources that a change affects.
 
+use std::future::pending;
+
 use futures::{Stream, StreamExt};
 use kube::ResourceExt;
 use tempcred_core::api::{RoleGrant, TemporaryCredential};
+use tempcred_core::secret::labelled_owner;
+use tokio::time::{Instant, sleep_until};
 
+use super::debounce::Debounce;
 use super::grants::Affected;
+use super::queue::StsQueue;
 use super::shared::Indexes;
 use super::waker::Waker;
 use crate::cluster::watch::{Change, Key, NamespaceMeta, SecretMeta, Synced};
@@ -12,12 +18,16 @@ use crate::cluster::watch::{Change, Key, NamespaceMeta, SecretMeta, Synced};
 /// Processes the changes of resources.
 pub(super) async fn credentials(
     indexes: &Indexes,
+    queue: &StsQueue,
     waker: &Waker,
     synced: &Synced,
     changes: impl Stream<Item = Change<TemporaryCredential>>,
 ) {
     let mut changes = std::pin::pin!(changes);
     while let Some(change) = changes.next().await {
+        if let Change::Removed(key, _) | Change::Undecodable(key, _) = &change {
+            queue.remove(key);
+        }
         if let Some(key) = on_credential(indexes, synced, change) {
             waker.wake(&key);
         }
@@ -61,37 +71,61 @@ pub(super) async fn secrets(
     changes: impl Stream<Item = Change<SecretMeta>>,
 ) {
     let mut changes = std::pin::pin!(changes);
-    while let Some(change) = changes.next().await {
-        match change {
-            Change::Applied(secret) => {
-                let key = Key::of(&secret.metadata);
-                wake_readers(indexes, waker, &key);
-                indexes.references.writers(&key).iter().for_each(|key| waker.wake(key));
+    let mut debounce = Debounce::default();
+    loop {
+        let end = async {
+            match debounce.next_end() {
+                Some(end) => sleep_until(end).await,
+                None => pending().await,
             }
-            Change::Removed(key, owner) => {
-                wake_readers(indexes, waker, &key);
-                for writer in indexes.references.writers(&key) {
-                    // A Secret of another owner prevented the write. It is gone, so the write is retried immediately.
-                    let uid = waker.get(&writer).and_then(|resource| resource.uid());
-                    if uid.as_deref() != Some(&owner) {
-                        indexes.references.mark_changed(&writer);
-                    }
-                    waker.wake(&writer);
+        };
+        let change = tokio::select! {
+            change = changes.next() => change,
+            () = end => {
+                let changed_again = debounce.pop(Instant::now());
+                changed_again.iter().for_each(|secret| wake_others(indexes, waker, secret));
+                continue;
+            }
+        };
+        let secret = match change {
+            Some(Change::Applied(secret)) => {
+                let key = Key::of(&secret.metadata);
+                if let Some(uid) = labelled_owner(&secret.metadata) {
+                    indexes.references.set_holder(key.clone(), uid);
                 }
+                indexes.references.holder(&key).iter().for_each(|holder| waker.wake(holder));
+                key
+            }
+            Some(Change::Removed(key, uid)) => {
+                indexes.references.holder(&key).iter().for_each(|holder| waker.wake(holder));
+                indexes.references.remove_holder(&key, &uid);
+                key
             }
             // The metadata of a Secret can always be decoded.
-            Change::Undecodable(..) => {}
-            Change::Synced => {
+            Some(Change::Undecodable(..)) => continue,
+            Some(Change::Synced) => {
                 let _ = synced.set(());
+                continue;
             }
+            None => return,
+        };
+        if debounce.change(&secret, Instant::now()) {
+            wake_others(indexes, waker, &secret);
         }
     }
 }
 
-fn wake_readers(indexes: &Indexes, waker: &Waker, secret: &Key) {
-    for reader in indexes.references.readers(secret) {
-        indexes.references.mark_changed(&reader);
-        waker.wake(&reader);
+/// Requeues the resources that read a Secret, or would write it.
+fn wake_others(indexes: &Indexes, waker: &Waker, secret: &Key) {
+    let holder = indexes.references.holder(secret);
+    let writers = indexes.references.writers(secret).into_iter();
+    for other in indexes.references.readers(secret).into_iter().chain(writers) {
+        // An input changed, or a Secret of another owner that prevented the write. So the attempt is repeated
+        // immediately.
+        if Some(&other) != holder.as_ref() {
+            indexes.references.mark_changed(&other);
+        }
+        waker.wake(&other);
     }
 }
 

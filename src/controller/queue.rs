@@ -1,193 +1,172 @@
-//! The STS queue: limits concurrent issues and the rate of STS calls. The most urgent resource is admitted first.
+//! The STS queue: decides when it is the turn of a resource to call STS.
+//!
+//! A resource that waits is a key in the [`Queue`]. When its turn comes, the resource is requeued, and its
+//! reconciliation [takes the turn](StsQueue::take_turn).
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio_util::sync::CancellationToken;
+use tempcred_core::key::Key;
+use tempcred_core::queue::{BudgetKey, Next, Queue, Turn};
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::telemetry::metrics::Metrics;
 
-/// A resource in the queue. The one with the earliest `deadline` is admitted first; with equal deadlines, the one that
-/// was added first.
-struct QueuedIssue {
-    deadline: Timestamp,
-    sequence: u64,
-    calls: u32,
-    admit: oneshot::Sender<OwnedSemaphorePermit>,
-}
-
-impl QueuedIssue {
-    fn key(&self) -> Reverse<(Timestamp, u64)> {
-        Reverse((self.deadline, self.sequence))
-    }
-}
-
-impl PartialEq for QueuedIssue {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for QueuedIssue {}
-
-impl PartialOrd for QueuedIssue {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for QueuedIssue {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-
-#[derive(Default)]
-struct Queued {
-    heap: BinaryHeap<QueuedIssue>,
-    last_sequence: u64,
-}
-
 /// The STS queue.
 pub(super) struct StsQueue {
-    queued: Mutex<Queued>,
-    added: Notify,
-    closed: CancellationToken,
+    state: Mutex<State>,
+    /// Notified when the next turn may be due.
+    changed: Notify,
+    begin: Instant,
     metrics: Arc<Metrics>,
 }
 
+struct State {
+    queue: Queue,
+    /// The turns that no reconciliation has taken yet.
+    begun: HashMap<Key, Turn>,
+}
+
 impl StsQueue {
-    /// A queue that admits at most `concurrency` resources at the same time and `rate` STS calls per second, until
-    /// `closed` is cancelled.
-    pub(super) fn new(
-        concurrency: usize,
-        rate: NonZeroU32,
-        closed: CancellationToken,
-        metrics: Arc<Metrics>,
-    ) -> Arc<Self> {
-        let queue =
-            Arc::new(Self { queued: Mutex::default(), added: Notify::new(), closed, metrics });
-        let limiter = RateLimiter::direct(Quota::per_second(rate));
-        let slots = Arc::new(Semaphore::new(concurrency));
-        tokio::spawn(admit_all(Arc::clone(&queue), limiter, slots));
-        queue
+    /// An empty queue. At most `concurrency` turns at the same time, and `rate` STS calls per second for each budget.
+    pub(super) fn new(concurrency: u16, rate: u32, metrics: Arc<Metrics>) -> Self {
+        let queue = Queue::new(concurrency.into(), rate.into());
+        Self {
+            state: Mutex::new(State { queue, begun: HashMap::new() }),
+            changed: Notify::new(),
+            begin: Instant::now(),
+            metrics,
+        }
     }
 
-    /// Waits until the queue admits this number of STS calls. The caller must keep the permit until the issue is
-    /// finished. `None` if the queue is closed.
-    ///
-    /// `deadline` is the expiration of the credentials that are replaced.
-    pub(super) async fn admit(
-        &self,
-        deadline: Timestamp,
-        calls: u32,
-    ) -> Option<OwnedSemaphorePermit> {
-        let (admit, admitted) = oneshot::channel();
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let (result, depth) = {
+            let mut state = self.state();
+            let result = change(&mut state);
+            (result, state.queue.len())
+        };
+        self.metrics.sts_queue(depth);
+        self.changed.notify_one();
+        result
+    }
+
+    /// Adds a resource that is due at `due`, and returns how long it has waited. Does nothing if it has a turn.
+    pub(super) fn add(&self, key: &Key, due: Timestamp, budget: BudgetKey) -> Duration {
+        self.change(|state| state.queue.add(key, due, budget, self.begin.elapsed()))
+    }
+
+    /// Removes a resource, because it needs no call or is gone. If it has a turn that no reconciliation has taken, the
+    /// turn ends.
+    pub(super) fn remove(&self, key: &Key) {
         {
-            let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
-            queued.last_sequence += 1;
-            let sequence = queued.last_sequence;
-            queued.heap.push(QueuedIssue { deadline, sequence, calls, admit });
-            self.metrics.sts_queue(queued.heap.len());
+            let state = self.state();
+            if !state.queue.contains(key) && !state.begun.contains_key(key) {
+                return;
+            }
         }
-        self.added.notify_one();
-        tokio::select! {
-            biased;
-            () = self.closed.cancelled() => None,
-            permit = admitted => permit.ok(),
-        }
+        self.change(|state| {
+            state.queue.remove(key);
+            if let Some(turn) = state.begun.remove(key) {
+                state.queue.end(turn, 0, self.begin.elapsed());
+            }
+        });
     }
 
-    fn pop(&self) -> Option<QueuedIssue> {
-        let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = queued.heap.pop();
-        self.metrics.sts_queue(queued.heap.len());
-        first
+    /// The turn of a resource, if it has one. It ends when the result is dropped.
+    pub(super) fn take_turn(self: &Arc<Self>, key: &Key) -> Option<TakenTurn> {
+        let turn = self.state().begun.remove(key)?;
+        Some(TakenTurn { queue: Arc::clone(self), turn: Some(turn), calls: 0 })
     }
 
-    fn is_empty(&self) -> bool {
-        self.queued.lock().unwrap_or_else(PoisonError::into_inner).heap.is_empty()
+    /// Begins turns, and requeues their resources. Never returns.
+    pub(super) async fn run(&self, wake: impl Fn(&Key)) {
+        loop {
+            let next = self.state().queue.next(self.begin.elapsed());
+            match next {
+                Next::Turn(turn) => {
+                    let key = turn.key().clone();
+                    self.state().begun.insert(key.clone(), turn);
+                    self.metrics.sts_queue(self.state().queue.len());
+                    wake(&key);
+                }
+                Next::At(at) => {
+                    let wait = at.saturating_sub(self.begin.elapsed());
+                    tokio::select! {
+                        () = sleep(wait) => {}
+                        () = self.changed.notified() => {}
+                    }
+                }
+                Next::Idle => self.changed.notified().await,
+            }
+        }
     }
 }
 
-/// Admits resources until the queue is closed. Acquires a slot and a share of the rate first, and then selects the
-/// resource that is the most urgent at that time.
-async fn admit_all(queue: Arc<StsQueue>, limiter: DefaultDirectRateLimiter, slots: Arc<Semaphore>) {
-    let run = async {
-        loop {
-            while queue.is_empty() {
-                queue.added.notified().await;
-            }
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-                return;
-            };
-            limiter.until_ready().await;
-            let Some(next) = queue.pop() else {
-                continue;
-            };
-            for _ in 1..next.calls {
-                limiter.until_ready().await;
-            }
-            // If the resource has left the queue, the permit is dropped, which releases the slot.
-            let _ = next.admit.send(slot);
+/// A turn that a reconciliation has taken.
+pub(super) struct TakenTurn {
+    queue: Arc<StsQueue>,
+    turn: Option<Turn>,
+    /// Number of calls that were made.
+    pub(super) calls: u32,
+}
+
+impl TakenTurn {
+    /// How long the resource waited, in seconds.
+    pub(super) fn waited(&self) -> f64 {
+        self.turn.as_ref().map_or(0.0, |turn| turn.waited().as_secs_f64())
+    }
+}
+
+impl Drop for TakenTurn {
+    fn drop(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            let (calls, now) = (self.calls, self.queue.begin.elapsed());
+            self.queue.change(|state| state.queue.end(turn, calls, now));
         }
-    };
-    tokio::select! {
-        () = queue.closed.cancelled() => {}
-        () = run => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tempcred_core::queue::BudgetSigner;
+    use tokio::sync::mpsc;
 
-    fn metrics() -> Arc<Metrics> {
-        Arc::new(Metrics::new(false))
+    fn key(name: &str) -> Key {
+        Key { namespace: "n".to_owned(), name: name.to_owned() }
     }
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    #[tokio::test]
-    async fn admits_the_most_urgent_first() {
-        let queue = StsQueue::new(1, NonZeroU32::MAX, CancellationToken::new(), metrics());
-        let first = queue.admit(at(0), 1).await.unwrap();
-        let order = Arc::new(Mutex::new(vec![]));
-        let tasks: Vec<_> = [30, 10, 20]
-            .into_iter()
-            .map(|deadline| {
-                let (queue, order) = (Arc::clone(&queue), Arc::clone(&order));
-                tokio::spawn(async move {
-                    let _slot = queue.admit(at(deadline), 1).await.unwrap();
-                    order.lock().unwrap().push(deadline);
-                })
-            })
-            .collect();
-        while queue.queued.lock().unwrap().heap.len() < 3 {
-            tokio::task::yield_now().await;
-        }
-        drop(first);
-        futures::future::join_all(tasks).await;
-        assert_eq!(*order.lock().unwrap(), [10, 20, 30]);
+    fn budget() -> BudgetKey {
+        BudgetKey { signer: BudgetSigner::Operator, region: None }
     }
 
     #[tokio::test]
-    async fn a_closed_queue_admits_nothing() {
-        let closed = CancellationToken::new();
-        let queue = StsQueue::new(1, NonZeroU32::MIN, closed.clone(), metrics());
-        let _slot = queue.admit(at(0), 1).await.unwrap();
-        let waiting = tokio::spawn({
-            let queue = Arc::clone(&queue);
-            async move { queue.admit(at(0), 1).await.is_none() }
+    async fn requeues_resources_as_their_turns_come() {
+        let queue = Arc::new(StsQueue::new(1, 1000, Arc::new(Metrics::new(false))));
+        let (wake, mut woken) = mpsc::unbounded_channel();
+        let running = Arc::clone(&queue);
+        let run = tokio::spawn(async move {
+            running.run(|key| drop(wake.send(key.name.clone()))).await;
         });
-        closed.cancel();
-        assert!(waiting.await.unwrap());
+        for name in ["a", "b", "c"] {
+            queue.add(&key(name), Timestamp::UNIX_EPOCH, budget());
+        }
+        assert_eq!(woken.recv().await.unwrap(), "a");
+        let turn = queue.take_turn(&key("a")).unwrap();
+        assert!(queue.take_turn(&key("a")).is_none(), "a turn is taken once");
+        drop(turn);
+        assert_eq!(woken.recv().await.unwrap(), "b");
+        // The resource was deleted before its reconciliation took the turn.
+        queue.remove(&key("b"));
+        assert!(queue.take_turn(&key("b")).is_none());
+        assert_eq!(woken.recv().await.unwrap(), "c");
+        run.abort();
     }
 }

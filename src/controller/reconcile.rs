@@ -14,11 +14,12 @@ use tempcred_core::desired::Desired;
 use tempcred_core::observed::{KnownSecret, SecretView};
 use tempcred_core::plan::{Decision, Plan, plan};
 use tempcred_core::problem::Problem;
-use tempcred_core::schedule::LEAST_AGE;
+use tempcred_core::schedule::CALL_INTERVAL;
 use tempcred_core::status::{self, Outcome};
 use tracing::Instrument;
 
 use super::memories::Entry;
+use super::queue::TakenTurn;
 use super::shared::{Scope, Shared};
 use crate::cluster::Failed;
 use crate::cluster::lease::Term;
@@ -39,13 +40,16 @@ pub(super) async fn reconcile(
     scope: Arc<Scope>,
 ) -> Result<Action, Infallible> {
     let memories = &scope.shared.indexes.memories;
+    let key = Key::of(&resource.metadata);
+    // If this reconciliation does not call STS, the turn ends when it returns.
+    let turn = scope.shared.queue.take_turn(&key);
     // A standby replica only keeps its caches synced. When it becomes the leader, it reconciles every resource.
     let Some(term) = scope.shared.parts.leadership.term() else {
         memories.drop_outdated(&resource, Timestamp::now());
         return Ok(Action::await_change());
     };
-    if !scope.synced(&resource).await {
-        return Ok(Action::requeue(RETRY));
+    if !scope.is_synced(&resource) {
+        return Ok(Action::await_change());
     }
     let exists = || scope.current(&resource).is_some();
     let Some(entry) = memories.take(&resource, term, exists) else {
@@ -54,12 +58,12 @@ pub(super) async fn reconcile(
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let span = tracing::info_span!("credential", namespace, name);
     let begin = Instant::now();
-    let mut step = Step { resource: &resource, scope: &scope, entry, term };
+    let mut step = Step { resource: &resource, scope: &scope, key: &key, entry, term, turn };
     let action = step.run().instrument(span).await;
     scope.shared.parts.metrics.reconciled(begin.elapsed());
     if !memories.put(&resource.uid().unwrap_or_default(), step.entry) {
         // Removed meanwhile, perhaps before this reconciliation recorded its grants.
-        scope.shared.indexes.grants.remove_usage(&Key::of(&resource.metadata));
+        scope.shared.indexes.grants.remove_usage(&key);
     }
     Ok(action)
 }
@@ -68,8 +72,11 @@ pub(super) async fn reconcile(
 pub(super) struct Step<'a> {
     pub(super) resource: &'a TemporaryCredential,
     pub(super) scope: &'a Scope,
+    pub(super) key: &'a Key,
     pub(super) entry: Entry,
     term: Term,
+    /// The turn to call STS, if it has come.
+    pub(super) turn: Option<TakenTurn>,
 }
 
 impl Step<'_> {
@@ -82,8 +89,21 @@ impl Step<'_> {
             let Decision { plan, known, pending } = plan(&desired, observed, Timestamp::now());
             self.entry.memory.keep(pending);
             tracing::debug!(plan = plan.as_str(), "planned");
+            let plan = match plan {
+                Plan::Issue(issue) => match self.shared().indexes.references.check(self.key) {
+                    Ok(()) if self.turn.is_none() => {
+                        return self.wait_for_turn(&desired, &known, &issue).await;
+                    }
+                    Ok(()) => Plan::Issue(issue),
+                    Err(problem) => Plan::Report(problem),
+                },
+                other => other,
+            };
             if plan.is_attempt() {
                 self.entry.memory.attempt(&desired);
+            }
+            if !matches!(plan, Plan::Read | Plan::Issue(_)) {
+                self.shared().queue.remove(self.key);
             }
             let outcome = match plan {
                 Plan::Ignore => return Action::await_change(),
@@ -129,12 +149,14 @@ impl Step<'_> {
     fn watched(&mut self, desired: &Desired) -> SecretView {
         let indexes = &self.scope.shared.indexes;
         indexes.grants.set_usage(desired);
-        if indexes.references.take_changed(&Key::of(&self.resource.metadata)) {
+        if indexes.references.take_changed(self.key) {
             self.entry.memory.inputs_changed();
         }
+        let key = Key { namespace: desired.namespace.clone(), name: desired.secret_name.clone() };
         let secret = ObjectRef::new(&desired.secret_name).within(&desired.namespace);
         let secret = self.scope.secrets.get(&secret);
-        self.entry.memory.watched(desired, secret.as_ref().map(|secret| &secret.metadata))
+        let exists = secret.is_some() || self.scope.other_secrets.contains(&key);
+        self.entry.memory.watched(desired, secret.as_ref().map(|secret| &secret.metadata), exists)
     }
 
     /// Reads the Secret from the API server.
@@ -200,10 +222,10 @@ impl Step<'_> {
                 }
             }
         }
-        // A repair that was delayed because the last one was only seconds ago.
-        let repair = self.entry.memory.repaired_at().map(|at| at + LEAST_AGE);
-        let repair = repair.filter(|at| *at > now);
-        requeue_at([due, save_again, repair].into_iter().flatten().min(), now)
+        // A call that was delayed because the last one was only seconds ago.
+        let delayed = self.entry.memory.called_at().map(|at| at + CALL_INTERVAL);
+        let delayed = delayed.filter(|at| *at > now && matches!(outcome, Outcome::BackingOff));
+        requeue_at([due, save_again, delayed].into_iter().flatten().min(), now)
     }
 
     fn log(&self, desired: &Desired, problem: &Problem) {
@@ -215,7 +237,7 @@ impl Step<'_> {
     }
 }
 
-fn requeue_at(until: Option<Timestamp>, now: Timestamp) -> Action {
+pub(super) fn requeue_at(until: Option<Timestamp>, now: Timestamp) -> Action {
     let wait = until.map_or(LONGEST_WAIT, |until| until.duration_since(now)).min(LONGEST_WAIT);
     // Timers have a resolution of one millisecond. The added millisecond prevents a reconciliation just before the
     // time.

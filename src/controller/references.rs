@@ -1,9 +1,11 @@
 //! An index of the Secrets that resources read and write. It finds the resources to reconcile when an input changes,
-//! and resources that depend on each other.
+//! resources that depend on each other, and chains of resources that are too long.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::iter::successors;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use kube::ResourceExt;
 use tempcred_core::api::TemporaryCredential;
 use tempcred_core::fields::Duration;
 use tempcred_core::problem::{Problem, Reason};
@@ -13,9 +15,14 @@ use tempcred_core::request::inputs::Input;
 
 use crate::cluster::watch::Key;
 
+/// Longest chain of resources of which each reads the Secret of the next one, in references. A rotation at one end
+/// causes a rotation of each of them.
+const MOST_REFERENCES: usize = 8;
+
 /// The Secrets that one resource reads and writes.
 #[derive(Clone, Default, PartialEq)]
 struct Links {
+    uid: String,
     reads: BTreeSet<String>,
     writes: String,
 }
@@ -26,6 +33,10 @@ struct Index {
     readers: HashMap<Key, BTreeSet<String>>,
     writers: HashMap<Key, BTreeSet<String>>,
     changed: HashSet<Key>,
+    /// The names of resources by UID.
+    names: HashMap<String, String>,
+    /// The UID of the resource that each Secret was written for.
+    holders: HashMap<Key, String>,
 }
 
 /// The Secrets that resources read and write.
@@ -74,19 +85,39 @@ impl References {
         self.index().changed.remove(resource)
     }
 
-    /// Checks that a resource does not depend on its own Secret, directly or through other resources.
+    /// Records the UID of the resource that a Secret was written for.
+    pub(super) fn set_holder(&self, secret: Key, uid: &str) {
+        self.index().holders.insert(secret, uid.to_owned());
+    }
+
+    /// Records that the Secret that was written for this resource is gone.
+    pub(super) fn remove_holder(&self, secret: &Key, uid: &str) {
+        let mut index = self.index();
+        if index.holders.get(secret).is_some_and(|holder| holder == uid) {
+            index.holders.remove(secret);
+        }
+    }
+
+    /// The resource that this Secret was written for.
+    pub(super) fn holder(&self, secret: &Key) -> Option<Key> {
+        let index = self.index();
+        let name = index.names.get(index.holders.get(secret)?)?.clone();
+        Some(Key { namespace: secret.namespace.clone(), name })
+    }
+
+    /// Checks that a resource does not depend on its own Secret, directly or through other resources, and that the
+    /// chain of resources that it depends on is not too long.
     ///
     /// # Errors
-    /// `ReferenceLoop`. Its message contains the path.
+    /// `ReferenceLoop` or `ReferenceTooDeep`. The message contains the path.
     pub(super) fn check(&self, resource: &Key) -> Result<(), Problem> {
-        let index = self.index();
-        let mut path = vec![resource.name.clone()];
-        if !index.leads_back(&resource.namespace, &mut path, &mut HashSet::new()) {
-            return Ok(());
-        }
+        let Some((reason, path)) = self.index().long_path(resource) else { return Ok(()) };
         let path = path.join(", which reads the Secret of ");
-        let reason = Reason::ReferenceLoop;
-        let message = format!("{path}: none of them can be issued first. {}", reason.advice());
+        let what = match reason {
+            Reason::ReferenceLoop => "none of them can be issued first",
+            _ => "the chain is too long",
+        };
+        let message = format!("{path}: {what}. {}", reason.advice());
         Err(Problem::new(reason, message))
     }
 
@@ -98,6 +129,7 @@ impl References {
             && index.readers.is_empty()
             && index.writers.is_empty()
             && index.changed.is_empty()
+            && index.names.is_empty()
     }
 }
 
@@ -116,6 +148,7 @@ fn links(resource: &TemporaryCredential) -> Links {
         Input::ServiceAccountToken { .. } => None,
     };
     Links {
+        uid: resource.uid().unwrap_or_default(),
         reads: operation.chain(caller).filter_map(secret).collect(),
         writes: resource.secret_name(),
     }
@@ -129,6 +162,12 @@ impl Index {
             None => self.links.remove(&key),
         };
         let Key { namespace, name } = key;
+        if let Some(old) = &before {
+            self.names.remove(&old.uid);
+        }
+        if let Some(new) = &links {
+            self.names.insert(new.uid.clone(), name.clone());
+        }
         let secret = |name: &String| Key { namespace: namespace.clone(), name: name.clone() };
         for old in before.iter().flat_map(|links| &links.reads) {
             remove(&mut self.readers, secret(old), &name);
@@ -144,28 +183,54 @@ impl Index {
         }
     }
 
-    /// Searches, depth first, for a path from the last resource of `path` to the first one. On success, `path` is that
-    /// path.
-    fn leads_back(
-        &self,
-        namespace: &str,
-        path: &mut Vec<String>,
-        seen: &mut HashSet<String>,
-    ) -> bool {
-        let key = |name: &String| Key { namespace: namespace.to_owned(), name: name.clone() };
-        let Some(links) = path.last().and_then(|name| self.links.get(&key(name))) else {
-            return false;
+    /// A path of Secrets that leads back to the resource, or that is too long. Each resource reads at most a few Secrets,
+    /// so the search is short, regardless of the number of resources.
+    fn long_path(&self, resource: &Key) -> Option<(Reason, Vec<String>)> {
+        let mut readers: HashMap<&str, &str> = HashMap::new();
+        let path = |last: &str, readers: &HashMap<&str, &str>| {
+            let before = |name: &&str| readers.get(name).copied();
+            let mut names: Vec<_> = successors(Some(last), before).map(str::to_owned).collect();
+            names.reverse();
+            names
         };
-        let writers = links.reads.iter().filter_map(|read| self.writers.get(&key(read)));
-        for writer in writers.flatten() {
-            let back = *writer == path[0];
-            path.push(writer.clone());
-            if back || (seen.insert(writer.clone()) && self.leads_back(namespace, path, seen)) {
-                return true;
+        let mut level = vec![resource.name.as_str()];
+        for depth in 1.. {
+            let mut next = Vec::new();
+            for reader in level {
+                for writer in self.inputs_of(&resource.namespace, reader) {
+                    if writer == resource.name {
+                        let mut path = path(reader, &readers);
+                        path.push(writer.to_owned());
+                        return Some((Reason::ReferenceLoop, path));
+                    }
+                    if !readers.contains_key(writer) {
+                        readers.insert(writer, reader);
+                        next.push(writer);
+                    }
+                }
             }
-            path.pop();
+            let first = next.first()?;
+            if depth > MOST_REFERENCES {
+                return Some((Reason::ReferenceTooDeep, path(first, &readers)));
+            }
+            level = next;
         }
-        false
+        None
+    }
+
+    /// The resources whose Secrets a resource reads.
+    fn inputs_of<'a>(&'a self, namespace: &'a str, reader: &str) -> impl Iterator<Item = &'a str> {
+        let key = |name: &str| Key { namespace: namespace.to_owned(), name: name.to_owned() };
+        let reads = self.links.get(&key(reader)).into_iter().flat_map(|links| &links.reads);
+        reads.filter_map(move |read| self.writer(&key(read)))
+    }
+
+    /// The resource that a Secret was written for. If there is no Secret yet, any resource that may write it.
+    fn writer(&self, secret: &Key) -> Option<&str> {
+        let writers = self.writers.get(secret)?;
+        let holder = self.holders.get(secret).and_then(|uid| self.names.get(uid));
+        let holder = holder.filter(|name| writers.contains(*name));
+        holder.or_else(|| writers.first()).map(String::as_str)
     }
 }
 
@@ -191,7 +256,7 @@ mod tests {
         }
         serde_json::from_value(json!({
             "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
-            "metadata": {"name": name, "namespace": "analytics"}, "spec": spec,
+            "metadata": {"name": name, "namespace": "analytics", "uid": format!("uid-{name}")}, "spec": spec,
         }))
         .unwrap()
     }
@@ -248,5 +313,42 @@ mod tests {
         assert!(message("f").is_some(), "reads its own Secret");
         assert_eq!(message("d"), None, "leads into a loop, but is not part of it");
         assert_eq!(message("e"), None, "reads a Secret that no resource writes");
+    }
+
+    #[test]
+    fn a_chain_may_be_eight_references_deep_and_costs_no_more_if_it_is_longer() {
+        let references = References::default();
+        for n in 0..20_000 {
+            references.set(&reading(&n.to_string(), &[&(n + 1).to_string()]));
+        }
+        let reason = |n: u32| references.check(&key(&n.to_string())).err().map(|p| p.reason);
+        assert_eq!(reason(0), Some(Reason::ReferenceTooDeep));
+        assert_eq!(reason(20_000 - 10), Some(Reason::ReferenceTooDeep));
+        assert_eq!(reason(20_000 - 9), None);
+        let message = references.check(&key("0")).unwrap_err().message;
+        assert!(message.contains("of 9: the chain is too long"), "{message}");
+    }
+
+    #[test]
+    fn of_many_writers_of_one_secret_the_one_that_wrote_it_counts() {
+        let references = References::default();
+        let writing = |name: &str, reads: &str| {
+            let mut resource = reading(name, &[reads]);
+            resource.spec.secret.name = Some("shared".to_owned());
+            resource
+        };
+        references.set(&reading("a", &["shared"]));
+        for n in 0..5000 {
+            references.set(&writing(&format!("b{n:04}"), "key"));
+        }
+        references.set(&writing("c", "a"));
+        assert!(references.check(&key("a")).is_ok());
+        references.set_holder(key("shared"), "uid-c");
+        assert_eq!(references.holder(&key("shared")), Some(key("c")));
+        assert_eq!(references.check(&key("a")).unwrap_err().reason, Reason::ReferenceLoop);
+        references.remove_holder(&key("shared"), "uid-of-another");
+        assert!(references.check(&key("a")).is_err());
+        references.remove_holder(&key("shared"), "uid-c");
+        assert!(references.check(&key("a")).is_ok());
     }
 }

@@ -10,7 +10,8 @@ use futures::future::join_all;
 use futures::{StreamExt, stream};
 use kube::Client;
 use kube::runtime::Controller;
-use kube::runtime::controller::{Action, Error};
+use kube::runtime::controller::{Action, Config, Error};
+use tempcred_core::api::TemporaryCredential;
 use tokio_util::sync::CancellationToken;
 
 use super::follow;
@@ -19,7 +20,7 @@ use super::queue::StsQueue;
 use super::reconcile::reconcile;
 use super::shared::{Indexes, Parts, Scope, Shared};
 use super::waker::Waker;
-use crate::cluster::watch::{self, Synced};
+use crate::cluster::watch::{self, Key, Synced};
 use crate::telemetry::http::Readiness;
 
 /// Settings of the controller.
@@ -36,6 +37,10 @@ pub struct Settings {
     pub sts_rate: NonZeroU32,
 }
 
+/// Number of reconciliations that run at the same time, beside those that have a turn at STS. They take milliseconds: a
+/// resource that waits for its turn is not reconciled meanwhile.
+const SHORT_RECONCILIATIONS: u16 = 32;
+
 /// Runs the controller until `stop` is cancelled and all operations in progress are finished.
 pub async fn run(
     client: Client,
@@ -44,10 +49,10 @@ pub async fn run(
     readiness: Arc<Readiness>,
     stop: CancellationToken,
 ) {
-    let concurrency = settings.concurrency.get().into();
+    let concurrency = settings.concurrency.get();
     let metrics = Arc::clone(&parts.metrics);
-    let queue = StsQueue::new(concurrency, settings.sts_rate, stop.clone(), metrics);
-    let indexes = Indexes::new(settings.cluster);
+    let queue = Arc::new(StsQueue::new(concurrency, settings.sts_rate.get(), metrics));
+    let indexes = Indexes::new(settings.cluster.clone());
     let shared = Arc::new(Shared { parts, queue, indexes });
     let serves_all = settings.namespaces.is_empty();
     let mut scopes: Vec<Option<&str>> =
@@ -57,21 +62,15 @@ pub async fn run(
     }
     readiness.expect(scopes.len());
     let scopes = scopes.into_iter().map(|namespace| {
-        serve(
-            client.clone(),
-            Arc::clone(&shared),
-            namespace,
-            settings.selector.as_deref(),
-            &readiness,
-            stop.clone(),
-        )
+        serve(client.clone(), Arc::clone(&shared), namespace, &settings, &readiness, stop.clone())
     });
     let grants = follow::grants(&shared.indexes, watch::grants(client.clone()));
     let statuses = grant_statuses::write(&shared, serves_all);
+    let turns = stop.run_until_cancelled(shared.queue.run(|key| shared.indexes.wake(key)));
     // The watch of the grants never ends. It is dropped when all scopes have ended.
     tokio::select! {
         _ = join_all(scopes) => {}
-        () = async { tokio::join!(grants, statuses); } => {}
+        () = async { tokio::join!(grants, statuses, turns); } => {}
     }
 }
 
@@ -80,44 +79,54 @@ async fn serve(
     client: Client,
     shared: Arc<Shared>,
     namespace: Option<&str>,
-    selector: Option<&str>,
+    settings: &Settings,
     readiness: &Readiness,
     stop: CancellationToken,
 ) {
-    let resources = watch::credentials(client.clone(), namespace, selector);
+    let resources = watch::credentials(client.clone(), namespace, settings.selector.as_deref());
     let secrets = watch::owned_secrets(client.clone(), namespace);
     let other_secrets = watch::other_secrets(client.clone(), namespace);
     let namespaces = watch::namespaces(client, namespace);
-    let (resources_synced, other_secrets_synced) = (Synced::default(), Synced::default());
+    let resources_synced = Synced::default();
     let (wake, woken) = mpsc::unbounded();
-    let waker = Waker { resources: resources.store.clone(), wake };
+    let waker =
+        Waker { namespace: namespace.map(str::to_owned), resources: resources.store.clone(), wake };
     shared.parts.metrics.count(resources.store.clone());
     shared.indexes.add_waker(waker.clone());
     let scope = Arc::new(Scope {
         shared: Arc::clone(&shared),
         resources: resources.store.clone(),
         secrets: secrets.store,
+        other_secrets: other_secrets.names,
         secrets_synced: Synced::default(),
+        other_secrets_synced: Synced::default(),
         namespaces_synced: Synced::default(),
-        stop: stop.clone(),
     });
     let indexes = &shared.indexes;
     let follow_all = async {
         tokio::join!(
-            follow::credentials(indexes, &waker, &resources_synced, resources.changes),
+            follow::credentials(
+                indexes,
+                &shared.queue,
+                &waker,
+                &resources_synced,
+                resources.changes
+            ),
             follow::secrets(indexes, &waker, &scope.secrets_synced, secrets.changes),
-            follow::secrets(indexes, &waker, &other_secrets_synced, other_secrets),
+            follow::secrets(indexes, &waker, &scope.other_secrets_synced, other_secrets.changes),
             follow::namespaces(indexes, &scope.namespaces_synced, namespaces),
             shared.parts.leadership.new_terms().for_each(|()| async {
                 waker.wake_all(|_| true);
             }),
             async {
+                tokio::join!(scope.secrets_synced.wait(), scope.other_secrets_synced.wait());
+                waker.wake_all(|resource| !resource.is_signed_by_operator());
                 tokio::join!(
                     resources_synced.wait(),
-                    scope.secrets_synced.wait(),
                     scope.namespaces_synced.wait(),
                     indexes.grants.synced.wait(),
                 );
+                waker.wake_all(TemporaryCredential::is_signed_by_operator);
                 readiness.synced();
                 if readiness.is_ready() {
                     indexes.grants.set_all_synced();
@@ -126,14 +135,20 @@ async fn serve(
             }
         );
     };
+    let concurrency = settings.concurrency.get().saturating_add(SHORT_RECONCILIATIONS);
     let reconciliations = Controller::for_stream(stream::empty(), resources.store)
+        .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(woken)
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), Arc::clone(&scope))
-        .for_each(|ended| async move {
+        .for_each(|ended| async {
             match ended {
+                Ok(_) => {}
                 // It is not an error if a resource was deleted after it was requeued.
-                Ok(_) | Err(Error::ObjectNotFound(_)) => {}
+                Err(Error::ObjectNotFound(resource)) => shared.queue.remove(&Key {
+                    namespace: resource.namespace.unwrap_or_default(),
+                    name: resource.name,
+                }),
                 Err(error) => tracing::warn!(%error, "cannot start a reconciliation"),
             }
         });

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::runtime::reflector::{ObjectRef, Store};
 use tempcred_core::api::TemporaryCredential;
-use tokio_util::sync::CancellationToken;
 
 use super::grants::GrantCache;
 use super::memories::Memories;
@@ -14,7 +13,7 @@ use super::waker::Waker;
 use crate::aws::Sts;
 use crate::cluster::Cluster;
 use crate::cluster::lease::Leadership;
-use crate::cluster::watch::{SecretMeta, Synced};
+use crate::cluster::watch::{Key, Names, SecretMeta, Synced};
 use crate::telemetry::metrics::Metrics;
 
 /// The components that the controller uses.
@@ -60,6 +59,15 @@ impl Indexes {
         self.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(waker);
     }
 
+    /// Requeues a resource.
+    pub(super) fn wake(&self, key: &Key) {
+        let wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        wakers
+            .iter()
+            .filter(|waker| waker.serves(&key.namespace))
+            .for_each(|waker| waker.wake(key));
+    }
+
     /// The wakers of all scopes.
     pub(super) fn wakers(&self) -> Vec<Waker> {
         self.wakers.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -71,23 +79,22 @@ pub(super) struct Scope {
     pub(super) shared: Arc<Shared>,
     pub(super) resources: Store<TemporaryCredential>,
     pub(super) secrets: Store<SecretMeta>,
+    /// The names of the Secrets that are not in `secrets`.
+    pub(super) other_secrets: Names,
     pub(super) secrets_synced: Synced,
+    pub(super) other_secrets_synced: Synced,
     pub(super) namespaces_synced: Synced,
-    pub(super) stop: CancellationToken,
 }
 
 impl Scope {
-    /// Waits until the caches that a resource depends on are synced. Before that, every Secret would seem to be
-    /// missing, and every grant to be withdrawn. Returns false if the operator shuts down first.
-    pub(super) async fn synced(&self, resource: &TemporaryCredential) -> bool {
-        let synced = async {
-            self.secrets_synced.wait().await;
-            if resource.is_signed_by_operator() {
-                self.namespaces_synced.wait().await;
-                self.shared.indexes.grants.synced.wait().await;
-            }
-        };
-        self.stop.run_until_cancelled(synced).await.is_some()
+    /// Whether the caches that a resource depends on are synced. Before that, every Secret would seem to be missing, and
+    /// every grant to be withdrawn. Once they are synced, the resource is requeued.
+    pub(super) fn is_synced(&self, resource: &TemporaryCredential) -> bool {
+        let grants = &self.shared.indexes.grants.synced;
+        self.secrets_synced.initialized()
+            && self.other_secrets_synced.initialized()
+            && (!resource.is_signed_by_operator()
+                || (self.namespaces_synced.initialized() && grants.initialized()))
     }
 
     /// The current version of a resource in the cache. `None` if the resource was deleted, or created again.

@@ -1,7 +1,5 @@
 //! Requeues resources for an immediate reconciliation.
 
-use std::sync::Arc;
-
 use futures::channel::mpsc::UnboundedSender;
 use kube::runtime::reflector::{ObjectRef, Store};
 use tempcred_core::api::TemporaryCredential;
@@ -11,6 +9,8 @@ use crate::cluster::watch::Key;
 /// Requeues resources of one scope.
 #[derive(Clone)]
 pub(super) struct Waker {
+    /// The namespace of the scope. `None` for all namespaces.
+    pub(super) namespace: Option<String>,
     /// The cache of the resources.
     pub(super) resources: Store<TemporaryCredential>,
     /// The channel for the resources to reconcile.
@@ -18,15 +18,15 @@ pub(super) struct Waker {
 }
 
 impl Waker {
+    /// Whether resources of this namespace belong to the scope.
+    pub(super) fn serves(&self, namespace: &str) -> bool {
+        self.namespace.as_deref().is_none_or(|own| own == namespace)
+    }
+
     /// Requeues a resource.
     pub(super) fn wake(&self, resource: &Key) {
         // The receiver is dropped only when the operator shuts down.
         let _ = self.wake.unbounded_send(object_ref(resource));
-    }
-
-    /// The resource in the cache.
-    pub(super) fn get(&self, resource: &Key) -> Option<Arc<TemporaryCredential>> {
-        self.resources.get(&object_ref(resource))
     }
 
     /// Requeues every resource that matches, and returns their keys.

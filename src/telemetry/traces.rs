@@ -71,8 +71,15 @@ impl Exporter {
     }
 }
 
-/// The span of a rotation. `action` is the STS action, and `cause` the reason for the rotation.
-pub fn rotation(namespace: &str, name: &str, action: &'static str, cause: &str) -> Span {
+/// The span of a rotation. `action` is the STS action, `cause` the reason for the rotation, and `waited` the time in the
+/// STS queue, in seconds.
+pub fn rotation(
+    namespace: &str,
+    name: &str,
+    action: &'static str,
+    cause: &str,
+    waited: f64,
+) -> Span {
     info_span!(
         target: TARGET,
         parent: None,
@@ -81,14 +88,10 @@ pub fn rotation(namespace: &str, name: &str, action: &'static str, cause: &str) 
         tempcred.credential = name,
         tempcred.operation = action,
         tempcred.cause = cause,
+        tempcred.queue_seconds = waited,
         otel.status_code = tracing::field::Empty,
         error.r#type = tracing::field::Empty,
     )
-}
-
-/// The span of the time in the STS queue.
-pub fn queue() -> Span {
-    info_span!(target: TARGET, "queue")
 }
 
 /// The span of a call to STS. `target` is the target of the request.

@@ -133,13 +133,13 @@ async fn a_rotation_is_one_trace_with_its_calls_as_spans() {
     assert_eq!(issued.attributes["k8s.namespace.name"], world.namespace);
     assert_eq!(issued.attributes["tempcred.operation"], "AssumeRole");
     assert_eq!(issued.attributes["tempcred.cause"], "Missing");
+    assert!(issued.attributes["tempcred.queue_seconds"].contains("DoubleValue"));
     assert_eq!(issued.resource["service.name"], "tempcred");
     assert_eq!(issued.resource["service.version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(issued.resource["k8s.cluster.name"], "prod-eu");
     assert_eq!(
         within(&issued),
         [
-            "queue",
             "AssumeRole",
             "AssumeRole",
             "Writing Secret reports",

@@ -1,5 +1,6 @@
 //! `TemporaryCredential`.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_core::ResourceExt;
 use kube_derive::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,23 @@ use crate::text::bounded;
 /// Annotation that requests a renewal: set it to a new value, for example the current time. The operator copies the
 /// value to `status.lastRenewRequest` when the renewal is done.
 pub const RENEW_REQUESTED_AT: &str = "tempcred.dev/renew-requested-at";
+
+/// Removes the metadata of a resource that is not used.
+pub fn prune_credential(metadata: &mut ObjectMeta) {
+    let request = metadata.annotations.as_ref().and_then(|all| all.get(RENEW_REQUESTED_AT));
+    let annotations = request.map(|request| (RENEW_REQUESTED_AT.to_owned(), bounded(request)));
+    *metadata = ObjectMeta {
+        name: metadata.name.take(),
+        namespace: metadata.namespace.take(),
+        uid: metadata.uid.take(),
+        generation: metadata.generation,
+        resource_version: metadata.resource_version.take(),
+        creation_timestamp: metadata.creation_timestamp.take(),
+        deletion_timestamp: metadata.deletion_timestamp.take(),
+        annotations: annotations.map(|one| [one].into()),
+        ..ObjectMeta::default()
+    };
+}
 
 /// The credentials to request from AWS STS, the Secret to write them to, and when to renew them.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]

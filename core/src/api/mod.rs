@@ -11,7 +11,9 @@ mod secret;
 mod status;
 
 pub use crd::crds;
-pub use credential::{RENEW_REQUESTED_AT, Renewal, TemporaryCredential, TemporaryCredentialSpec};
+pub use credential::{
+    RENEW_REQUESTED_AT, Renewal, TemporaryCredential, TemporaryCredentialSpec, prune_credential,
+};
 pub use grant::{GrantStatus, GrantedNamespaces, GrantedSession, RoleGrant, RoleGrantSpec};
 pub use secret::{DeletionPolicy, Format, SecretSpec};
 pub use status::{CredentialStatus, FailureStatus, Readiness, SecretStatus};

@@ -127,6 +127,8 @@ reasons! {
     InputMissing, BLOCKED, "Create the object that the message names, in the namespace of the resource, or correct its name in the spec.";
     /// Resources use each other's Secrets as inputs, so none of them can be issued first.
     ReferenceLoop, BLOCKED, "Use another input for one of these resources.";
+    /// The request depends on the Secrets of more than eight resources, one after the other.
+    ReferenceTooDeep, BLOCKED, "Use an input that fewer other resources are needed for: at most 8 resources may read each other's Secrets in a chain.";
     /// The API server rejects a request of the operator that is not about the Secret to write.
     ClusterRefused, BLOCKED, "Check the operator's permissions, and the admission policies of the namespace.";
     /// No RoleGrant allows this namespace to use the role with the operator's own identity; the Secret was removed.

@@ -114,16 +114,16 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    /// Adds a resource that is due at `due`. A resource that waits already keeps its urgency, unless it is more urgent
-    /// now. Does nothing if it has a turn.
-    pub fn add(&mut self, key: &Key, due: Timestamp, budget: BudgetKey, now: Duration) {
+    /// Adds a resource that is due at `due`, and returns how long it has waited. A resource that waits already keeps its
+    /// urgency, unless it is more urgent now. Does nothing if it has a turn.
+    pub fn add(&mut self, key: &Key, due: Timestamp, budget: BudgetKey, now: Duration) -> Duration {
         if self.turns.contains(key) {
-            return;
+            return Duration::ZERO;
         }
         let (mut due, mut sequence, mut since) = (due, None, now);
         if let Some(before) = self.waiting.get(key) {
             if before.due <= due && *before.budget == budget {
-                return;
+                return now.saturating_sub(before.since);
             }
             due = due.min(before.due);
             sequence = Some(before.sequence);
@@ -138,6 +138,12 @@ impl Queue {
         let place = Place { due, sequence, since, budget };
         self.change(&key.namespace, |namespace| namespace.add(&key.name, &place));
         self.waiting.insert(key.clone(), place);
+        now.saturating_sub(since)
+    }
+
+    /// Whether this resource waits.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.waiting.contains_key(key)
     }
 
     /// Removes a waiting resource.

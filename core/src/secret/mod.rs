@@ -7,6 +7,6 @@ mod record;
 mod render;
 
 pub use manifest::{Manifest, SecretVersion, WriteTarget};
-pub use owner::{Ownership, labelled_owner, ownership};
+pub use owner::{Ownership, labelled_owner, ownership, prune_secret};
 pub use read::read_credentials;
 pub use record::{CREDENTIAL_UID, IssueRecord, MANAGED_BY, annotation, credential_name};

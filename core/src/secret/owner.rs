@@ -1,8 +1,10 @@
 //! The owner of a Secret.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::collections::BTreeMap;
 
-use super::record::{CREDENTIAL_UID, credential_name};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
+use super::record::{CREDENTIAL_UID, annotation, credential_name};
 use crate::text::one_line;
 
 /// Longest name of a Kubernetes object, in characters.
@@ -49,6 +51,35 @@ pub fn labelled_owner(secret: &ObjectMeta) -> Option<&str> {
     secret.labels.as_ref()?.get(CREDENTIAL_UID).map(String::as_str)
 }
 
+/// Longest annotation of tempcred that is kept, in bytes. tempcred writes none that is longer than an ARN.
+const LONGEST_ANNOTATION: usize = 4096;
+
+/// Removes the metadata of a Secret that is not used. Users can write any text to the rest.
+pub fn prune_secret(metadata: &mut ObjectMeta) {
+    let owner = labelled_owner(metadata).map(str::to_owned);
+    let controller = metadata.owner_references.take().into_iter().flatten();
+    let controller = controller.filter(|owner| owner.controller == Some(true)).map(|owner| {
+        let (kind, name) = (shown(&owner.kind), shown(&owner.name));
+        OwnerReference { kind, name, api_version: String::new(), ..owner }
+    });
+    let ours = |key: &str, value: &str| {
+        annotation::ALL.contains(&key) && value.len() <= LONGEST_ANNOTATION
+    };
+    let annotations = metadata.annotations.take().into_iter().flatten();
+    let annotations = annotations.filter(|(key, value)| ours(key, value));
+    *metadata = ObjectMeta {
+        name: metadata.name.take(),
+        namespace: metadata.namespace.take(),
+        uid: metadata.uid.take(),
+        resource_version: metadata.resource_version.take(),
+        deletion_timestamp: metadata.deletion_timestamp.take(),
+        labels: owner.map(|uid| [(CREDENTIAL_UID.to_owned(), uid)].into()),
+        annotations: Some(annotations.collect()).filter(|all: &BTreeMap<_, _>| !all.is_empty()),
+        owner_references: controller.take(1).map(|owner| vec![owner]).next(),
+        ..ObjectMeta::default()
+    };
+}
+
 /// A name as one line of limited length: users can write any text to the annotation.
 fn shown(name: &str) -> String {
     one_line(name, LONGEST_NAME)
@@ -57,7 +88,37 @@ fn shown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::IssueRecord;
     use serde_json::json;
+
+    #[test]
+    fn a_pruned_secret_has_the_same_owner_and_the_same_record() {
+        let metadata: ObjectMeta = serde_json::from_value(json!({
+            "name": "s", "namespace": "n", "uid": "u", "resourceVersion": "3",
+            "labels": {CREDENTIAL_UID: "me", "app": "x".repeat(60)},
+            "annotations": {
+                "other": "x".repeat(200 << 10), annotation::CREDENTIAL_NAME: "reports",
+                annotation::REQUEST_HASH: "r", annotation::RENDER_HASH: "h", annotation::FINGERPRINT: "f",
+                annotation::ISSUED_AT: "2026-01-01T00:00:00Z", annotation::EXPIRATION: "2026-01-01T01:00:00Z",
+                annotation::RENEW_REQUEST: "x".repeat(100 << 10), "tempcred.dev/unknown": "x",
+            },
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Other", "name": "o", "uid": "o"},
+                {"apiVersion": "x".repeat(5000), "kind": "K", "name": "x".repeat(5000), "uid": "me", "controller": true},
+            ],
+        }))
+        .unwrap();
+        let mut pruned = metadata.clone();
+        prune_secret(&mut pruned);
+        for uid in ["me", "you"] {
+            assert_eq!(ownership(&pruned, uid), ownership(&metadata, uid));
+        }
+        assert_eq!(labelled_owner(&pruned), Some("me"));
+        let record = IssueRecord::read(pruned.annotations.as_ref().unwrap()).unwrap();
+        let all = IssueRecord::read(metadata.annotations.as_ref().unwrap()).unwrap();
+        assert_eq!(record, IssueRecord { renew_request: None, ..all });
+        assert!(serde_json::to_string(&pruned).unwrap().len() < 1500);
+    }
 
     #[test]
     fn a_secret_is_ours_only_if_it_has_our_uid() {

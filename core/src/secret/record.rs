@@ -37,6 +37,20 @@ pub mod annotation {
     pub const PACKED_POLICY_SIZE: &str = "tempcred.dev/packed-policy-size";
     /// The renewal request that the credentials were issued for. It is known even if the status write fails.
     pub const RENEW_REQUEST: &str = "tempcred.dev/last-renew-request";
+
+    /// Every annotation.
+    pub const ALL: &[&str] = &[
+        CREDENTIAL_NAME,
+        REQUEST_HASH,
+        RENDER_HASH,
+        FINGERPRINT,
+        ISSUED_AT,
+        EXPIRATION,
+        PRINCIPAL_ARN,
+        ACCESS_KEY_ID,
+        PACKED_POLICY_SIZE,
+        RENEW_REQUEST,
+    ];
 }
 
 /// The record of one issue. The annotations and the status are generated from it.

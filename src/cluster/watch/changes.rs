@@ -1,6 +1,7 @@
 //! Converts the events of a watch, including those of a list, to changes and removals of single objects.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -61,21 +62,41 @@ impl<K> Watched for PartialObjectMeta<K> {
     }
 }
 
+/// The names of the objects of one watch, with their identities.
+#[derive(Clone, Default)]
+pub struct Names(Arc<Mutex<HashMap<Key, String>>>);
+
+impl Names {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the watch shows an object of this name.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.lock().contains_key(key)
+    }
+}
+
 /// Tracks the objects of one watch.
 ///
 /// A list after an interrupted watch contains no deletions, so the list is compared with the objects that were known
 /// before. Only the key and the identity of each object are stored. Both come from the metadata, so the removal of an
 /// object that cannot be decoded is detected, too.
 pub struct Changes {
-    known: HashMap<Key, String>,
+    known: Names,
     listed: Option<HashSet<Key>>,
     identity: fn(&ObjectMeta) -> String,
 }
 
 impl Changes {
+    /// The names of the known objects.
+    pub fn names(&self) -> Names {
+        self.known.clone()
+    }
+
     /// No objects are known yet. An object whose `identity` changes under the same key counts as removed and new.
     pub fn new(identity: fn(&ObjectMeta) -> String) -> Self {
-        Self { known: HashMap::new(), listed: None, identity }
+        Self { known: Names::default(), listed: None, identity }
     }
 
     /// Converts one event to changes, in order.
@@ -88,12 +109,13 @@ impl Changes {
             Event::InitApply(object) | Event::Apply(object) => self.applied(object),
             Event::InitDone => {
                 let listed = self.listed.take().unwrap_or_default();
-                let removed = self.known.extract_if(|key, _| !listed.contains(key));
+                let mut known = self.known.lock();
+                let removed = known.extract_if(|key, _| !listed.contains(key));
                 let removed = removed.map(|(key, identity)| Change::Removed(key, identity));
                 removed.chain([Change::Synced]).collect()
             }
             Event::Delete(object) => {
-                let removed = self.known.remove_entry(&Key::of(object.metadata()));
+                let removed = self.known.lock().remove_entry(&Key::of(object.metadata()));
                 let removed = removed.map(|(key, identity)| Change::Removed(key, identity));
                 removed.into_iter().collect()
             }
@@ -106,7 +128,7 @@ impl Changes {
         if let Some(listed) = &mut self.listed {
             listed.insert(key.clone());
         }
-        let before = self.known.insert(key.clone(), identity.clone());
+        let before = self.known.lock().insert(key.clone(), identity.clone());
         let replaced = before.filter(|before| *before != identity);
         let replaced = replaced.map(|before| Change::Removed(key.clone(), before));
         let applied = match object.decoded() {

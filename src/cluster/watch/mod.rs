@@ -2,6 +2,7 @@
 //! watched, so no cache contains secret values.
 
 mod changes;
+mod pruned;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use tempcred_core::api::{RoleGrant, TemporaryCredential};
 use tempcred_core::secret::{CREDENTIAL_UID, labelled_owner};
 use tokio::sync::SetOnce;
 
-pub use changes::{Change, Changes, Watched};
+pub use changes::{Change, Changes, Names, Watched};
+use pruned::{PrunedCredential, PrunedNamespace, PrunedSecret, SecretName};
 pub use tempcred_core::key::Key;
 
 /// The metadata of a Secret.
@@ -43,6 +45,22 @@ pub struct Cached<K: Resource<DynamicType = ()> + Clone + 'static> {
     pub changes: BoxStream<'static, Change<K>>,
 }
 
+/// Number of objects in a page of a list. A page is in memory as text, with up to 300 KiB of annotations and labels for
+/// each object.
+const PAGE: u32 = 50;
+
+fn config() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
+/// The names of the objects of a watch, and the changes.
+pub struct Named {
+    /// The names.
+    pub names: Names,
+    /// The changes, which must be polled to update the names.
+    pub changes: BoxStream<'static, Change<SecretMeta>>,
+}
+
 fn api<K>(client: Client, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -60,10 +78,8 @@ pub fn credentials(
     namespace: Option<&str>,
     selector: Option<&str>,
 ) -> Cached<TemporaryCredential> {
-    let config = selector
-        .iter()
-        .fold(watcher::Config::default(), |config, selector| config.labels(selector));
-    let api = api::<DeserializeGuard<TemporaryCredential>>(client, namespace);
+    let config = selector.iter().fold(config(), |config, selector| config.labels(selector));
+    let api = api::<PrunedCredential>(client, namespace);
     let changes = changes("TemporaryCredentials", uid, watcher(api, config));
     cached(changes)
 }
@@ -71,26 +87,25 @@ pub fn credentials(
 /// Watches the metadata of the Secrets that tempcred wrote. Their identity is the UID of the resource that they belong
 /// to.
 pub fn owned_secrets(client: Client, namespace: Option<&str>) -> Cached<SecretMeta> {
-    let config = watcher::Config::default().labels(CREDENTIAL_UID);
+    let config = config().labels(CREDENTIAL_UID);
     let owner =
         |metadata: &kube::core::ObjectMeta| labelled_owner(metadata).unwrap_or_default().to_owned();
-    cached(changes("Secrets", owner, watcher(api::<SecretMeta>(client, namespace), config)))
+    cached(changes("Secrets", owner, watcher(api::<PrunedSecret>(client, namespace), config)))
 }
 
 /// Watches the metadata of the Secrets that tempcred did not write. Some of them may be inputs of requests. Only their
 /// names are stored.
-pub fn other_secrets(
-    client: Client,
-    namespace: Option<&str>,
-) -> impl Stream<Item = Change<SecretMeta>> + Send + use<> {
-    let config = watcher::Config::default().labels(&format!("!{CREDENTIAL_UID}"));
-    changes("Secrets", |_| String::new(), watcher(api::<SecretMeta>(client, namespace), config))
+pub fn other_secrets(client: Client, namespace: Option<&str>) -> Named {
+    let config = config().labels(&format!("!{CREDENTIAL_UID}"));
+    let watch = watcher(api::<SecretName>(client, namespace), config);
+    let tracked = Changes::new(|_| String::new());
+    Named { names: tracked.names(), changes: tracked_changes("Secrets", tracked, watch).boxed() }
 }
 
 /// Watches the grants.
 pub fn grants(client: Client) -> impl Stream<Item = Change<RoleGrant>> + Send + use<> {
     let api = Api::<DeserializeGuard<RoleGrant>>::all(client);
-    changes("RoleGrants", |_| String::new(), watcher(api, watcher::Config::default()))
+    changes("RoleGrants", |_| String::new(), watcher(api, config()))
 }
 
 /// Watches the metadata of one namespace, or of all namespaces.
@@ -99,10 +114,10 @@ pub fn namespaces(
     namespace: Option<&str>,
 ) -> impl Stream<Item = Change<NamespaceMeta>> + Send + use<> {
     // With the name as a field selector, the permission for this one namespace is sufficient.
-    let config = namespace.iter().fold(watcher::Config::default(), |config, name| {
-        config.fields(&format!("metadata.name={name}"))
-    });
-    changes("Namespaces", |_| String::new(), watcher(Api::<NamespaceMeta>::all(client), config))
+    let config = namespace
+        .iter()
+        .fold(config(), |config, name| config.fields(&format!("metadata.name={name}")));
+    changes("Namespaces", |_| String::new(), watcher(Api::<PrunedNamespace>::all(client), config))
 }
 
 fn uid(metadata: &kube::core::ObjectMeta) -> String {
@@ -118,7 +133,17 @@ fn changes<W: Watched + Send + 'static>(
 where
     W::Object: Send,
 {
-    let mut changes = Changes::new(identity);
+    tracked_changes(kind, Changes::new(identity), events)
+}
+
+fn tracked_changes<W: Watched + Send + 'static>(
+    kind: &'static str,
+    mut changes: Changes,
+    events: impl Stream<Item = watcher::Result<Event<W>>> + Send + 'static,
+) -> impl Stream<Item = Change<W::Object>> + Send
+where
+    W::Object: Send,
+{
     events.backoff(backoff()).flat_map(move |event| {
         let event = event.map(|event| changes.of(event)).unwrap_or_else(|error| {
             tracing::warn!(%error, "the watch of {kind} failed and will be retried");
