@@ -12,6 +12,7 @@ use crate::problem::Problem;
 use crate::request::identity::{Caller, Identity};
 use crate::request::{InvalidRequest, Operation, Signer, default_session_name};
 use crate::schedule::{Schedule, schedule};
+use crate::secret::KeyPrefixes;
 use crate::text::hex;
 
 /// The validated desired state of one `TemporaryCredential`.
@@ -171,6 +172,15 @@ impl Desired {
             namespace,
             name,
         })
+    }
+
+    /// The same state, without a request if the labels or annotations of the Secret are not allowed.
+    #[must_use]
+    pub fn limited(self, prefixes: &KeyPrefixes) -> Self {
+        match prefixes.check(&self.secret) {
+            Ok(()) => self,
+            Err(invalid) => Self { request: self.request.and(Err(invalid)), ..self },
+        }
     }
 
     /// When to renew credentials that were issued at `issued` and expire at `expires`.

@@ -98,6 +98,11 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
         selector: set(settings.selector),
         concurrency: settings.concurrency,
         sts_rate: settings.sts_rate,
+        secret_key_prefixes: settings
+            .secret_key_prefixes
+            .into_iter()
+            .filter(|prefix| !prefix.is_empty())
+            .collect(),
     };
     let done = controller::run(client, parts, controller, readiness, stop.clone());
     let timeout = async {

@@ -43,6 +43,17 @@ pub struct Run {
     #[arg(long, env = "TEMPCRED_STS_RATE", value_name = "PER_SECOND", default_value = "100")]
     pub sts_rate: NonZeroU32,
 
+    /// Comma-separated list of prefixes, for example `example.com/,team`: resources may put only labels and annotations
+    /// whose keys begin with one of them on Secrets. Restrict them if a controller in the cluster acts on them, for
+    /// example one that copies Secrets to other namespaces. Default: all keys.
+    #[arg(
+        long,
+        env = "TEMPCRED_SECRET_KEY_PREFIXES",
+        value_name = "PREFIXES",
+        value_delimiter = ','
+    )]
+    pub secret_key_prefixes: Vec<String>,
+
     /// Enable leader election with a Lease. Required with several replicas: only the leader issues credentials.
     #[arg(long, env = "TEMPCRED_LEADER_ELECT")]
     pub leader_elect: bool,

@@ -107,6 +107,7 @@ impl Step<'_> {
             }
             let outcome = match plan {
                 Plan::Ignore => return Action::await_change(),
+                Plan::Delay(until) => return requeue_at(Some(until), Timestamp::now()),
                 Plan::Read => match self.read(&desired).await {
                     Ok(read) => {
                         secret = read;
@@ -137,7 +138,9 @@ impl Step<'_> {
 
     /// The desired state with the current grants. `None` if the namespace of the resource is not in the cache yet.
     pub(super) fn desired(&self) -> Option<Desired> {
-        self.shared().indexes.grants.read(|grants| Desired::compile(self.resource, grants))
+        let desired =
+            self.shared().indexes.grants.read(|grants| Desired::compile(self.resource, grants))?;
+        Some(desired.limited(&self.shared().key_prefixes))
     }
 
     /// Whether this process is still the leader in the term in which the reconciliation began.

@@ -12,6 +12,7 @@ use kube::Client;
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config, Error};
 use tempcred_core::api::TemporaryCredential;
+use tempcred_core::secret::KeyPrefixes;
 use tokio_util::sync::CancellationToken;
 
 use super::follow;
@@ -33,8 +34,10 @@ pub struct Settings {
     pub cluster: String,
     /// Maximum number of resources whose credentials are issued at the same time.
     pub concurrency: NonZeroU16,
-    /// Maximum average number of STS calls per second.
+    /// Maximum average number of STS calls per second for each signing identity and region.
     pub sts_rate: NonZeroU32,
+    /// Prefixes of the labels and annotations that resources may put on Secrets. Empty for all.
+    pub secret_key_prefixes: Vec<String>,
 }
 
 /// Number of reconciliations that run at the same time, beside those that have a turn at STS. They take milliseconds: a
@@ -52,8 +55,9 @@ pub async fn run(
     let concurrency = settings.concurrency.get();
     let metrics = Arc::clone(&parts.metrics);
     let queue = Arc::new(StsQueue::new(concurrency, settings.sts_rate.get(), metrics));
+    let key_prefixes = KeyPrefixes::new(settings.secret_key_prefixes.clone());
     let indexes = Indexes::new(settings.cluster.clone());
-    let shared = Arc::new(Shared { parts, queue, indexes });
+    let shared = Arc::new(Shared { parts, queue, indexes, key_prefixes });
     let serves_all = settings.namespaces.is_empty();
     let mut scopes: Vec<Option<&str>> =
         settings.namespaces.iter().map(|name| Some(name.as_str())).collect();

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::runtime::reflector::{ObjectRef, Store};
 use tempcred_core::api::TemporaryCredential;
+use tempcred_core::secret::KeyPrefixes;
 
 use super::grants::GrantCache;
 use super::memories::Memories;
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) parts: Parts,
     pub(super) queue: Arc<StsQueue>,
     pub(super) indexes: Indexes,
+    /// The labels and annotations that resources may put on Secrets.
+    pub(super) key_prefixes: KeyPrefixes,
 }
 
 /// The indexes of watched objects, and the memory of the process.

@@ -11,6 +11,7 @@ mod world;
 mod chart;
 mod crash;
 mod examples;
+mod exhaustion;
 mod faults;
 mod gitops;
 mod grants;

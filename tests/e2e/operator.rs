@@ -4,9 +4,24 @@ use std::net::SocketAddr;
 use std::process::ExitStatus;
 
 use rig::Process;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::check::wait_until;
 use crate::world::SOON;
+
+/// A page of a listener; empty if it does not reply.
+pub async fn get(address: SocketAddr, path: &str) -> String {
+    let ask = async {
+        let mut stream = tokio::net::TcpStream::connect(address).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await?;
+        std::io::Result::Ok(reply)
+    };
+    let reply = ask.await.unwrap_or_default();
+    reply.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
+}
 
 /// A running operator.
 pub struct Operator {
@@ -22,17 +37,7 @@ impl Operator {
 
     /// A page of its listener; empty if it does not reply.
     pub async fn http(&self, path: &str) -> String {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let ask = async {
-            let mut stream = tokio::net::TcpStream::connect(self.address).await?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await?;
-            let mut reply = String::new();
-            stream.read_to_string(&mut reply).await?;
-            std::io::Result::Ok(reply)
-        };
-        let reply = ask.await.unwrap_or_default();
-        reply.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
+        get(self.address, path).await
     }
 
     /// The value of a metric, summed over its labels; none before it is exported.

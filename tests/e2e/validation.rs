@@ -20,6 +20,12 @@ fn beside(key: &str, value: Value) -> Value {
     spec
 }
 
+/// Four annotations: with a label of two bytes, values of 4091 and a half bytes fill 16 KiB.
+fn large(each: usize) -> Value {
+    let annotation = |n: usize| (format!("key{n}"), json!("x".repeat(each)));
+    Value::Object((0..4).map(annotation).collect())
+}
+
 fn web_identity(fields: Value) -> Value {
     let mut request =
         json!({"roleArn": "arn:aws:iam::123456789012:role/r", "serviceAccountName": "a"});
@@ -320,6 +326,11 @@ async fn the_api_server_rejects_invalid_specs_and_names_the_remedy() {
             "remove them",
         ),
         (
+            "labels and annotations of more than 16 KiB",
+            beside("secret", json!({"labels": {"a": "b"}, "annotations": large(4092)})),
+            "labels and annotations together must have at most 16 KiB",
+        ),
+        (
             "a bad label",
             beside("secret", json!({"labels": {"a": "b c"}})),
             "labels must have valid keys and values",
@@ -375,6 +386,10 @@ async fn the_api_server_accepts_everything_that_sts_accepts() {
         ("tags in other scripts", request(json!({"tags": {"Équipe": "données", "a b": ""}}))),
         ("margin just fits", beside("renewal", json!({"before": "59m55s"}))),
         ("region", beside("region", json!("us-gov-west-1"))),
+        (
+            "labels and annotations of 16 KiB",
+            beside("secret", json!({"labels": {"a": "b"}, "annotations": large(4091)})),
+        ),
         (
             "keys with a domain",
             beside(

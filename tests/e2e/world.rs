@@ -222,6 +222,19 @@ impl World {
         self.operator.as_ref().unwrap().process.pid()
     }
 
+    /// The address of the operator's listener.
+    pub fn address(&self) -> SocketAddr {
+        self.operator.as_ref().unwrap().address
+    }
+
+    /// A figure of the operator's memory in `/proc/PID/status`, in bytes.
+    pub fn memory(&self, name: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let kib = line.trim_start_matches(':').trim().trim_end_matches(" kB");
+        kib.parse::<usize>().unwrap() << 10
+    }
+
     /// Kills the operator without a signal that it could handle.
     pub fn kill_operator(&mut self) {
         self.operator.take().unwrap().kill();

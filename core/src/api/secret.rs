@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("(has(self.labels) ? self.labels.map(k, size(bytes(k)) + size(bytes(self.labels[k]))).sum() : 0) + (has(self.annotations) ? self.annotations.map(k, size(bytes(k)) + size(bytes(self.annotations[k]))).sum() : 0) <= 16384", "labels and annotations together must have at most 16 KiB: shorten or remove some of them")
+)]
 pub struct SecretSpec {
     /// Name of the Secret, in the namespace of this resource. It cannot be changed. Default: the name of this
     /// resource.
@@ -25,7 +28,8 @@ pub struct SecretSpec {
     #[x_kube(validation = ("!self.startsWith('kubernetes.io/') && !self.startsWith('bootstrap.kubernetes.io/')", "types with the prefix kubernetes.io/ are reserved, because Kubernetes defines their contents: omit type, or use a type with your own domain as prefix"))]
     pub type_: Option<String>,
 
-    /// Labels to set on the Secret, in addition to those of tempcred. At most 64.
+    /// Labels to set on the Secret, in addition to those of tempcred. At most 64. Labels and annotations together have
+    /// at most 16 KiB.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "label_schema")]
     #[x_kube(
@@ -34,7 +38,8 @@ pub struct SecretSpec {
     )]
     pub labels: BTreeMap<String, String>,
 
-    /// Annotations to set on the Secret, in addition to those of tempcred. At most 64.
+    /// Annotations to set on the Secret, in addition to those of tempcred. At most 64. Labels and annotations together
+    /// have at most 16 KiB.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "annotation_schema")]
     #[x_kube(

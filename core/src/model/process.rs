@@ -128,12 +128,16 @@ impl Run {
             | Plan::Remove { .. }
             | Plan::Report(_)
             | Plan::ReportDenied(_) => self.memory.attempt(desired),
-            Plan::Ignore | Plan::Read | Plan::UpToDate | Plan::BackOff => {}
+            Plan::Ignore | Plan::Read | Plan::UpToDate | Plan::BackOff | Plan::Delay(_) => {}
         }
         match plan {
             Plan::Ignore => End::Done,
             // After a read, the plan is never to read again.
             Plan::Read => unreachable!(),
+            Plan::Delay(until) => {
+                self.world.process.timer = Some(whole_second(until));
+                End::Done
+            }
             Plan::UpToDate => self.finish(desired, &known, Outcome::Succeeded),
             Plan::BackOff => self.finish(desired, &known, Outcome::BackingOff),
             Plan::Issue(Issue { cause, target, .. }) => self.issue(desired, &known, cause, &target),

@@ -177,8 +177,8 @@ impl<'a> Context<'a, '_> {
         target: WriteTarget,
     ) -> Plan<'a> {
         let cause = self.cause(&secret);
-        if let Some(cause) = cause.filter(|cause| self.back_off.is_none() && !self.is_hasty(*cause))
-        {
+        let delayed = cause.filter(|_| self.back_off.is_none()).and_then(|c| self.delayed_until(c));
+        if let Some(cause) = cause.filter(|_| self.back_off.is_none() && delayed.is_none()) {
             let due = self.due(cause, &secret);
             return Plan::Issue(Issue { cause, request, due, target });
         }
@@ -196,7 +196,11 @@ impl<'a> Context<'a, '_> {
                 ..
             }) => Plan::BackOff,
             ReadSecret::Owned(_) | ReadSecret::Absent | ReadSecret::Foreign(_) => {
-                if cause.is_some() { Plan::BackOff } else { Plan::UpToDate }
+                match (delayed, cause) {
+                    (Some(until), _) => Plan::Delay(until),
+                    (None, Some(_)) => Plan::BackOff,
+                    (None, None) => Plan::UpToDate,
+                }
             }
         }
     }
@@ -237,12 +241,11 @@ impl<'a> Context<'a, '_> {
         if self.has_failure { due.max(self.now) } else { due }
     }
 
-    /// Whether this would be a second call within a few seconds that a user causes. The retry of a failed call has its
-    /// own backoff.
-    fn is_hasty(&self, cause: IssueCause) -> bool {
-        cause != IssueCause::Due
-            && !self.is_retry
-            && self.called_at.is_some_and(|at| self.now < at + CALL_INTERVAL)
+    /// Until when to delay a call that a user causes, because the last one was only seconds ago. The retry of a failed
+    /// call has its own backoff.
+    fn delayed_until(&self, cause: IssueCause) -> Option<Timestamp> {
+        let until = self.called_at? + CALL_INTERVAL;
+        (cause != IssueCause::Due && !self.is_retry && self.now < until).then_some(until)
     }
 }
 

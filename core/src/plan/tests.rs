@@ -1,5 +1,6 @@
 //! Tests of the plan.
 
+mod calls;
 mod denied;
 mod properties;
 mod reading;
@@ -9,7 +10,6 @@ use crate::api::CredentialStatus;
 use crate::observed::WatchedSecret;
 use crate::secret::{IssueRecord, SecretVersion};
 use crate::testing::{at, credentials, desired, failing, with_renew_request};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 /// A plan in one word, so that a table can expect it.
@@ -22,6 +22,7 @@ fn in_words(plan: &Plan<'_>) -> String {
         | Plan::Read
         | Plan::UpToDate
         | Plan::BackOff
+        | Plan::Delay(_)
         | Plan::WritePending { .. }
         | Plan::Rewrite(_)
         | Plan::Remove { .. } => String::new(),
@@ -157,7 +158,7 @@ fn decides_by_what_the_secret_holds_and_what_is_desired() {
             "deleted within seconds of the last call",
             plain().absent().with(|c| c.called_at = Some(at(96))),
             100,
-            "BackOff",
+            "Delay",
         ),
         (
             "deleted some seconds after the last call",
@@ -169,7 +170,7 @@ fn decides_by_what_the_secret_holds_and_what_is_desired() {
             "damaged within seconds of the last call",
             plain().read(Content::Damaged).with(|c| c.called_at = Some(at(96))),
             100,
-            "BackOff",
+            "Delay",
         ),
         (
             "due within seconds of the last call",
@@ -181,7 +182,7 @@ fn decides_by_what_the_secret_holds_and_what_is_desired() {
             "requested within seconds of the last call",
             requested().with(|c| c.called_at = Some(at(96))),
             100,
-            "BackOff",
+            "Delay",
         ),
         (
             "an input changed within seconds of the last call, which failed",
@@ -190,7 +191,7 @@ fn decides_by_what_the_secret_holds_and_what_is_desired() {
                 c.inputs_changed = true;
             }),
             100,
-            "BackOff",
+            "Delay",
         ),
         (
             "retried within seconds of the last call, which failed",
@@ -368,50 +369,6 @@ fn a_foreign_secret_is_reported_even_if_a_renewal_is_requested_or_pending() {
 }
 
 #[test]
-fn an_issue_replaces_exactly_the_version_that_was_observed() {
-    let version = SecretVersion { uid: "s".to_owned(), resource_version: "10".to_owned() };
-    let rows = [
-        ("a new Secret", Case::new(json!({})).absent(), WriteTarget::New),
-        ("an owned one", Case::new(json!({})), WriteTarget::Existing(version)),
-    ];
-    for (row, mut case, expected) in rows {
-        let Plan::Issue(Issue { target, .. }) = case.decide(2400).plan else { panic!("{row}") };
-        assert_eq!(target, expected, "{row}");
-    }
-}
-
-#[test]
-fn an_issue_is_as_urgent_as_what_it_replaces() {
-    let plain = || Case::new(json!({"metadata": {"creationTimestamp": "1970-01-01T00:00:50Z"}}));
-    let never_issued = |c: &mut Case| c.status = CredentialStatus::default();
-    let issued = |c: &mut Case| c.status.issued_at = Some(Time(at(0)));
-    let failing = |until| {
-        move |c: &mut Case| {
-            c.status = CredentialStatus { ..with_secret(failing("StsTimeout", 1, until)) }
-        }
-    };
-    let rows = [
-        ("due", plain(), 2400, 3600),
-        ("due, and failing", plain().with(failing(2300)), 2400, 3600),
-        ("expired", plain(), 4000, 3600),
-        ("expired, and failing", plain().with(failing(3900)), 4000, 4000),
-        ("a first issue", plain().absent().with(never_issued), 100, 50),
-        (
-            "a first issue that failed",
-            plain().absent().with(|c| c.status = crate::testing::failing("StsTimeout", 1, 90)),
-            100,
-            100,
-        ),
-        ("deleted", plain().absent().with(issued), 100, 100),
-        ("damaged", plain().read(Content::Damaged), 100, 100),
-    ];
-    for (row, mut case, now, expected) in rows {
-        let Plan::Issue(Issue { due, .. }) = case.decide(now).plan else { panic!("{row}") };
-        assert_eq!(due, at(expected), "{row}");
-    }
-}
-
-#[test]
 fn pending_credentials_are_dropped_the_moment_they_expire() {
     for (now, kept) in [(3599, true), (3600, false)] {
         let mut case = Case::new(json!({})).pending(3600).failing("SecretRejected", 4000);
@@ -438,13 +395,5 @@ fn only_a_plan_that_does_something_is_an_attempt() {
         ("report", plain().foreign(), true),
     ] {
         assert_eq!(case.decide(100).plan.is_attempt(), expected, "{row}");
-    }
-}
-
-#[test]
-fn a_repair_may_follow_the_last_call_after_some_seconds_and_not_before() {
-    for (called, expected) in [(95, "Issue(Missing)"), (96, "BackOff")] {
-        let case = Case::new(json!({})).absent().with(|c| c.called_at = Some(at(called)));
-        assert_eq!(case.plan(100), expected, "called at {called}");
     }
 }

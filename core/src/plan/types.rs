@@ -18,6 +18,8 @@ pub enum Plan<'a> {
     UpToDate,
     /// Requeue at the next attempt: an earlier attempt failed.
     BackOff,
+    /// Requeue at this time: new credentials are needed, and the last call to STS was only seconds ago.
+    Delay(Timestamp),
     /// Request credentials from STS, then write them.
     Issue(Issue<'a>),
     /// Write credentials that were issued earlier.
@@ -72,6 +74,7 @@ impl Plan<'_> {
             Self::Read => "Read",
             Self::UpToDate => "UpToDate",
             Self::BackOff => "BackOff",
+            Self::Delay(_) => "Delay",
             Self::Issue(_) => "Issue",
             Self::WritePending { .. } => "WritePending",
             Self::Rewrite(_) => "Rewrite",
@@ -90,7 +93,7 @@ impl Plan<'_> {
             | Self::Remove { .. }
             | Self::Report(_)
             | Self::ReportDenied(_) => true,
-            Self::Ignore | Self::Read | Self::UpToDate | Self::BackOff => false,
+            Self::Ignore | Self::Read | Self::UpToDate | Self::BackOff | Self::Delay(_) => false,
         }
     }
 }

@@ -17,4 +17,9 @@ pub enum InvalidRequest {
     /// The spec sets none or all of these fields, and must set exactly one.
     #[error("exactly one of {0} must be set")]
     Missing(&'static str),
+    /// The operator does not write labels and annotations with this key. Contains the key, and the allowed prefixes.
+    #[error(
+        "the operator does not set the key {0:?} on Secrets, only keys that begin with {1}: remove it from secret.labels and secret.annotations, or ask the platform team to allow it (--secret-key-prefixes)"
+    )]
+    KeyNotAllowed(String, String),
 }

@@ -2,11 +2,13 @@
 
 mod manifest;
 mod owner;
+mod prefixes;
 mod read;
 mod record;
 mod render;
 
 pub use manifest::{Manifest, SecretVersion, WriteTarget};
 pub use owner::{Ownership, labelled_owner, ownership, prune_secret};
+pub use prefixes::KeyPrefixes;
 pub use read::read_credentials;
 pub use record::{CREDENTIAL_UID, IssueRecord, MANAGED_BY, annotation, credential_name};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::attack::{Attack, Refused, attack};
 use super::scene::{OWN, Scene};
-use crate::world::World;
+use crate::world::{World, condition};
 
 fn writes(secret: Value) -> Value {
     json!({"assumeRole": {"roleArn": OWN}, "secret": secret})
@@ -129,4 +129,24 @@ pub async fn assert_immutable(scene: &Scene) {
         let error = patched.unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
+}
+
+#[tokio::test]
+async fn keys_without_an_allowed_prefix_are_refused() {
+    let mut world = World::new().await;
+    world.start_operator(&["--secret-key-prefixes", "example.com/,team"]).await;
+    let copied =
+        json!({"annotations": {"reflector.v1.k8s.emberstack.com/reflection-allowed": "true"}});
+    world.create("copied", writes(copied)).await;
+    let refused = |s: &_| condition(s, "Ready") == Some((false, "InvalidSpec"));
+    let status = world.wait("copied", "refused", refused).await.status.unwrap();
+    let message = status.failure.unwrap().message;
+    assert!(
+        message.contains("reflection-allowed") && message.contains("example.com/, team"),
+        "{message}"
+    );
+    assert_eq!(world.sts.calls_total(), 0);
+    assert!(world.secrets().get_opt("copied").await.unwrap().is_none());
+    let allowed = json!({"labels": {"team": "a"}, "annotations": {"example.com/a": "b"}});
+    world.issue("allowed", writes(allowed)).await;
 }

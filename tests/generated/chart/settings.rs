@@ -22,11 +22,17 @@ pub struct Settings {
     namespaces: Vec<String>,
     /// Serve only resources whose labels match this selector, for example `team=data`.
     selector: String,
-    /// Maximum number of credentials that are issued at the same time.
+    /// Maximum number of credentials that are issued at the same time. One namespace gets at most
+    /// half of them.
     concurrency: Option<NonZeroU16>,
-    /// Maximum number of calls to STS per second, on average. AWS throttles at about 600 calls per
+    /// Maximum number of calls to STS per second, on average, for each identity that signs them and
+    /// each region. Namespaces share it equally. AWS throttles at about 600 calls per
     /// second for each account and region, a limit that other clients share.
     sts_rate: Option<NonZeroU32>,
+    /// Prefixes of the labels and annotations that resources may put on Secrets, for example
+    /// `example.com/`. Restrict them if a controller in the cluster acts on them. Default: all.
+    #[schemars(inner(regex(pattern = "^[A-Za-z0-9./_-]+$")))]
+    secret_key_prefixes: Vec<String>,
     /// Address to listen on for `/metrics`, `/livez` and `/readyz`. Use `::` if the cluster has
     /// only IPv6.
     listen: String,
@@ -58,8 +64,9 @@ impl Default for Settings {
             sts_endpoint: String::new(),
             namespaces: vec![],
             selector: String::new(),
-            concurrency: NonZeroU16::new(64),
+            concurrency: NonZeroU16::new(96),
             sts_rate: NonZeroU32::new(100),
+            secret_key_prefixes: vec![],
             listen: "0.0.0.0".to_owned(),
             port: NonZeroU16::new(8080).unwrap(),
             log_format: Some(LogFormat::Text),

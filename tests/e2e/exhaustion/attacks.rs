@@ -1,0 +1,237 @@
+//! The attacks.
+
+use std::time::{Duration, Instant};
+
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use super::siege::Siege;
+use crate::world::{condition, is_ready};
+
+/// How long an attack goes on that repeats requests.
+const LONG: Duration = Duration::from_secs(20);
+
+fn role(name: impl std::fmt::Display) -> Value {
+    json!({"roleArn": format!("arn:aws:iam::123456789012:role/{name}")})
+}
+
+/// A spec that reads this Secret.
+fn reading(secret: impl std::fmt::Display) -> Value {
+    json!({
+        "assumeRole": role("attacker"),
+        "identity": {"accessKeySecretRef": {"name": secret.to_string()}},
+    })
+}
+
+fn size(spec: &Value) -> usize {
+    spec.to_string().len()
+}
+
+#[tokio::test]
+async fn a_long_chain_of_resources() {
+    let siege = Siege::begin().await;
+    let spec = |n: usize| reading(format_args!("r{}", n + 1));
+    siege.create(siege.size, spec).await;
+    let too_deep = |s: &_| condition(s, "Ready") == Some((false, "ReferenceTooDeep"));
+    siege.attacker.wait("r0", "rejected", too_deep).await;
+    let size = siege.size;
+    siege.end("chain", size, size * self::size(&spec(1000))).await;
+}
+
+#[tokio::test]
+async fn a_loop_of_resources() {
+    let siege = Siege::begin().await;
+    let count = siege.size;
+    let spec = |n: usize| reading(format_args!("r{}", if n % 4 == 3 { n - 3 } else { n + 1 }));
+    siege.create(count / 4 * 4, spec).await;
+    let in_loop = |s: &_| condition(s, "Ready") == Some((false, "ReferenceLoop"));
+    siege.attacker.wait("r0", "rejected", in_loop).await;
+    siege.end("loops of four", count, count * size(&spec(1000))).await;
+}
+
+#[tokio::test]
+async fn a_fan_of_references() {
+    let siege = Siege::begin().await;
+    let count = siege.size;
+    // Three layers. Each resource of a layer writes the same Secret, which the next layer reads.
+    let spec = |n: usize| {
+        let mut spec = reading(format_args!("layer{}", n % 3 + 1));
+        spec["secret"] = json!({"name": format!("layer{}", n % 3)});
+        spec
+    };
+    siege.create(count, spec).await;
+    siege.attacker.wait("r0", "rejected", |s| s.failure.is_some()).await;
+    siege.end("fan", count, count * size(&spec(0))).await;
+}
+
+#[tokio::test]
+async fn many_readers_and_writers_of_a_secret_that_changes() {
+    let siege = Siege::begin().await;
+    let count = siege.size;
+    siege.attacker.create_secret("shared", json!({"n": "0"})).await;
+    let spec = |n: usize| match n % 2 {
+        0 => reading("shared"),
+        _ => json!({"assumeRole": role("attacker"), "secret": {"name": "shared"}}),
+    };
+    siege.create(count, spec).await;
+    let begin = Instant::now();
+    while begin.elapsed() < LONG {
+        let edit = json!({"stringData": {"n": begin.elapsed().as_nanos().to_string()}});
+        siege.attacker.edit_secret("shared", edit).await;
+    }
+    siege.end("readers and writers", count, count * size(&spec(0))).await;
+}
+
+#[tokio::test]
+async fn large_resources() {
+    let siege = Siege::begin().await;
+    let count = siege.size / 5;
+    let annotations: serde_json::Map<_, _> =
+        (0..4).map(|n| (format!("a{n}"), json!("x".repeat(3900)))).collect();
+    let spec = |n: usize| {
+        let mut spec = json!({"assumeRole": role(n), "secret": {"annotations": annotations}});
+        spec["assumeRole"]["policy"] = json!(format!("{{{}}}", " ".repeat(2046)));
+        spec
+    };
+    siege.create(count, spec).await;
+    let metadata = json!({"metadata": {"annotations": {"large": "x".repeat(200 << 10)}}});
+    let patches = (0..count.min(500)).map(|n| {
+        let (api, metadata) = (siege.resources(), &metadata);
+        async move {
+            let patch = Patch::Merge(metadata);
+            api.patch(&format!("r{n}"), &PatchParams::default(), &patch).await.unwrap();
+        }
+    });
+    siege.all(patches).await;
+    siege.end("large resources", count, count * size(&spec(0))).await;
+}
+
+#[tokio::test]
+async fn large_secrets_of_others() {
+    let siege = Siege::begin().await;
+    let count = siege.size / 10;
+    let api = siege.attacker.secrets();
+    let large = "x".repeat(240 << 10);
+    let secrets = (0..count).map(|n| {
+        let (api, large) = (api.clone(), &large);
+        async move {
+            let secret =
+                json!({"metadata": {"name": format!("s{n}"), "annotations": {"large": large}}});
+            let secret = serde_json::from_value(secret).unwrap();
+            api.create(&PostParams::default(), &secret).await.unwrap();
+        }
+    });
+    siege.all(secrets).await;
+    siege.end("large Secrets of others", 0, 0).await;
+}
+
+#[tokio::test]
+async fn many_resources() {
+    let siege = Siege::begin().await;
+    let count = siege.size;
+    let spec = |n: usize| json!({"assumeRole": role(n)});
+    siege.create(count, spec).await;
+    siege.end("many resources", count, count * size(&spec(1000))).await;
+}
+
+#[tokio::test]
+async fn thousands_of_regions_and_identities() {
+    let siege = Siege::begin().await;
+    let count = siege.size;
+    let keys = json!({"AWS_ACCESS_KEY_ID": "AKIAATTACKER00000001", "AWS_SECRET_ACCESS_KEY": "x"});
+    siege.attacker.create_secret("keys", keys).await;
+    let spec = |n: usize| {
+        let letters: String = [n / 676 % 26, n / 26 % 26, n % 26]
+            .map(|l| char::from(b'a' + l as u8))
+            .iter()
+            .collect();
+        let mut spec = reading("keys");
+        spec["region"] = json!(format!("eu-{letters}-{}", n / 17_576 + 1));
+        spec
+    };
+    siege.create(count, spec).await;
+    siege.end("regions", count, count * size(&spec(0))).await;
+}
+
+#[tokio::test]
+async fn renewal_requests_without_end() {
+    let siege = Siege::begin().await;
+    let count = siege.size / 5;
+    let spec = |n: usize| json!({"assumeRole": role(n)});
+    siege.create(count, spec).await;
+    let begin = Instant::now();
+    while begin.elapsed() < LONG {
+        let value = begin.elapsed().as_nanos().to_string();
+        let patch =
+            json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": value}}});
+        let requests = (0..count).map(|n| {
+            let (api, patch) = (siege.resources(), &patch);
+            async move {
+                let patch = Patch::Merge(patch);
+                api.patch(&format!("r{n}"), &PatchParams::default(), &patch).await.unwrap();
+            }
+        });
+        siege.all(requests).await;
+    }
+    // The attacker gets what the victim leaves.
+    siege.attacker.wait("r0", "ready", is_ready).await;
+    siege.end("renewal requests", count, count * size(&spec(1000))).await;
+}
+
+#[tokio::test]
+async fn resources_that_are_deleted_and_created_again() {
+    let siege = Siege::begin().await;
+    let count = siege.size / 10;
+    let begin = Instant::now();
+    while begin.elapsed() < LONG {
+        siege.create(count, |n| json!({"assumeRole": role(n)})).await;
+        let deletions = (0..count).map(|n| {
+            let api = siege.resources();
+            async move { api.delete(&format!("r{n}"), &DeleteParams::default()).await.unwrap() }
+        });
+        siege.all(deletions).await;
+    }
+    siege.end("deleted and created again", count, 0).await;
+}
+
+#[tokio::test]
+async fn statuses_that_cannot_be_decoded() {
+    let siege = Siege::begin().await;
+    let count = siege.size / 10;
+    siege.create(count, |n| json!({"assumeRole": role(n)})).await;
+    // As somebody with rights to the status. The schema accepts the text, and the operator does not.
+    let status = json!({"status": {"failure": {
+        "class": "Blocked", "reason": "x", "message": "x".repeat(10_000), "count": 1,
+        "since": "0000-01-01T00:00:00Z", "nextAttempt": "9999-12-31T23:59:59.999999Z",
+    }}});
+    let begin = Instant::now();
+    while begin.elapsed() < LONG {
+        let patches = (0..count).map(|n| {
+            let (api, status) = (siege.resources(), &status);
+            async move {
+                let patch = Patch::Merge(status);
+                let _ = api.patch_status(&format!("r{n}"), &PatchParams::default(), &patch).await;
+            }
+        });
+        siege.all(patches).await;
+    }
+    siege.end("statuses", count, count * 10_000).await;
+}
+
+#[tokio::test]
+async fn calls_that_hang() {
+    let siege = Siege::begin().await;
+    let count = siege.size / 2;
+    siege.attacker.sts.inject(rig::sts::Fault::delay(Duration::from_secs(9)).for_role("role/slow"));
+    let keys = json!({"AWS_ACCESS_KEY_ID": "AKIAATTACKER00000001", "AWS_SECRET_ACCESS_KEY": "x"});
+    siege.attacker.create_secret("keys", keys).await;
+    // Signed by identities of its own, so that the rate of the operator's identity does not limit them.
+    let spec = |n: usize| {
+        let mut spec = reading("keys");
+        spec["assumeRole"] = role("slow");
+        spec["region"] = json!(format!("eu-{}-1", ["a", "b", "c", "d"][n % 4].repeat(n % 7 + 2)));
+        spec
+    };
+    siege.create(count, spec).await;
+    siege.end("slow calls", count, count * size(&spec(0))).await;
+}

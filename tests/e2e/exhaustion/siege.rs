@@ -1,0 +1,141 @@
+//! An attacked operator, and what must hold meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, PostParams};
+use rig::sts::Fault;
+use serde_json::{Value, json};
+use tempcred_core::api::TemporaryCredential;
+use tokio::task::JoinHandle;
+
+use crate::world::{SOON, World, heavy, is_ready, wait_until};
+
+/// Number of objects of an attack, unless the environment says otherwise.
+const FEW: usize = 300;
+
+/// Lifetime of the victim's credentials. Without a setting, they are renewed when a third of it is left, and up to a
+/// tenth of the wait earlier.
+const LIFETIME: Duration = Duration::from_secs(30);
+
+/// The role of the victim.
+const VICTIM: &str = "arn:aws:iam::123456789012:role/victim";
+
+/// How many requests an attacker makes at the same time.
+const AT_ONCE: usize = 16;
+
+/// A victim and an attacker in two namespaces, and an operator that serves both with few calls per second.
+pub struct Siege {
+    pub attacker: World,
+    victim: World,
+    /// Number of objects of the attack.
+    pub size: usize,
+    probe: JoinHandle<()>,
+    slowest: Arc<AtomicU64>,
+    done: Arc<AtomicBool>,
+    _heavy: tokio::sync::MutexGuard<'static, ()>,
+}
+
+impl Siege {
+    pub async fn begin() -> Self {
+        let heavy = heavy().await;
+        let (victim, mut attacker) = (World::new().await, World::new().await);
+        attacker.sts.inject(Fault::lifetime(LIFETIME).for_role("role/victim"));
+        let args = ["--namespaces", &victim.namespace, "--sts-rate", "10", "--log", "warn"];
+        attacker.start_operator(&args).await;
+        victim.issue("victim", json!({"assumeRole": {"roleArn": VICTIM}})).await;
+        let size = std::env::var("TEMPCRED_ATTACK_SIZE").ok().and_then(|size| size.parse().ok());
+        let (slowest, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let probe =
+            tokio::spawn(probe(attacker.address(), Arc::clone(&slowest), Arc::clone(&done)));
+        Self { attacker, victim, size: size.unwrap_or(FEW), probe, slowest, done, _heavy: heavy }
+    }
+
+    /// Whether the attack has its full size, so that the promised limits apply. Few objects are for a machine that runs
+    /// many other tests at the same time.
+    fn is_full(&self) -> bool {
+        self.size > FEW
+    }
+
+    /// Creates resources of the attacker. `spec` returns the spec of each.
+    pub async fn create(&self, count: usize, spec: impl Fn(usize) -> Value) {
+        let api = self.resources();
+        let objects = (0..count).map(|n| {
+            let object: DynamicObject = serde_json::from_value(json!({
+                "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+                "metadata": {"name": format!("r{n}")}, "spec": spec(n),
+            }))
+            .unwrap();
+            let api = api.clone();
+            async move { api.create(&PostParams::default(), &object).await.map(drop) }
+        });
+        let results: Vec<_> = stream::iter(objects).buffer_unordered(AT_ONCE).collect().await;
+        results.into_iter().for_each(|result| result.unwrap());
+    }
+
+    /// The attacker's resources.
+    pub fn resources(&self) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<TemporaryCredential>(&());
+        Api::namespaced_with(self.attacker.client.clone(), &self.attacker.namespace, &resource)
+    }
+
+    /// Makes requests, some at the same time.
+    pub async fn all<F: Future>(&self, requests: impl Iterator<Item = F>) {
+        stream::iter(requests).buffer_unordered(AT_ONCE).for_each(|_| async {}).await;
+    }
+
+    /// Waits for two further renewals of the victim, and asserts what must hold. `resources` and `bytes` are the number of
+    /// resources and the size of their specs.
+    pub async fn end(mut self, name: &str, resources: usize, bytes: usize) {
+        let calls = || self.attacker.call_times("role/victim").len();
+        let before = calls();
+        wait_until("the victim is renewed twice", 4 * LIFETIME, || async {
+            (calls() >= before + 2).then_some(())
+        })
+        .await;
+        assert!(self.attacker.operator_runs(), "{name}: the operator ended");
+        self.done.store(true, Ordering::Relaxed);
+        (&mut self.probe).await.unwrap();
+        let slowest = Duration::from_millis(self.slowest.load(Ordering::Relaxed));
+        let times = self.attacker.call_times("role/victim");
+        let lateness = |pair: &[jiff::Timestamp]| {
+            let waited = Duration::try_from(pair[1].duration_since(pair[0])).unwrap();
+            waited.saturating_sub(LIFETIME - LIFETIME / 3)
+        };
+        let latest = times.windows(2).map(lateness).max().unwrap();
+        let peak = self.attacker.memory("VmHWM");
+        let allowed = (40 << 20) + (8 << 10) * resources + 2 * bytes;
+        println!(
+            "{name}: {resources} resources, {} KiB of specs; probe at most {slowest:?}, renewal at most {latest:?} late, peak {} MiB of {} MiB",
+            bytes >> 10,
+            peak >> 20,
+            allowed >> 20,
+        );
+        let status = self.victim.wait("victim", "ready", is_ready).await.status.unwrap();
+        assert!(status.failure.is_none(), "{name}: {:?}", status.failure);
+        if self.is_full() {
+            assert!(slowest <= Duration::from_secs(1), "{name}: the probe took {slowest:?}");
+            assert!(latest <= Duration::from_secs(5), "{name}: {latest:?} late");
+            assert!(peak <= allowed, "{name}: {peak} bytes of {allowed}");
+        } else {
+            // Nothing expired.
+            assert!(latest <= LIFETIME / 3, "{name}: {latest:?} late");
+            assert!(peak <= allowed + (60 << 20), "{name}: {peak} bytes of {allowed}");
+        }
+    }
+}
+
+/// Asks the listener whether the operator lives, until `done`.
+async fn probe(address: std::net::SocketAddr, slowest: Arc<AtomicU64>, done: Arc<AtomicBool>) {
+    while !done.load(Ordering::Relaxed) {
+        let begin = Instant::now();
+        let alive = tokio::time::timeout(SOON, crate::operator::get(address, "/livez")).await;
+        assert_eq!(alive.unwrap(), "ok\n");
+        let took = u64::try_from(begin.elapsed().as_millis()).unwrap();
+        slowest.fetch_max(took, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
