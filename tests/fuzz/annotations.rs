@@ -186,7 +186,7 @@ fn check(case: Case) -> Result<(), TestCaseError> {
     let remembered =
         Remembered { record, verified: case.remembered, pending: None, status: &before };
     let views = [
-        SecretView::Watched(remembered.watched(&desired, Some(&secret.metadata))),
+        SecretView::Watched(remembered.watched(&desired, &secret.metadata)),
         SecretView::Read(remembered.read(&desired, Some(secret.clone()), now)),
     ];
     for view in views {
@@ -204,7 +204,7 @@ fn check(case: Case) -> Result<(), TestCaseError> {
             pending,
             attempted_request: None,
             inputs_changed: false,
-            repaired_at: None,
+            called_at: None,
         };
         let Decision { plan, known, .. } = plan(&desired, observed, now);
         let holds = matches!(known, KnownSecret::Holds { .. });
@@ -250,6 +250,7 @@ fn check(case: Case) -> Result<(), TestCaseError> {
             Plan::Remove { .. } | Plan::ReportDenied(_) => {
                 return Err(TestCaseError::fail("removed although granted"));
             }
+            Plan::Delay(_) => return Err(TestCaseError::fail("delayed after no call")),
             Plan::Ignore => return Err(TestCaseError::fail("ignored")),
         };
         let next = status::next(&desired, &before, &known, &outcome, now);

@@ -231,8 +231,10 @@ impl Wire {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let metrics = Arc::new(Metrics::new(false));
         let region = Some("eu-central-1".to_owned());
-        let session =
-            runtime.block_on(Sts::load(region, Some(url), metrics)).session(None).unwrap();
+        let session = runtime
+            .block_on(Sts::load(region, Some(url), metrics))
+            .session(None, Arc::default())
+            .unwrap();
         let session = session.signed_with("AKIAFUZZ", &"key".to_owned().into(), None);
         Self { runtime, parrot, session, requests: requests() }
     }
