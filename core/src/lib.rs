@@ -14,6 +14,7 @@ mod model;
 pub mod observed;
 pub mod plan;
 pub mod problem;
+pub mod regions;
 pub mod request;
 pub mod schedule;
 pub mod secret;
