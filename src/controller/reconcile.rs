@@ -117,7 +117,9 @@ impl Step<'_> {
 
     /// The desired state with the current grants. `None` if the namespace of the resource is not in the cache yet.
     pub(super) fn desired(&self) -> Option<Desired> {
-        self.shared().indexes.grants.read(|grants| Desired::compile(self.resource, grants))
+        let shared = self.shared();
+        let desired = shared.indexes.grants.read(|grants| Desired::compile(self.resource, grants));
+        desired.map(|desired| desired.in_regions(shared.parts.sts.regions()))
     }
 
     /// Whether this process is still the leader in the term in which the reconciliation began.
