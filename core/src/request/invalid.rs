@@ -14,6 +14,11 @@ pub enum InvalidRequest {
         "spec.{0} needs spec.identity: the operator does not make this request with its own identity"
     )]
     NeedsIdentity(&'static str),
+    /// API servers accept tokens for this audience.
+    #[error(
+        "audience {0} is that of the Kubernetes API server, and everyone who sees the token could then use it there: use sts.amazonaws.com, or another client ID of the OIDC provider in IAM"
+    )]
+    Audience(String),
     /// `spec.region` is not one of the regions that the operator allows.
     #[error(
         "spec.region {region} is not one of the regions that the operator allows ({allowed}): use one of these, or remove region to use the region of the operator"

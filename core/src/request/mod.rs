@@ -10,6 +10,7 @@ mod requested_role;
 mod session_name;
 mod sts_request;
 mod table;
+pub mod tokens;
 
 use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
