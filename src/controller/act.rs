@@ -11,8 +11,9 @@ use tempcred_core::secret::{IssueRecord, Manifest, SecretVersion, WriteTarget};
 use tempcred_core::status::Outcome;
 use tracing::{Instrument, Span};
 
+use super::audit;
 use super::reconcile::{RETRY, Step};
-use crate::aws;
+use crate::aws::{self, CallRecord};
 use crate::cluster::Failed;
 use crate::cluster::watch::Key;
 use crate::telemetry::traces;
@@ -26,8 +27,9 @@ impl Step<'_> {
         issue: Issue<'_>,
     ) -> Action {
         let action = issue.request.operation.action();
+        let (cause, grants) = (issue.cause.as_str(), audit::grants(desired));
         let span =
-            traces::rotation(&desired.namespace, &desired.name, action, issue.cause.as_str());
+            traces::rotation(&desired.namespace, &desired.name, action, cause, grants.as_deref());
         self.issue_in_span(desired, known, issue).instrument(span).await
     }
 
@@ -55,11 +57,9 @@ impl Step<'_> {
             () = self.until_revoked(desired) => return Action::requeue(RETRY),
         };
         match issued {
-            Ok(credentials) => {
+            Ok((credentials, calls)) => {
                 self.shared().parts.metrics.issued(request.operation.action(), cause);
-                let (principal, expiration) = (&credentials.principal_arn, credentials.expiration);
-                let trace_id = traces::id();
-                tracing::info!(?cause, principal, %expiration, trace_id, "issued");
+                audit::issued(desired, cause, &calls, &credentials);
                 let pending = PendingWrite {
                     request_hash: desired.request_hash.clone(),
                     renew_request: desired.renew_request.clone(),
@@ -74,24 +74,29 @@ impl Step<'_> {
         }
     }
 
-    /// Fetches the inputs of the request, and makes it.
+    /// Fetches the inputs of the request, and makes it. Returns the calls that were made too.
     async fn call_sts(
         &self,
         desired: &Desired,
         SignedRequest { caller, operation }: &SignedRequest,
-    ) -> Result<Credentials, Problem> {
+    ) -> Result<(Credentials, Vec<CallRecord>), Problem> {
         let shared = self.shared();
         shared.indexes.references.check(&Key::of(&self.resource.metadata))?;
         let inputs = [caller.inputs(), operation.inputs()].concat();
         let inputs = shared.parts.cluster.inputs(&desired.namespace, inputs).await?;
         let session = shared.parts.sts.session(desired.region.as_deref())?;
+        let records = session.records();
         let issued = async {
             let session = aws::sign(caller, session, &inputs).await?;
             aws::call(operation, &session, &inputs).await
         };
-        issued
-            .await
-            .map_err(|problem| Problem::new(problem.reason, inputs.redact(&problem.message)))
+        match issued.await {
+            Ok(credentials) => Ok((credentials, records.all())),
+            Err(problem) => {
+                let message = inputs.redact(&problem.message);
+                Err(Problem::new(problem.reason, message).of_requests(records.request_ids()))
+            }
+        }
     }
 
     /// Returns when the grants do not allow the planned request any more.

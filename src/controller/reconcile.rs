@@ -18,6 +18,7 @@ use tempcred_core::schedule::LEAST_AGE;
 use tempcred_core::status::{self, Outcome};
 use tracing::Instrument;
 
+use super::audit;
 use super::memories::Entry;
 use super::shared::{Scope, Shared};
 use crate::cluster::Failed;
@@ -52,7 +53,7 @@ pub(super) async fn reconcile(
         return Ok(Action::await_change());
     };
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
-    let span = tracing::info_span!("credential", namespace, name);
+    let span = tracing::info_span!("reconcile", namespace, credential = name);
     let begin = Instant::now();
     let mut step = Step { resource: &resource, scope: &scope, entry, term };
     let action = step.run().instrument(span).await;
@@ -212,8 +213,8 @@ impl Step<'_> {
         let (class, reason) = (problem.class(), problem.reason);
         let action = desired.request.as_ref().map_or("none", |request| request.operation.action());
         self.shared().parts.metrics.failed(action, problem);
-        let trace_id = traces::id();
-        tracing::warn!(?class, %reason, trace_id, "{}", problem.message);
+        let (request_id, trace_id) = (audit::request_ids(problem), traces::id());
+        tracing::warn!(?class, %reason, request_id, trace_id, "{}", problem.message);
     }
 }
 

@@ -71,8 +71,15 @@ impl Exporter {
     }
 }
 
-/// The span of a rotation. `action` is the STS action, and `cause` the reason for the rotation.
-pub fn rotation(namespace: &str, name: &str, action: &'static str, cause: &str) -> Span {
+/// The span of a rotation. `action` is the STS action, `cause` the reason for the rotation, and `grants` the names of
+/// the grants that allow it.
+pub fn rotation(
+    namespace: &str,
+    name: &str,
+    action: &'static str,
+    cause: &str,
+    grants: Option<&str>,
+) -> Span {
     info_span!(
         target: TARGET,
         parent: None,
@@ -81,6 +88,7 @@ pub fn rotation(namespace: &str, name: &str, action: &'static str, cause: &str) 
         tempcred.credential = name,
         tempcred.operation = action,
         tempcred.cause = cause,
+        tempcred.grants = grants,
         otel.status_code = tracing::field::Empty,
         error.r#type = tracing::field::Empty,
     )
@@ -91,8 +99,8 @@ pub fn queue() -> Span {
     info_span!(target: TARGET, "queue")
 }
 
-/// The span of a call to STS. `target` is the target of the request.
-pub fn sts(action: &'static str, target: &str) -> Span {
+/// The span of a call to STS. `target` is the target of the request, and `session_name` the name of the session.
+pub fn sts(action: &'static str, target: &str, session_name: Option<&str>) -> Span {
     if !in_rotation() {
         return Span::none();
     }
@@ -105,6 +113,8 @@ pub fn sts(action: &'static str, target: &str) -> Span {
         rpc.service = "STS",
         rpc.method = action,
         tempcred.target = target,
+        tempcred.session_name = session_name,
+        aws.request_id = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
         error.r#type = tracing::field::Empty,
     )
@@ -123,6 +133,11 @@ pub fn kubernetes(what: &str) -> Span {
         otel.status_code = tracing::field::Empty,
         error.r#type = tracing::field::Empty,
     )
+}
+
+/// Records the request ID of the reply to a call to STS.
+pub fn replied(span: &Span, request_id: Option<&str>) {
+    span.record("aws.request_id", request_id);
 }
 
 /// Records in `span` that its operation failed with this reason.
