@@ -71,7 +71,7 @@ async fn the_api_server_rejects_arns_of_another_partition_than_the_region() {
         let refused = world.try_create("x", in_region(spec, "cn-north-1")).await;
         let error = refused.expect_err(row).to_string();
         assert!(
-            error.contains("every ARN must belong to the partition of region"),
+            error.contains("every ARN must belong to the AWS partition of region"),
             "{row}: {error}"
         );
     }
