@@ -232,7 +232,7 @@ impl Wire {
         let metrics = Arc::new(Metrics::new(false));
         let region = Some("eu-central-1".to_owned());
         let session =
-            runtime.block_on(Sts::load(region, Some(url), metrics)).session(None).unwrap();
+            runtime.block_on(Sts::load(region, Some(url), [], metrics)).session(None).unwrap();
         let session = session.signed_with("AKIAFUZZ", &"key".to_owned().into(), None);
         Self { runtime, parrot, session, requests: requests() }
     }
