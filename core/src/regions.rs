@@ -25,6 +25,7 @@ fn arns(request: &SignedRequest) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::region::ARN_FIELDS;
     use crate::testing::desired;
     use serde_json::{Value, json};
 
@@ -63,7 +64,7 @@ mod tests {
         let mut federated =
             request("getFederationToken", json!({"name": "ab", "policyArns": [CN_POLICY]}));
         federated["identity"] = json!({"accessKeySecretRef": {"name": "keys"}});
-        for (row, spec) in [
+        let rows = [
             ("role", json!({"assumeRole": {"roleArn": CN}})),
             ("hop", json!({"assumeRole": {"via": [{"roleArn": role}, {"roleArn": CN}]}})),
             ("policy", json!({"assumeRole": {"policyArns": [CN_POLICY]}})),
@@ -76,7 +77,9 @@ mod tests {
             ("task", root("123456789012", &task.replace("arn:aws:", "arn:aws-cn:"))),
             ("policy of a federated user", federated),
             ("identity", json!({"identity": {"webIdentity": web(CN)}})),
-        ] {
+        ];
+        assert_eq!(rows.len(), ARN_FIELDS.len(), "a row for each field with an ARN");
+        for (row, spec) in rows {
             let desired = desired(json!({"spec": spec}));
             assert!(desired.request.is_ok(), "{row}: {:?}", desired.request);
             let (hash, own) =

@@ -28,7 +28,7 @@ const PARTITIONS: &[(&str, &str)] = &[
 const DEFAULT_PARTITION: &str = "aws";
 
 /// The fields of the spec that contain ARNs. `[]` stands for each element of a list.
-const ARN_FIELDS: &[&str] = &[
+pub(crate) const ARN_FIELDS: &[&str] = &[
     "assumeRole.roleArn",
     "assumeRole.via[].roleArn",
     "assumeRole.policyArns[]",
