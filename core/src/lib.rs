@@ -16,6 +16,7 @@ pub mod observed;
 pub mod plan;
 pub mod problem;
 pub mod queue;
+pub mod regions;
 pub mod request;
 pub mod schedule;
 pub mod secret;

@@ -6,6 +6,7 @@ pub mod codes;
 mod errors;
 mod http;
 mod params;
+mod record;
 mod reply;
 mod session;
 mod signing;
@@ -13,6 +14,7 @@ mod sts;
 mod truncated;
 
 pub use calls::call;
+pub use record::{CallRecord, CallRecords};
 pub use session::Session;
 pub use signing::sign;
 pub use sts::Sts;

@@ -1,13 +1,13 @@
 //! A session: the endpoint of the next calls, and the identity that signs them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use aws_config::identity::IdentityCache;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Credentials as SdkCredentials;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::RequestId;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tempcred_core::credentials::{Credentials, Reply};
@@ -15,6 +15,7 @@ use tempcred_core::problem::{Problem, Reason};
 use tracing::Instrument;
 
 use super::errors;
+use super::record::{self, CallRecord, CallRecords};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces;
 
@@ -23,13 +24,23 @@ use crate::telemetry::traces;
 pub struct Session {
     client: Client,
     metrics: Arc<Metrics>,
-    /// Counts the calls of this session, and of the sessions that are made from it.
-    calls: Arc<AtomicU32>,
+    records: CallRecords,
+}
+
+/// What a call is for. It contains no secret value.
+#[derive(Clone, Copy)]
+pub(super) struct SessionCall<'a> {
+    /// The STS action.
+    pub(super) action: &'static str,
+    /// The target of the request, for messages: usually the ARN of the role.
+    pub(super) target: &'a str,
+    /// Name of the session. `None` if the request sets none.
+    pub(super) session_name: Option<&'a str>,
 }
 
 impl Session {
-    pub(super) fn new(client: Client, metrics: Arc<Metrics>, calls: Arc<AtomicU32>) -> Self {
-        Self { client, metrics, calls }
+    pub(super) fn new(client: Client, metrics: Arc<Metrics>, records: CallRecords) -> Self {
+        Self { client, metrics, records }
     }
 
     /// A session in the same region that an issued access key signs.
@@ -65,50 +76,57 @@ impl Session {
         Self { client: Client::from_conf(config.build()), ..self.clone() }
     }
 
-    /// Makes one call, and checks the credentials in its reply: no others are written or used to sign. `target` is the
-    /// target of the request, for messages; `read` reads the reply, or names what it lacks.
+    /// Makes one call, and checks the credentials in its reply: no others are written or used to sign. `read` reads the
+    /// reply, or names what it lacks.
     ///
     /// # Errors
     /// A [`Problem`] that contains no value of the request or the reply.
     pub(super) async fn issue<O, E, F>(
         &self,
-        action: &'static str,
-        target: &str,
+        call: SessionCall<'_>,
         send: impl FnOnce(Client) -> F,
         read: impl FnOnce(O) -> Result<Reply, &'static str>,
     ) -> Result<Credentials, Problem>
     where
+        O: RequestId,
         F: Future<Output = Result<O, SdkError<E>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         // The issue time is the time of the request, so a slow reply does not make credentials seem newer.
         let requested_at = Timestamp::now();
-        let output = self.call(action, target, send).await?;
+        let output = self.call(call, send).await?;
         let checked = match read(output) {
             Ok(reply) => Credentials::check(reply, requested_at, Timestamp::now())
                 .map_err(|invalid| invalid.to_string()),
             Err(part) => Err(format!("the reply of STS contains no {part}; it was not used")),
         };
-        checked.map_err(|what| Problem::of_call(Reason::InvalidReply, action, target, &what))
+        checked
+            .map_err(|what| Problem::of_call(Reason::InvalidReply, call.action, call.target, &what))
     }
 
-    /// Makes one call, counts it and traces it.
+    /// Makes one call, counts it, traces it and records it.
     async fn call<O, E, F>(
         &self,
-        action: &'static str,
-        target: &str,
-        call: impl FnOnce(Client) -> F,
+        call: SessionCall<'_>,
+        send: impl FnOnce(Client) -> F,
     ) -> Result<O, Problem>
     where
+        O: RequestId,
         F: Future<Output = Result<O, SdkError<E>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let (span, begin) = (traces::sts(action, target), Instant::now());
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let result = call(self.client.clone())
-            .instrument(span.clone())
-            .await
-            .map_err(|error| errors::problem(action, target, &error));
+        let SessionCall { action, target, session_name } = call;
+        let (span, begin) = (traces::sts(action, target, session_name), Instant::now());
+        let record = self.records.begin(CallRecord {
+            role: Some(target).filter(|target| target.starts_with("arn:")).map(str::to_owned),
+            session_name: session_name.map(str::to_owned),
+            request_id: None,
+        });
+        let result = send(self.client.clone()).instrument(span.clone()).await;
+        let request_id = record::request_id(result.request_id());
+        traces::replied(&span, request_id.as_deref());
+        self.records.replied(record, request_id);
+        let result = result.map_err(|error| errors::problem(action, target, &error));
         if let Err(problem) = &result {
             traces::failed(&span, problem.reason.as_str());
         }

@@ -7,6 +7,7 @@ use axum::http::header::{CONNECTION, HeaderValue};
 use kube::client::{Body, ClientBuilder};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, Config};
+use tokio::sync::OnceCell;
 use tower::util::MapRequestLayer;
 
 use crate::telemetry::metrics::Metrics;
@@ -21,6 +22,8 @@ pub struct Cluster {
     pub(super) values: Client,
     pub(super) recorder: Recorder,
     pub(super) metrics: Arc<Metrics>,
+    /// The user name of the operator, when it is known.
+    pub(super) user: OnceCell<String>,
 }
 
 impl Cluster {
@@ -33,7 +36,8 @@ impl Cluster {
         metrics: Arc<Metrics>,
     ) -> Self {
         let reporter = Reporter { controller: MANAGER.to_owned(), instance };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, values, metrics }
+        let recorder = Recorder::new(client.clone(), reporter);
+        Self { recorder, client, values, metrics, user: OnceCell::new() }
     }
 }
 

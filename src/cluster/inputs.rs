@@ -11,6 +11,7 @@ use super::errors::{Failed, request};
 use tempcred_core::fields::SecretKeyRef;
 use tempcred_core::problem::{Problem, Reason};
 use tempcred_core::request::inputs::{Input, Inputs, input_missing};
+use tempcred_core::request::tokens;
 
 /// Requested lifetime of a ServiceAccount token, in seconds: the shortest that Kubernetes accepts.
 const TOKEN_LIFETIME: i64 = 600;
@@ -19,8 +20,8 @@ impl Cluster {
     /// Fetches the values of inputs.
     ///
     /// # Errors
-    /// `InputMissing` if an input does not exist, `ClusterRefused` if the operator may not read it, and
-    /// `ApiServerUnavailable`.
+    /// `InputMissing` if an input does not exist, `InvalidSpec` if it must not be sent to STS, `ClusterRefused` if the
+    /// operator may not read it, and `ApiServerUnavailable`.
     pub async fn inputs(&self, namespace: &str, inputs: Vec<Input>) -> Result<Inputs, Problem> {
         let mut values = Inputs::default();
         for input in inputs {
@@ -47,6 +48,7 @@ impl Cluster {
         let secret = request(&what, Reason::ClusterRefused, api.get_opt(name)).await;
         let secret = secret.map_err(|failed| missing_on_conflict(failed, &absent))?;
         let secret = secret.ok_or_else(|| input_missing(&absent))?;
+        tokens::check_secret(name, secret.type_.as_deref())?;
         let value = secret.data.and_then(|mut data| data.remove(key));
         let value =
             value.ok_or_else(|| input_missing(&format!("Secret {name} has no key {key}")))?;
@@ -62,6 +64,7 @@ impl Cluster {
         name: &str,
         audience: &str,
     ) -> Result<SecretString, Problem> {
+        tokens::check_account(namespace, name, self.user().await?)?;
         let api: Api<ServiceAccount> = Api::namespaced(self.values.clone(), namespace);
         let wanted = TokenRequest {
             spec: TokenRequestSpec {
@@ -77,7 +80,11 @@ impl Cluster {
         let create = api.create_token_request(name, &params, &wanted);
         let reply = request(&what, Reason::ClusterRefused, create).await;
         let reply = reply.map_err(|failed| missing_on_conflict(failed, &absent))?;
-        Ok(reply.status.map(|status| status.token).unwrap_or_default().into())
+        let token = reply.status.map(|status| status.token).unwrap_or_default();
+        if tokens::needs_review(audience) && self.is_accepted(&token).await? {
+            return Err(tokens::accepted_by_api_server(audience));
+        }
+        Ok(token.into())
     }
 }
 

@@ -6,6 +6,7 @@ mod events;
 mod grants;
 mod inputs;
 pub mod lease;
+mod reviews;
 mod secrets;
 mod status;
 pub mod watch;

@@ -87,14 +87,15 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
         (None, Leadership::ElectionDisabled)
     };
     let parts = Parts {
-        sts: Sts::load(region, endpoint, Arc::clone(&metrics)).await,
+        sts: Sts::load(region, endpoint, listed(settings.allowed_regions), Arc::clone(&metrics))
+            .await,
         cluster: Cluster::new(client.clone(), values, instance, Arc::clone(&metrics)),
         metrics,
         leadership,
     };
     let controller = Settings {
         cluster: settings.cluster_name.unwrap_or_default(),
-        namespaces: settings.namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
+        namespaces: listed(settings.namespaces).collect(),
         selector: set(settings.selector),
         concurrency: settings.concurrency,
         sts_rate: settings.sts_rate,
@@ -129,6 +130,11 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
 /// Treats an empty value like an absent one: charts and shells may set variables to empty values.
 fn set(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.is_empty())
+}
+
+/// The entries of a list, without empty ones and without the spaces around them.
+fn listed(values: Vec<String>) -> impl Iterator<Item = String> {
+    values.into_iter().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// A unique identity for leader election. In a pod it is the name of the pod. Elsewhere it contains the process ID and

@@ -18,6 +18,11 @@ pub struct Run {
     #[arg(long, env = "TEMPCRED_REGION", value_name = "REGION")]
     pub region: Option<String>,
 
+    /// Comma-separated list of the AWS regions that resources may set. The region of the operator is always allowed.
+    /// Default: all regions.
+    #[arg(long, env = "TEMPCRED_ALLOWED_REGIONS", value_name = "REGIONS", value_delimiter = ',')]
+    pub allowed_regions: Vec<String>,
+
     /// URL of an STS endpoint to use instead of the regional endpoints of AWS. Default: the URL that the AWS SDK finds,
     /// for example in AWS_ENDPOINT_URL_STS, or the regional endpoint.
     #[arg(long, env = "TEMPCRED_STS_ENDPOINT", value_name = "URL")]

@@ -1,7 +1,5 @@
 //! Executes the plans that change something: calls STS, and writes or deletes the Secret.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,9 +14,10 @@ use tempcred_core::secret::{IssueRecord, Manifest, SecretVersion, WriteTarget};
 use tempcred_core::status::Outcome;
 use tracing::{Instrument, Span};
 
+use super::audit;
 use super::queue::TakenTurn;
 use super::reconcile::{RETRY, Step, requeue_at};
-use crate::aws;
+use crate::aws::{self, CallRecords};
 use crate::cluster::Failed;
 use crate::telemetry::traces;
 
@@ -54,8 +53,9 @@ impl Step<'_> {
     ) -> Action {
         let action = issue.request.operation.action();
         let waited = self.turn.as_ref().map_or(0.0, TakenTurn::waited);
+        let (cause, grants) = (issue.cause.as_str(), audit::grants(desired));
         let (namespace, name) = (&desired.namespace, &desired.name);
-        let span = traces::rotation(namespace, name, action, issue.cause.as_str(), waited);
+        let span = traces::rotation(namespace, name, action, cause, grants.as_deref(), waited);
         self.issue_in_span(desired, known, issue).instrument(span).await
     }
 
@@ -69,23 +69,25 @@ impl Step<'_> {
             return Action::requeue(RETRY);
         }
         self.entry.memory.called(Timestamp::now());
-        let calls = Arc::default();
+        let records = CallRecords::default();
         // Boxed, because this future is large, and most reconciliations do not need it.
         let issued = tokio::select! {
-            issued = Box::pin(self.call_sts(desired, request, &calls)) => Some(issued),
+            issued = Box::pin(self.call_sts(desired, request, &records)) => Some(issued),
             // If the grant is withdrawn during a chain of roles, the next role is not assumed.
             () = self.until_revoked(desired) => None,
         };
+        let calls = records.all();
         if let Some(turn) = &mut self.turn {
-            turn.calls = calls.load(Ordering::Relaxed);
+            turn.calls = u32::try_from(calls.len()).unwrap_or(u32::MAX);
         }
-        let Some(issued) = issued else { return Action::requeue(RETRY) };
+        let Some(issued) = issued else {
+            audit::revoked(desired, &calls);
+            return Action::requeue(RETRY);
+        };
         match issued {
             Ok(credentials) => {
                 self.shared().parts.metrics.issued(request.operation.action(), cause);
-                let (principal, expiration) = (&credentials.principal_arn, credentials.expiration);
-                let trace_id = traces::id();
-                tracing::info!(?cause, principal, %expiration, trace_id, "issued");
+                audit::issued(desired, cause, &calls, &credentials);
                 let pending = PendingWrite {
                     request_hash: desired.request_hash.clone(),
                     renew_request: desired.renew_request.clone(),
@@ -100,24 +102,25 @@ impl Step<'_> {
         }
     }
 
-    /// Fetches the inputs of the request, and makes it. Adds the calls that were made to `calls`.
+    /// Fetches the inputs of the request, and makes it. Records the calls that are made.
     async fn call_sts(
         &self,
         desired: &Desired,
         SignedRequest { caller, operation }: &SignedRequest,
-        calls: &Arc<AtomicU32>,
+        records: &CallRecords,
     ) -> Result<Credentials, Problem> {
         let shared = self.shared();
         let inputs = [caller.inputs(), operation.inputs()].concat();
         let inputs = shared.parts.cluster.inputs(&desired.namespace, inputs).await?;
-        let session = shared.parts.sts.session(desired.region.as_deref(), Arc::clone(calls))?;
+        let session = shared.parts.sts.session(desired.region.as_deref(), records.clone())?;
         let issued = async {
             let session = aws::sign(caller, session, &inputs).await?;
             aws::call(operation, &session, &inputs).await
         };
-        issued
-            .await
-            .map_err(|problem| Problem::new(problem.reason, inputs.redact(&problem.message)))
+        issued.await.map_err(|problem| {
+            let message = inputs.redact(&problem.message);
+            Problem::new(problem.reason, message).of_requests(records.request_ids())
+        })
     }
 
     /// Returns when the grants do not allow the planned request any more.

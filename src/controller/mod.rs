@@ -1,6 +1,7 @@
 //! The controller: processes the watches, and reconciles each resource.
 
 mod act;
+mod audit;
 mod debounce;
 mod follow;
 mod grant_statuses;

@@ -18,6 +18,7 @@ use tempcred_core::schedule::CALL_INTERVAL;
 use tempcred_core::status::{self, Outcome};
 use tracing::Instrument;
 
+use super::audit;
 use super::memories::Entry;
 use super::queue::TakenTurn;
 use super::shared::{Scope, Shared};
@@ -56,7 +57,7 @@ pub(super) async fn reconcile(
         return Ok(Action::await_change());
     };
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
-    let span = tracing::info_span!("credential", namespace, name);
+    let span = tracing::info_span!("reconcile", namespace, credential = name);
     let begin = Instant::now();
     let mut step = Step { resource: &resource, scope: &scope, key: &key, entry, term, turn };
     let action = step.run().instrument(span).await;
@@ -138,9 +139,10 @@ impl Step<'_> {
 
     /// The desired state with the current grants. `None` if the namespace of the resource is not in the cache yet.
     pub(super) fn desired(&self) -> Option<Desired> {
-        let desired =
-            self.shared().indexes.grants.read(|grants| Desired::compile(self.resource, grants))?;
-        Some(desired.limited(&self.shared().key_prefixes))
+        let shared = self.shared();
+        let desired = shared.indexes.grants.read(|grants| Desired::compile(self.resource, grants));
+        let desired = desired?.in_regions(shared.parts.sts.regions());
+        Some(desired.limited(&shared.key_prefixes))
     }
 
     /// Whether this process is still the leader in the term in which the reconciliation began.
@@ -235,8 +237,8 @@ impl Step<'_> {
         let (class, reason) = (problem.class(), problem.reason);
         let action = desired.request.as_ref().map_or("none", |request| request.operation.action());
         self.shared().parts.metrics.failed(action, problem);
-        let trace_id = traces::id();
-        tracing::warn!(?class, %reason, trace_id, "{}", problem.message);
+        let (request_id, trace_id) = (audit::request_ids(problem), traces::id());
+        tracing::warn!(?class, %reason, request_id, trace_id, "{}", problem.message);
     }
 }
 

@@ -71,13 +71,14 @@ impl Exporter {
     }
 }
 
-/// The span of a rotation. `action` is the STS action, `cause` the reason for the rotation, and `waited` the time in the
-/// STS queue, in seconds.
+/// The span of a rotation. `action` is the STS action, `cause` the reason for the rotation, `grants` the names of the
+/// grants that allow it, and `waited` the time in the STS queue, in seconds.
 pub fn rotation(
     namespace: &str,
     name: &str,
     action: &'static str,
     cause: &str,
+    grants: Option<&str>,
     waited: f64,
 ) -> Span {
     info_span!(
@@ -88,14 +89,15 @@ pub fn rotation(
         tempcred.credential = name,
         tempcred.operation = action,
         tempcred.cause = cause,
+        tempcred.grants = grants,
         tempcred.queue_seconds = waited,
         otel.status_code = tracing::field::Empty,
         error.r#type = tracing::field::Empty,
     )
 }
 
-/// The span of a call to STS. `target` is the target of the request.
-pub fn sts(action: &'static str, target: &str) -> Span {
+/// The span of a call to STS. `target` is the target of the request, and `session_name` the name of the session.
+pub fn sts(action: &'static str, target: &str, session_name: Option<&str>) -> Span {
     if !in_rotation() {
         return Span::none();
     }
@@ -108,6 +110,8 @@ pub fn sts(action: &'static str, target: &str) -> Span {
         rpc.service = "STS",
         rpc.method = action,
         tempcred.target = target,
+        tempcred.session_name = session_name,
+        aws.request_id = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
         error.r#type = tracing::field::Empty,
     )
@@ -126,6 +130,11 @@ pub fn kubernetes(what: &str) -> Span {
         otel.status_code = tracing::field::Empty,
         error.r#type = tracing::field::Empty,
     )
+}
+
+/// Records the request ID of the reply to a call to STS.
+pub fn replied(span: &Span, request_id: Option<&str>) {
+    span.record("aws.request_id", request_id);
 }
 
 /// Records in `span` that its operation failed with this reason.

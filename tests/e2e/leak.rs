@@ -161,6 +161,12 @@ async fn assert_no_leak(args: &[&str]) {
     let key = issued.access_key_id.unwrap();
     assert!(log.contains(&key) && log.contains("DEBUG"), "the log has too little detail");
     assert!(places.iter().any(|(_, text)| text.contains(&key)));
+    for role in ["role/hop", "role/by-token", "role/by-assertion"] {
+        for id in world.sts.request_ids(role) {
+            assert!(log.contains(&id) && traces.contains(&id), "request {id} for {role}");
+        }
+    }
+    assert!(!world.sts.request_ids("role/by-token").is_empty());
 
     detector.assert_clean("the log", &log);
     assert!(traces.contains("Writing Secret"), "nothing was traced");

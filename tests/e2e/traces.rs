@@ -157,11 +157,18 @@ async fn a_rotation_is_one_trace_with_its_calls_as_spans() {
     let id: String = issued.span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
     let line = log.lines().find(|line| line.contains("issued") && line.contains(&id));
     assert!(line.is_some(), "the log leads to the trace {id}:\n{log}");
+    assert_eq!(issued.attributes["tempcred.grants"], world.namespace);
+    let session = format!("tempcred-{}.reports", world.namespace);
+    assert_eq!(hop.attributes["tempcred.session_name"], session);
+    assert_eq!([hop.attributes["aws.request_id"].clone()], *world.sts.request_ids("role/hop"));
 
     let failed = root("refused");
     // 2: an error.
     assert_eq!(failed.span.status.as_ref().unwrap().code, 2);
     assert_eq!(failed.attributes["error.type"], "AccessDenied");
+    let ids = world.sts.request_ids("role/refused");
+    let call = spans.iter().find(|s| s.attributes.get("aws.request_id") == ids.first()).unwrap();
+    assert_eq!(call.attributes["error.type"], "AccessDenied");
 }
 
 #[tokio::test]

@@ -385,7 +385,7 @@ async fn the_api_server_accepts_everything_that_sts_accepts() {
         ("50 tags", request(json!({"tags": tags(50), "transitiveTagKeys": ["key-0"]}))),
         ("tags in other scripts", request(json!({"tags": {"Équipe": "données", "a b": ""}}))),
         ("margin just fits", beside("renewal", json!({"before": "59m55s"}))),
-        ("region", beside("region", json!("us-gov-west-1"))),
+        ("region", beside("region", json!("eu-south-2"))),
         (
             "labels and annotations of 16 KiB",
             beside("secret", json!({"labels": {"a": "b"}, "annotations": large(4091)})),

@@ -11,7 +11,7 @@ use proptest::sample::select;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tempcred::aws::codes::CODES;
-use tempcred::aws::{self, Session, Sts};
+use tempcred::aws::{self, CallRecords, Session, Sts};
 use tempcred::telemetry::metrics::Metrics;
 use tempcred_core::credentials::Values;
 use tempcred_core::request::inputs::Inputs;
@@ -232,8 +232,8 @@ impl Wire {
         let metrics = Arc::new(Metrics::new(false));
         let region = Some("eu-central-1".to_owned());
         let session = runtime
-            .block_on(Sts::load(region, Some(url), metrics))
-            .session(None, Arc::default())
+            .block_on(Sts::load(region, Some(url), [], metrics))
+            .session(None, CallRecords::default())
             .unwrap();
         let session = session.signed_with("AKIAFUZZ", &"key".to_owned().into(), None);
         Self { runtime, parrot, session, requests: requests() }

@@ -77,8 +77,8 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- /* The cluster-wide permissions of the operator: read the grants, write their status, and read the labels of
-       the namespaces that it serves. */}}
+{{- /* The cluster-wide permissions of the operator: read the grants, write their status, read the labels of the
+       namespaces that it serves, and review the tokens that it requests. */}}
 {{- define "tempcred.clusterRules" -}}
 - apiGroups: [tempcred.dev]
   resources: [rolegrants]
@@ -92,6 +92,12 @@ annotations:
   resourceNames: {{ . | uniq | toJson }}
   {{- end }}
   verbs: [list, watch]
+{{- if .Values.features.serviceAccountTokens }}
+# For serviceAccountName with an audience: the operator does not send a token to STS that the API server accepts too.
+- apiGroups: [authentication.k8s.io]
+  resources: [tokenreviews]
+  verbs: [create]
+{{- end }}
 {{- end }}
 
 {{- /* The only subject of every binding. */}}

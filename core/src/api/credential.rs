@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::secret::SecretSpec;
 use super::status::CredentialStatus;
 use crate::fields::Duration;
-use crate::request::Requests;
 use crate::request::identity::Identity;
+use crate::request::{Requests, region};
 use crate::text::bounded;
 
 /// Annotation that requests a renewal: set it to a new value, for example the current time. The operator copies the
@@ -64,6 +64,7 @@ pub fn prune_credential(metadata: &mut ObjectMeta) {
     validation = Rule::new(Requests::KEYS).message("only the long-lived key of an IAM user can make this request: set identity.accessKeySecretRef, without sessionTokenKey"),
     validation = Rule::new(Requests::OWN).message("the operator does not make this request with its own identity: set identity"),
     validation = ("!has(self.identity) || !has(self.assumeRole) || !(has(self.identity.webIdentity) || (has(self.identity.accessKeySecretRef) && has(self.identity.accessKeySecretRef.sessionTokenKey))) || duration(self.assumeRole.duration) <= duration('1h')", "duration must be at most 1h when identity is itself a role session: AWS limits sessions of chained roles to one hour; lower duration"),
+    validation = Rule::new(region::partition_rule()).message(region::PARTITION_MESSAGE),
     validation = Rule::new(Requests::BEFORE_FITS).message("renewal.before must be at least 5s shorter than the duration of the credentials, because they would otherwise be renewed continuously: lower before or raise duration")
 )]
 #[serde(rename_all = "camelCase")]
@@ -76,7 +77,8 @@ pub struct TemporaryCredentialSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
 
-    /// AWS region of the STS endpoint, for example `eu-central-1`. It is also written to the Secret: as `AWS_REGION` in
+    /// AWS region of the STS endpoint, for example `eu-central-1`. Every ARN of the request must belong to its
+    /// partition: `aws-cn` for `cn-north-1`. The operator may allow only some regions. The region is also written to the Secret: as `AWS_REGION` in
     /// the format `env`, and as `region` in the credentials file. Default: the operator's region, which is not written
     /// to the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -62,6 +62,12 @@ pub const TOKEN_AUDIENCE: &str = "!has(self.audience) || has(self.serviceAccount
 /// Message of [`TOKEN_AUDIENCE`].
 pub const TOKEN_AUDIENCE_MESSAGE: &str = "audience applies only to serviceAccountName, because a token from a Secret already has an audience: remove audience";
 
+/// CEL rule: an audience is not one that API servers accept by default.
+pub const FOREIGN_AUDIENCE: &str = "!self.lowerAscii().startsWith('https://kubernetes.default')";
+
+/// Message of [`FOREIGN_AUDIENCE`].
+pub const FOREIGN_AUDIENCE_MESSAGE: &str = "audience must not be that of the Kubernetes API server, because everyone who sees the token could then use it there: use sts.amazonaws.com, or another client ID of the OIDC provider in IAM";
+
 /// CEL rule: STS accepts each key of the tags.
 pub const TAG_KEYS: &str =
     "self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[\\\\pL\\\\pZ\\\\pN_.:/=+@-]+$'))";

@@ -15,12 +15,16 @@ pub struct Problem {
     pub reason: Reason,
     /// A description for people of the failure, and of what to change. It never contains a secret value.
     pub message: String,
+    /// The request ID of each call to STS that was made, or `-` if it had no reply, for the log. They are not part of
+    /// the message, because the status would change with each attempt.
+    pub request_ids: Vec<String>,
 }
 
 impl Problem {
     /// A problem with this message, which is converted to one line.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: one_line(&message.into(), LONGEST_MESSAGE) }
+        let message = one_line(&message.into(), LONGEST_MESSAGE);
+        Self { reason, message, request_ids: Vec::new() }
     }
 
     /// A problem with a call to STS. The message contains the call, the failure and the advice of the reason.
@@ -31,6 +35,12 @@ impl Problem {
     /// Like [`of_call`](Self::of_call), with specific advice instead of that of the reason.
     pub fn advised(reason: Reason, action: &str, target: &str, what: &str, advice: &str) -> Self {
         Self::new(reason, format!("{action} for {target} failed: {what}. {advice}"))
+    }
+
+    /// The same problem, of an attempt that made these calls to STS.
+    #[must_use]
+    pub fn of_requests(self, request_ids: Vec<String>) -> Self {
+        Self { request_ids, ..self }
     }
 
     /// The class of the reason. A reason without a class counts as transient.

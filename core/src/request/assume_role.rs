@@ -214,6 +214,13 @@ impl StsRequest for Request {
         self.role.as_str()
     }
 
+    fn arns(&self) -> Vec<&str> {
+        let calls = self.chain();
+        let roles = calls.iter().map(|call| call.role.as_str());
+        let policies = calls.iter().flat_map(|call| call.policy_arns.iter().copied());
+        roles.chain(policies).collect()
+    }
+
     fn duration(&self) -> Duration {
         self.spec.duration
     }

@@ -77,6 +77,11 @@ impl StsRequest for Request {
         self.role.as_str()
     }
 
+    fn arns(&self) -> Vec<&str> {
+        let policies = self.spec.policies.policy_arns.iter().map(String::as_str);
+        [self.role.as_str(), &self.spec.principal_arn].into_iter().chain(policies).collect()
+    }
+
     fn duration(&self) -> Duration {
         self.spec.duration
     }

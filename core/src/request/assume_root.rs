@@ -46,6 +46,10 @@ impl StsRequest for AssumeRoot {
         &self.target_principal
     }
 
+    fn arns(&self) -> Vec<&str> {
+        vec![&self.target_principal, &self.task_policy_arn]
+    }
+
     fn duration(&self) -> Duration {
         self.duration
     }

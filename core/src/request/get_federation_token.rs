@@ -50,6 +50,10 @@ impl StsRequest for GetFederationToken {
         &self.name
     }
 
+    fn arns(&self) -> Vec<&str> {
+        self.policies.policy_arns.iter().map(String::as_str).collect()
+    }
+
     fn duration(&self) -> Duration {
         self.duration
     }

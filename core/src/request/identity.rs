@@ -137,6 +137,14 @@ impl Caller {
         }
     }
 
+    /// The ARNs that are needed to sign as this caller.
+    pub fn arns(&self) -> Vec<&str> {
+        match self {
+            Self::Operator | Self::AccessKey { .. } => Vec::new(),
+            Self::WebIdentity(exchange) => exchange.arns(),
+        }
+    }
+
     /// The inputs that this caller needs.
     pub fn inputs(&self) -> Vec<Input> {
         match self {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::invalid::InvalidRequest;
+use super::tokens::{DEFAULT_AUDIENCE, check_audience};
 use crate::fields::{SecretKeyRef, TokenFrom};
 use crate::problem::{Problem, Reason};
 
@@ -22,20 +23,22 @@ pub enum Input {
     },
 }
 
-/// Default audience: the client ID that AWS documents for OIDC providers in IAM.
-const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
-
 impl Input {
     /// The web identity token that a request uses.
     ///
     /// # Errors
-    /// [`InvalidRequest::Missing`] unless exactly one of the two fields of `from` is set.
+    /// [`InvalidRequest::Missing`] unless exactly one of the two fields of `from` is set, and
+    /// [`InvalidRequest::Audience`] for an audience of the API server.
     pub(super) fn token(from: &TokenFrom) -> Result<Self, InvalidRequest> {
         match (&from.service_account_name, &from.token_secret_ref) {
-            (Some(name), None) => Ok(Self::ServiceAccountToken {
-                service_account: name.clone(),
-                audience: from.audience.clone().unwrap_or_else(|| DEFAULT_AUDIENCE.to_owned()),
-            }),
+            (Some(name), None) => {
+                let audience = from.audience.as_deref().unwrap_or(DEFAULT_AUDIENCE);
+                check_audience(audience)?;
+                Ok(Self::ServiceAccountToken {
+                    service_account: name.clone(),
+                    audience: audience.to_owned(),
+                })
+            }
             (None, Some(key)) => Ok(Self::SecretKey(key.clone())),
             _ => Err(InvalidRequest::Missing("serviceAccountName and tokenSecretRef")),
         }

@@ -14,6 +14,37 @@ pub enum InvalidRequest {
         "spec.{0} needs spec.identity: the operator does not make this request with its own identity"
     )]
     NeedsIdentity(&'static str),
+    /// API servers accept tokens for this audience.
+    #[error(
+        "audience {0} is that of the Kubernetes API server, and everyone who sees the token could then use it there: use sts.amazonaws.com, or another client ID of the OIDC provider in IAM"
+    )]
+    Audience(String),
+    /// `spec.region` is not one of the regions that the operator allows.
+    #[error(
+        "spec.region {region} is not one of the regions that the operator allows ({allowed}): use one of these, or remove region to use the region of the operator"
+    )]
+    RegionNotAllowed {
+        /// The region.
+        region: String,
+        /// The regions to choose from.
+        allowed: String,
+    },
+    /// An ARN belongs to another partition of AWS than the region.
+    #[error(
+        "{arn:?} belongs to the AWS partition {partition}, but {which} {region} belongs to {expected}: change the ARN, or set spec.region to a region of {partition}"
+    )]
+    Partition {
+        /// The first 80 characters of the ARN.
+        arn: String,
+        /// Its partition.
+        partition: String,
+        /// The region.
+        region: String,
+        /// The partition of the region.
+        expected: &'static str,
+        /// Who sets the region: `spec.region` or `the operator's region`.
+        which: &'static str,
+    },
     /// The spec sets none or all of these fields, and must set exactly one.
     #[error("exactly one of {0} must be set")]
     Missing(&'static str),

@@ -5,10 +5,12 @@ pub mod arn;
 pub mod identity;
 pub mod inputs;
 mod invalid;
+pub mod region;
 mod requested_role;
 mod session_name;
 mod sts_request;
 mod table;
+pub mod tokens;
 
 use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -155,6 +157,11 @@ macro_rules! define_operations {
             /// The requested lifetime.
             pub fn duration(&self) -> Duration {
                 match self { $(Self::$name(request) => request.duration(),)* }
+            }
+
+            /// The ARNs in the request. Other texts, such as accounts, may be among them.
+            pub fn arns(&self) -> Vec<&str> {
+                match self { $(Self::$name(request) => request.arns(),)* }
             }
 
             /// The inputs that the request needs.

@@ -34,6 +34,11 @@ pub trait StsRequest: Sized {
     /// The requested lifetime.
     fn duration(&self) -> Duration;
 
+    /// The ARNs in the request. Other texts, such as accounts, may be among them.
+    fn arns(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// The inputs that the request needs.
     fn inputs(&self) -> Vec<Input> {
         Vec::new()

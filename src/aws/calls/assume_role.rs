@@ -10,7 +10,7 @@ use tempcred_core::request::inputs::Inputs;
 
 use crate::aws::params::{policy_arns, tags};
 use crate::aws::reply::access_key;
-use crate::aws::session::Session;
+use crate::aws::session::{Session, SessionCall};
 
 pub(super) async fn call(
     request: &Request,
@@ -48,5 +48,6 @@ async fn assume(session: &Session, call: &Call<'_>) -> Result<Credentials, Probl
         let packed = output.session_token_utilization.or(output.packed_policy_size);
         access_key(output.credentials, output.assumed_role_user.map(|user| user.arn), packed)
     };
-    session.issue(Request::ACTION, role, send, read).await
+    let call = SessionCall { action: Request::ACTION, target: role, session_name: Some(call.session_name) };
+    session.issue(call, send, read).await
 }

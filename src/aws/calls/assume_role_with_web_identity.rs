@@ -10,7 +10,7 @@ use tempcred_core::request::assume_role_with_web_identity::Request;
 
 use crate::aws::params::policy_arns;
 use crate::aws::reply::access_key;
-use crate::aws::session::Session;
+use crate::aws::session::{Session, SessionCall};
 
 pub(in crate::aws) async fn call(
     request: &Request,
@@ -34,5 +34,6 @@ pub(in crate::aws) async fn call(
         let packed = output.packed_policy_size;
         access_key(output.credentials, output.assumed_role_user.map(|user| user.arn), packed)
     };
-    session.issue(Request::ACTION, request.target(), send, read).await
+    let call = SessionCall { action: Request::ACTION, target: request.target(), session_name: Some(&request.session) };
+    session.issue(call, send, read).await
 }

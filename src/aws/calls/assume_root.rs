@@ -9,7 +9,7 @@ use tempcred_core::request::inputs::Inputs;
 use tempcred_core::request::assume_root::Request;
 
 use crate::aws::reply::access_key;
-use crate::aws::session::Session;
+use crate::aws::session::{Session, SessionCall};
 
 pub(super) async fn call(
     request: &Request,
@@ -26,5 +26,6 @@ pub(super) async fn call(
             .send()
     };
     let read = |output: AssumeRootOutput| access_key(output.credentials, None, None);
-    session.issue(Request::ACTION, request.target(), send, read).await
+    let call = SessionCall { action: Request::ACTION, target: request.target(), session_name: None };
+    session.issue(call, send, read).await
 }

@@ -9,7 +9,7 @@ use tempcred_core::request::get_federation_token::Request;
 
 use crate::aws::params::{policy_arns, tags};
 use crate::aws::reply::access_key;
-use crate::aws::session::Session;
+use crate::aws::session::{Session, SessionCall};
 
 pub(super) async fn call(
     request: &Request,
@@ -31,5 +31,6 @@ pub(super) async fn call(
         let packed = output.packed_policy_size;
         access_key(output.credentials, output.federated_user.map(|user| user.arn), packed)
     };
-    session.issue(Request::ACTION, request.target(), send, read).await
+    let call = SessionCall { action: Request::ACTION, target: request.target(), session_name: Some(&request.name) };
+    session.issue(call, send, read).await
 }

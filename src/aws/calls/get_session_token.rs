@@ -8,7 +8,7 @@ use tempcred_core::request::inputs::Inputs;
 use tempcred_core::request::get_session_token::Request;
 
 use crate::aws::reply::access_key;
-use crate::aws::session::Session;
+use crate::aws::session::{Session, SessionCall};
 
 pub(super) async fn call(
     request: &Request,
@@ -19,5 +19,6 @@ pub(super) async fn call(
         client.get_session_token().duration_seconds(request.duration.as_i32()).send()
     };
     let read = |output: GetSessionTokenOutput| access_key(output.credentials, None, None);
-    session.issue(Request::ACTION, request.target(), send, read).await
+    let call = SessionCall { action: Request::ACTION, target: request.target(), session_name: None };
+    session.issue(call, send, read).await
 }

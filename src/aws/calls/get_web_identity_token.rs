@@ -9,7 +9,7 @@ use tempcred_core::request::inputs::Inputs;
 use tempcred_core::request::get_web_identity_token::Request;
 
 use crate::aws::params::tags;
-use crate::aws::session::Session;
+use crate::aws::session::{Session, SessionCall};
 
 pub(super) async fn call(
     request: &Request,
@@ -34,5 +34,6 @@ pub(super) async fn call(
             packed_policy_size: None,
         })
     };
-    session.issue(Request::ACTION, request.target(), send, read).await
+    let call = SessionCall { action: Request::ACTION, target: request.target(), session_name: None };
+    session.issue(call, send, read).await
 }

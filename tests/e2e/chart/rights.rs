@@ -140,8 +140,11 @@ async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
     world.grant(&withdrawn(&world), one).await;
     let one = json!({"assumeRole": {"roleArn": "arn:aws:iam::999999999999:role/one"}});
     world.create("withdrawn", one).await;
-    let web =
-        json!({"roleArn": "arn:aws:iam::123456789012:role/web", "serviceAccountName": "reporter"});
+    let web = json!({
+        "roleArn": "arn:aws:iam::123456789012:role/web", "serviceAccountName": "reporter",
+        // The operator asks the API server whether it accepts this audience.
+        "audience": "example",
+    });
     world.create("web", json!({"assumeRoleWithWebIdentity": web})).await;
     let keys = json!({"accessKeySecretRef": {"name": "user"}});
     world.create("session", json!({"identity": keys, "getSessionToken": {}})).await;
@@ -225,7 +228,7 @@ async fn assert_sufficient(rules: &[Value]) {
 async fn the_role_suffices_and_every_verb_of_it_is_needed() {
     let rules = rules();
     let verbs = verbs(&rules);
-    assert!(verbs.len() >= 17, "{verbs:?}");
+    assert!(verbs.len() >= 18, "{verbs:?}");
     let variants = verbs.into_iter().map(|verb| assert_needed(&rules, verb));
     stream::iter(variants).buffer_unordered(AT_ONCE).collect::<()>().await;
     assert_sufficient(&rules).await;
@@ -238,12 +241,13 @@ pub async fn installed_for(world: &World, namespaces: &[&str]) -> (User, Vec<Val
     let served = namespaces.join(",");
     let names = format!("--set=crds.install=false,settings.namespaces={{{served}}}");
     let objects = template(&["--namespace", own, &names]);
-    // Cluster-wide, it may read the grants, and of the namespaces those that it serves.
+    // Cluster-wide, it may read the grants, and of the namespaces those that it serves, and review tokens.
     let [beyond] = of_kind(&objects, "ClusterRole")[..] else { panic!("{objects:?}") };
     for rule in beyond["rules"].as_array().unwrap() {
         let of_its_own = rule["resources"] == json!(["namespaces"])
             && rule["resourceNames"] == json!(namespaces);
-        assert!(rule["apiGroups"] == json!(["tempcred.dev"]) || of_its_own, "{rule}");
+        let reviews = rule["resources"] == json!(["tokenreviews"]);
+        assert!(rule["apiGroups"] == json!(["tempcred.dev"]) || of_its_own || reviews, "{rule}");
     }
     let kinds = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
     let rights: Vec<_> =

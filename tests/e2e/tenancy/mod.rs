@@ -13,9 +13,11 @@ mod grants;
 mod hops;
 mod races;
 mod references;
+mod regions;
 mod rights;
 mod secrets;
 mod size;
+mod tokens;
 
 use scene::Scene;
 use serde_json::json;

@@ -12,6 +12,10 @@ pub struct Settings {
     /// AWS region for resources without `region`. Default: the region that the AWS SDK finds
     /// (`AWS_REGION`, which EKS sets, ...).
     region: String,
+    /// AWS regions that resources may set. The region of the operator is always allowed. Default:
+    /// all regions.
+    #[schemars(inner(regex(pattern = "^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$")))]
+    allowed_regions: Vec<String>,
     /// URL of the STS endpoint, for example of a VPC endpoint. Default: the regional endpoint.
     #[schemars(regex(pattern = "^(https?://.+)?$"))]
     sts_endpoint: String,
@@ -61,6 +65,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             region: String::new(),
+            allowed_regions: vec![],
             sts_endpoint: String::new(),
             namespaces: vec![],
             selector: String::new(),

@@ -10,8 +10,6 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::reply;
-
 const MOST_HEADERS: usize = 64;
 
 /// A request, read in full.
@@ -74,10 +72,10 @@ fn to_map(headers: &[httparse::Header<'_>]) -> BTreeMap<String, String> {
 }
 
 impl Reply {
-    /// The bytes of the head, with the length of the whole body.
-    pub(super) fn head(&self, now: Timestamp) -> Vec<u8> {
+    /// The bytes of the head, with the length of the whole body and this request ID.
+    pub(super) fn head(&self, now: Timestamp, id: &str) -> Vec<u8> {
         let Self { status, body } = self;
-        let (length, id) = (body.len(), reply::request_id());
+        let length = body.len();
         let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
         format!(
             "HTTP/1.1 {status} {}\r\nx-amzn-RequestId: {id}\r\nContent-Type: text/xml\r\n\

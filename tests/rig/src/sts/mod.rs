@@ -131,6 +131,14 @@ impl Responder {
         self.state.log().requests.len()
     }
 
+    /// The request IDs of the replies to requests for a role, by a part of its ARN.
+    #[must_use]
+    pub fn request_ids(&self, role: &str) -> Vec<String> {
+        let log = self.state.log();
+        let about = |arn: &Option<String>| arn.as_ref().is_some_and(|arn| arn.contains(role));
+        log.replies.iter().filter(|(arn, _)| about(arn)).map(|(_, id)| id.clone()).collect()
+    }
+
     /// How many connections there were.
     #[must_use]
     pub fn connections(&self) -> usize {

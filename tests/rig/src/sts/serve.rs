@@ -73,7 +73,11 @@ async fn respond(
         }
         None => credentials(state, http_request, &request, &plan).await,
     };
-    send(stream, reply, &plan).await
+    // AWS sends the ID of the body in a header too.
+    let xml = String::from_utf8_lossy(&reply.body);
+    let id = reply::text_of(&xml, "RequestId").map_or_else(reply::request_id, str::to_owned);
+    state.log().replies.push((request.role_arn().map(str::to_owned), id.clone()));
+    send(stream, reply, &plan, &id).await
 }
 
 /// The actions that moto does not implement: answered here.
@@ -102,13 +106,14 @@ async fn send(
     stream: &mut TcpStream,
     mut reply: Reply,
     plan: &Plan,
+    id: &str,
 ) -> io::Result<ControlFlow<()>> {
     let has = |wanted: fn(&Shape) -> bool| plan.shapes.iter().any(wanted);
     let half = reply.body.len() / 2;
     if has(|shape| matches!(shape, Shape::CutXml)) {
         reply.body.truncate(half);
     }
-    let mut bytes = reply.head(reply::clock(plan.skew));
+    let mut bytes = reply.head(reply::clock(plan.skew), id);
     let truncated = has(|shape| matches!(shape, Shape::Truncated));
     bytes.extend(if truncated { &reply.body[..half] } else { &reply.body[..] });
     stream.write_all(&bytes).await?;

@@ -19,6 +19,8 @@ pub(super) struct State {
 pub(super) struct Log {
     pub(super) requests: Vec<Received>,
     pub(super) issued: Vec<IssuedRecord>,
+    /// The role and the request ID of each reply.
+    pub(super) replies: Vec<(Option<String>, String)>,
     pub(super) connections: usize,
     /// The principal of an issued key, by its id.
     pub(super) principals: HashMap<String, String>,
