@@ -45,11 +45,6 @@ impl SessionTags {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
-
-    /// The first key that only the operator may set.
-    pub fn reserved(&self) -> Option<&str> {
-        self.tags.keys().map(String::as_str).find(|key| is_reserved(key))
-    }
 }
 
 #[cfg(test)]

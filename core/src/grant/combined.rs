@@ -55,20 +55,21 @@ impl<'a> Combined<'a> {
     }
 
     /// The value that the grants demand. `field` is its name in messages.
-    pub(super) fn agreed<'s, T: PartialEq>(
+    pub(super) fn agreed<'s, T: Ord>(
         &'s self,
         field: &str,
         demanded: impl Fn(&'s Demand<'a>) -> Option<T>,
         rejections: &mut Vec<Rejection>,
     ) -> Option<T> {
-        let mut values = self.0.iter().filter_map(|(_, demand)| demanded(demand));
-        let first = values.next()?;
-        if values.any(|other| other != first) {
+        let values = || self.0.iter().filter_map(|(_, demand)| demanded(demand));
+        // The smallest of several values, so that the order of the grants does not matter.
+        let value = values().min()?;
+        if values().any(|other| other != value) {
             let demanding = self.0.iter().filter(|(_, demand)| demanded(demand).is_some());
             let demanding = demanding.map(|(name, _)| (*name).clone()).collect();
             rejections.push(Rejection::new(Kind::Conflict, field.to_owned(), demanding));
         }
-        Some(first)
+        Some(value)
     }
 
     /// The tags that the grants demand, by folded key.
@@ -85,6 +86,7 @@ impl<'a> Combined<'a> {
                 });
                 if tag.value != demanded.value {
                     conflicts.insert((*folded).to_owned());
+                    tag.value = demanded.value.clone().min(std::mem::take(&mut tag.value));
                 }
                 // Two grants may write the same key differently.
                 if demanded.key < tag.key.as_str() {

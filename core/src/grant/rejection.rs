@@ -56,7 +56,8 @@ impl Denial {
                 continue;
             }
             grants.extend(all.iter().flat_map(|rejection| rejection.grants.iter().cloned()));
-            let texts: Vec<_> = all.iter().map(|rejection| rejection.text.as_str()).collect();
+            let mut texts: Vec<_> = all.iter().map(|rejection| rejection.text.as_str()).collect();
+            texts.dedup();
             let sentence = match kind {
                 Kind::Invalid => format!(
                     "A RoleGrant that matches namespace {namespace} and {role} is invalid and blocks what it matches"
