@@ -58,6 +58,10 @@ pub async fn run(
     let key_prefixes = KeyPrefixes::new(settings.secret_key_prefixes.clone());
     let indexes = Indexes::new(settings.cluster.clone());
     let shared = Arc::new(Shared { parts, queue, indexes, key_prefixes });
+    let weak = Arc::downgrade(&shared);
+    shared.parts.metrics.count_grants(move || {
+        weak.upgrade().map(|shared| shared.indexes.grants.figures()).unwrap_or_default()
+    });
     let serves_all = settings.namespaces.is_empty();
     let mut scopes: Vec<Option<&str>> =
         settings.namespaces.iter().map(|name| Some(name.as_str())).collect();
