@@ -18,11 +18,10 @@ pub fn current_failure<'a>(
 ) -> Option<&'a FailureStatus> {
     let failure = status.failure.as_ref()?;
     let reason = failure.reason()?;
-    let outdated = match (&desired.denied, reason) {
-        (Some(_), Reason::NotGranted) => false,
-        // The Secret could not be removed. Its removal backs off.
-        (Some(_), other) => !is_about_secret(other),
-        (None, reason) => reason == Reason::NotGranted,
+    let outdated = match &desired.denied {
+        // If the Secret could not be removed, its removal backs off.
+        Some(_) => !reason.is_denial() && !is_about_secret(reason),
+        None => reason.is_denial(),
     };
     (status.observed_generation == Some(desired.generation) && !outdated).then_some(failure)
 }
@@ -75,7 +74,7 @@ fn is_about_secret(reason: Reason) -> bool {
     matches!(reason, Reason::SecretRejected | Reason::SecretConflict | Reason::ApiServerUnavailable)
 }
 
-/// The next failure of a resource that no grant allows. `before` is the current failure.
+/// The next failure of a resource that the grants deny. `before` is the current failure.
 ///
 /// Evaluating the grants makes no request, so a reconciliation that finds the same denial is not an attempt. Until the
 /// next attempt is due, only the message changes.

@@ -29,7 +29,7 @@ pub struct Desired {
     pub request: Result<SignedRequest, InvalidRequest>,
     /// The grants that allow the request. Empty if the request needs none.
     pub grants: Vec<GrantName>,
-    /// Why no grant allows the request, if it needs one.
+    /// Why the grants deny the request, if it needs one. The reason is a denial.
     pub denied: Option<Problem>,
     /// Region of the STS endpoint. `None` for the operator's region.
     pub region: Option<String>,
@@ -168,6 +168,11 @@ impl Desired {
             namespace,
             name,
         })
+    }
+
+    /// Whether the Secret is neither renewed nor repaired: the resource is suspended, or the grants deny its request.
+    pub fn leaves_secret_as_it_is(&self) -> bool {
+        self.suspended || self.denied.is_some()
     }
 
     /// When to renew credentials that were issued at `issued` and expire at `expires`.

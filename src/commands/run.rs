@@ -98,6 +98,7 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
         selector: set(settings.selector),
         concurrency: settings.concurrency,
         sts_rate: settings.sts_rate,
+        withdrawn_secrets: settings.withdrawn_secrets.into(),
     };
     let done = controller::run(client, parts, controller, readiness, stop.clone());
     let timeout = async {

@@ -2,7 +2,7 @@
 
 use futures::{Stream, StreamExt};
 use kube::ResourceExt;
-use tempcred_core::api::{RoleGrant, TemporaryCredential};
+use tempcred_core::api::TemporaryCredential;
 
 use super::grants::Affected;
 use super::shared::Indexes;
@@ -112,20 +112,8 @@ pub(super) async fn namespaces(
     }
 }
 
-/// Processes the changes of grants.
-pub(super) async fn grants(indexes: &Indexes, changes: impl Stream<Item = Change<RoleGrant>>) {
-    let mut changes = std::pin::pin!(changes);
-    while let Some(change) = changes.next().await {
-        let syncing = !indexes.grants.synced.initialized();
-        let affected = indexes.grants.on_grant(change);
-        if !syncing {
-            wake_affected(indexes, &affected);
-        }
-    }
-}
-
 /// Requeues the resources in these namespaces that need a grant.
-fn wake_affected(indexes: &Indexes, affected: &Affected) {
+pub(super) fn wake_affected(indexes: &Indexes, affected: &Affected) {
     if affected.is_empty() {
         return;
     }

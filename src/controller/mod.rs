@@ -3,7 +3,9 @@
 mod act;
 mod follow;
 mod grant_statuses;
+mod grant_watch;
 mod grants;
+mod lineage;
 mod memories;
 mod queue;
 mod reconcile;

@@ -11,10 +11,12 @@ use futures::{StreamExt, stream};
 use kube::Client;
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Error};
+use tempcred_core::plan::WithdrawnSecrets;
 use tokio_util::sync::CancellationToken;
 
 use super::follow;
 use super::grant_statuses;
+use super::grant_watch;
 use super::queue::StsQueue;
 use super::reconcile::reconcile;
 use super::shared::{Indexes, Parts, Scope, Shared};
@@ -34,6 +36,8 @@ pub struct Settings {
     pub concurrency: NonZeroU16,
     /// Maximum average number of STS calls per second.
     pub sts_rate: NonZeroU32,
+    /// What happens to Secrets of resources that have lost their grants.
+    pub withdrawn_secrets: WithdrawnSecrets,
 }
 
 /// Runs the controller until `stop` is cancelled and all operations in progress are finished.
@@ -48,7 +52,8 @@ pub async fn run(
     let metrics = Arc::clone(&parts.metrics);
     let queue = StsQueue::new(concurrency, settings.sts_rate, stop.clone(), metrics);
     let indexes = Indexes::new(settings.cluster);
-    let shared = Arc::new(Shared { parts, queue, indexes });
+    let withdrawn_secrets = settings.withdrawn_secrets;
+    let shared = Arc::new(Shared { parts, queue, indexes, withdrawn_secrets });
     let serves_all = settings.namespaces.is_empty();
     let mut scopes: Vec<Option<&str>> =
         settings.namespaces.iter().map(|name| Some(name.as_str())).collect();
@@ -66,7 +71,7 @@ pub async fn run(
             stop.clone(),
         )
     });
-    let grants = follow::grants(&shared.indexes, watch::grants(client.clone()));
+    let grants = grant_watch::follow(&shared, &client);
     let statuses = grant_statuses::write(&shared, serves_all);
     // The watch of the grants never ends. It is dropped when all scopes have ended.
     tokio::select! {

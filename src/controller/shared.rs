@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::runtime::reflector::{ObjectRef, Store};
 use tempcred_core::api::TemporaryCredential;
+use tempcred_core::plan::WithdrawnSecrets;
 use tokio_util::sync::CancellationToken;
 
 use super::grants::GrantCache;
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) parts: Parts,
     pub(super) queue: Arc<StsQueue>,
     pub(super) indexes: Indexes,
+    pub(super) withdrawn_secrets: WithdrawnSecrets,
 }
 
 /// The indexes of watched objects, and the memory of the process.

@@ -5,9 +5,11 @@
 mod tests;
 mod trusted;
 mod types;
+mod withdrawn;
 
 use jiff::Timestamp;
 
+use crate::api::CredentialStatus;
 use crate::backoff::{BackOff, backing_off, requested_renewal};
 use crate::desired::{Desired, SignedRequest};
 use crate::observed::{
@@ -18,16 +20,24 @@ use crate::schedule::LEAST_AGE;
 use crate::secret::WriteTarget;
 use trusted::{Trusted, trusted};
 pub use types::{Decision, Issue, IssueCause, Plan, Rewrite};
+pub use withdrawn::WithdrawnSecrets;
 
 /// Plans the next step.
 ///
 /// A plan that replaces or removes credentials requires a Secret that was read, or a watch that is known to be current.
 /// Otherwise the plan is to read the Secret first. After a read, the plan is never to read again.
-pub fn plan<'a>(desired: &'a Desired, observed: Observed<'_>, now: Timestamp) -> Decision<'a> {
+pub fn plan<'a>(
+    desired: &'a Desired,
+    observed: Observed<'_>,
+    withdrawn: WithdrawnSecrets,
+    now: Timestamp,
+) -> Decision<'a> {
     let Observed { secret, verified, record, status, attempted_request, inputs_changed, .. } =
         observed;
     let context = Context {
         desired,
+        status,
+        withdrawn,
         back_off: backing_off(desired, status, attempted_request, inputs_changed, now),
         requested: requested_renewal(desired, status),
         repaired_at: observed.repaired_at,
@@ -71,6 +81,8 @@ fn is_superseded(pending: &PendingWrite, desired: &Desired, secret: &ReadSecret)
 /// The inputs of a plan other than the Secret.
 struct Context<'a, 'b> {
     desired: &'a Desired,
+    status: &'b CredentialStatus,
+    withdrawn: WithdrawnSecrets,
     back_off: Option<BackOff>,
     requested: Option<&'b str>,
     repaired_at: Option<Timestamp>,
@@ -123,21 +135,6 @@ impl<'a> Context<'a, '_> {
             waiting => {
                 *pending = waiting;
                 Plan::BackOff
-            }
-        }
-    }
-
-    /// The plan for a request that no grant allows. It also applies to suspended resources, and to deleted resources
-    /// that a finalizer keeps: workloads could still use the Secret.
-    fn denied(&self, secret: ReadSecret, problem: &Problem) -> Plan<'a> {
-        match secret {
-            ReadSecret::Owned(_) if self.waits_for_secret() => Plan::BackOff,
-            ReadSecret::Owned(owned) if !owned.terminating => {
-                Plan::Remove { version: owned.version, problem: problem.clone() }
-            }
-            ReadSecret::Absent | ReadSecret::Foreign(_) if self.desired.deleted => Plan::Ignore,
-            ReadSecret::Owned(_) | ReadSecret::Absent | ReadSecret::Foreign(_) => {
-                Plan::ReportDenied(problem.clone())
             }
         }
     }

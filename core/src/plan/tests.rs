@@ -3,6 +3,7 @@
 mod denied;
 mod properties;
 mod reading;
+mod repairs;
 
 use super::*;
 use crate::api::CredentialStatus;
@@ -39,6 +40,7 @@ struct Case {
     attempted: Option<String>,
     inputs_changed: bool,
     repaired_at: Option<Timestamp>,
+    withdrawn: WithdrawnSecrets,
 }
 
 impl Case {
@@ -53,6 +55,7 @@ impl Case {
             attempted: None,
             inputs_changed: false,
             repaired_at: None,
+            withdrawn: WithdrawnSecrets::Expire,
         }
     }
 
@@ -114,7 +117,7 @@ impl Case {
             inputs_changed: self.inputs_changed,
             repaired_at: self.repaired_at,
         };
-        plan(&self.desired, observed, at(now))
+        plan(&self.desired, observed, self.withdrawn, at(now))
     }
 
     fn plan(mut self, now: i64) -> String {
@@ -387,13 +390,5 @@ fn only_a_plan_that_does_something_is_an_attempt() {
         ("report", plain().foreign(), true),
     ] {
         assert_eq!(case.decide(100).plan.is_attempt(), expected, "{row}");
-    }
-}
-
-#[test]
-fn a_repair_may_follow_the_last_one_after_some_seconds_and_not_before() {
-    for (repaired, expected) in [(94, "Issue(Missing)"), (95, "BackOff")] {
-        let case = Case::new(json!({})).absent().with(|c| c.repaired_at = Some(at(repaired)));
-        assert_eq!(case.plan(100), expected, "repaired at {repaired}");
     }
 }

@@ -95,6 +95,14 @@ macro_rules! reasons {
     };
 }
 
+impl Reason {
+    /// Whether the grants deny a request with this reason. All denials have the same effect: nothing is issued, and the
+    /// Secret of the resource is withdrawn.
+    pub const fn is_denial(self) -> bool {
+        matches!(self, Self::NotGranted)
+    }
+}
+
 const NO_FAILURE: Option<Class> = None;
 const BLOCKED: Option<Class> = Some(Class::Blocked);
 const REFUSED: Option<Class> = Some(Class::Refused);
@@ -129,7 +137,8 @@ reasons! {
     ReferenceLoop, BLOCKED, "Use another input for one of these resources.";
     /// The API server rejects a request of the operator that is not about the Secret to write.
     ClusterRefused, BLOCKED, "Check the operator's permissions, and the admission policies of the namespace.";
-    /// No RoleGrant allows this namespace to use the role with the operator's own identity; the Secret was removed.
+    /// No RoleGrant allows this namespace to use the role with the operator's own identity; nothing is issued or
+    /// renewed.
     NotGranted, BLOCKED, "Ask the platform team for a RoleGrant, or set spec.identity to sign with your own identity.";
     /// Neither the resource nor the operator has a region, so the STS endpoint is unknown.
     RegionMissing, BLOCKED, "Set spec.region, or the operator's --region.";
