@@ -27,6 +27,10 @@ pub struct Settings {
     /// Maximum number of calls to STS per second, on average. AWS throttles at about 600 calls per
     /// second for each account and region, a limit that other clients share.
     sts_rate: Option<NonZeroU32>,
+    /// What happens to the Secret of a resource whose RoleGrant was deleted or narrowed: `expire` keeps
+    /// it until its credentials expire, and `remove` removes it immediately. In both cases, it is not
+    /// renewed. Removing a Secret does not revoke its credentials at AWS.
+    withdrawn_secrets: Option<WithdrawnSecrets>,
     /// Address to listen on for `/metrics`, `/livez` and `/readyz`. Use `::` if the cluster has
     /// only IPv6.
     listen: String,
@@ -60,6 +64,7 @@ impl Default for Settings {
             selector: String::new(),
             concurrency: NonZeroU16::new(64),
             sts_rate: NonZeroU32::new(100),
+            withdrawn_secrets: Some(WithdrawnSecrets::Expire),
             listen: "0.0.0.0".to_owned(),
             port: NonZeroU16::new(8080).unwrap(),
             log_format: Some(LogFormat::Text),
@@ -79,4 +84,12 @@ impl Default for Settings {
 enum LogFormat {
     Text,
     Json,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the schema names them all, the default is one of them")]
+enum WithdrawnSecrets {
+    Expire,
+    Remove,
 }
