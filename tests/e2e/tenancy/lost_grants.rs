@@ -7,10 +7,13 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use rig::sts::Fault;
-use serde_json::json;
+use rig::{Proxy, User};
+use serde_json::{Value, json};
 use tempcred::cluster::GRANT_CRD;
 use tempcred_core::api::CredentialStatus;
 
+use crate::chart::of_kind;
+use crate::chart::rights::installed_for;
 use crate::outage::{RECOVERY, blocking, own_rig};
 use crate::world::{SOON, World, assume, condition, is_ready, role_arn, wait_until};
 
@@ -184,4 +187,63 @@ async fn after_a_restart_without_grants_nothing_is_issued_and_no_secret_is_remov
         move || rig.stop_api_server().unwrap()
     })
     .await;
+}
+
+/// Replaces the rules of the operator's ClusterRole by those that are not about a resource.
+async fn take_away(world: &World, user: &User, role: &Value, resource: &str) {
+    let mut rules = role["rules"].as_array().unwrap().clone();
+    rules.retain(|rule| rule["resources"][0] != *resource);
+    let name = role["metadata"]["name"].as_str().unwrap();
+    let patch = json!({"rules": rules}).to_string();
+    let patch = ["patch", "clusterrole", name, "--type=merge", "--patch", &patch];
+    world.rig.kubectl_output(&patch).unwrap();
+    let expected = resource.is_empty();
+    for (verb, of) in [("list", "rolegrants"), ("get", "customresourcedefinitions")] {
+        wait_until("the role is in force", SOON, || async {
+            let name = if verb == "get" { format!("{of}/{GRANT_CRD}") } else { of.to_owned() };
+            let who = format!("--as={}", user.name());
+            let asked = world.rig.kubectl().args(["auth", "can-i", verb, &name, &who]).output();
+            let may = asked.unwrap().stdout.starts_with(b"yes");
+            (may == (expected || of != resource)).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn grants_that_may_not_be_listed_stay_in_effect() {
+    let mut world = World::new().await;
+    let own = world.namespace.clone();
+    let (user, objects) = installed_for(&world, &[&own]).await;
+    let role = of_kind(&objects, "ClusterRole")[0].clone();
+    let proxy = Proxy::to(world.rig.server()).unwrap();
+    let kubeconfig = world.rig.kubeconfig_for(&user, Some(&proxy.url())).unwrap();
+    world.sts.inject(Fault::lifetime(Duration::from_secs(15)).for_role(ROTATING));
+    world.start_operator_with(kubeconfig, &["--withdrawn-secrets", "remove"]).await;
+    world.issue("rotating", assume(ROTATING)).await;
+
+    take_away(&world, &user, &role, "rolegrants").await;
+    // A watch outlives the permission that it was started with.
+    proxy.cut();
+    proxy.restore();
+    metric_is(&world, WATCHED, 0.0).await;
+    world.withdraw(&own).await;
+    is_renewed(&world).await;
+    take_away(&world, &user, &role, "").await;
+    world.wait_at_most(RECOVERY, "rotating", "not granted", is_not_granted).await;
+    world.wait_for_removal("rotating").await;
+    metric_is(&world, WATCHED, 1.0).await;
+
+    // Without its CRD, a deleted grant may be a lost one.
+    world.grant(&own, world.any_role()).await;
+    world.wait("rotating", "ready", is_ready).await;
+    take_away(&world, &user, &role, "customresourcedefinitions").await;
+    world.withdraw(&own).await;
+    metric_is(&world, KEPT, 1.0).await;
+    is_renewed(&world).await;
+    take_away(&world, &user, &role, "").await;
+    world.wait_at_most(RECOVERY, "rotating", "not granted", is_not_granted).await;
+    world.wait_for_removal("rotating").await;
+    metric_is(&world, KEPT, 0.0).await;
+    assert!(world.stop_operator().success());
 }
