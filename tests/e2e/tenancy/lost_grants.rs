@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use tempcred::cluster::GRANT_CRD;
 use tempcred_core::api::CredentialStatus;
 
-use crate::chart::of_kind;
 use crate::chart::rights::installed_for;
 use crate::outage::{RECOVERY, blocking, own_rig};
 use crate::world::{SOON, World, assume, condition, is_ready, role_arn, wait_until};
@@ -215,21 +214,21 @@ async fn grants_that_may_not_be_listed_stay_in_effect() {
     let mut world = World::new().await;
     let own = world.namespace.clone();
     let (user, objects) = installed_for(&world, &[&own]).await;
-    let role = of_kind(&objects, "ClusterRole")[0].clone();
+    let role = objects.iter().find(|object| object["kind"] == "ClusterRole").unwrap();
     let proxy = Proxy::to(world.rig.server()).unwrap();
     let kubeconfig = world.rig.kubeconfig_for(&user, Some(&proxy.url())).unwrap();
     world.sts.inject(Fault::lifetime(Duration::from_secs(15)).for_role(ROTATING));
     world.start_operator_with(kubeconfig, &["--withdrawn-secrets", "remove"]).await;
     world.issue("rotating", assume(ROTATING)).await;
 
-    take_away(&world, &user, &role, "rolegrants").await;
+    take_away(&world, &user, role, "rolegrants").await;
     // A watch outlives the permission that it was started with.
     proxy.cut();
-    proxy.restore();
     metric_is(&world, WATCHED, 0.0).await;
+    proxy.restore();
     world.withdraw(&own).await;
     is_renewed(&world).await;
-    take_away(&world, &user, &role, "").await;
+    take_away(&world, &user, role, "").await;
     world.wait_at_most(RECOVERY, "rotating", "not granted", is_not_granted).await;
     world.wait_for_removal("rotating").await;
     metric_is(&world, WATCHED, 1.0).await;
@@ -237,11 +236,11 @@ async fn grants_that_may_not_be_listed_stay_in_effect() {
     // Without its CRD, a deleted grant may be a lost one.
     world.grant(&own, world.any_role()).await;
     world.wait("rotating", "ready", is_ready).await;
-    take_away(&world, &user, &role, "customresourcedefinitions").await;
+    take_away(&world, &user, role, "customresourcedefinitions").await;
     world.withdraw(&own).await;
     metric_is(&world, KEPT, 1.0).await;
     is_renewed(&world).await;
-    take_away(&world, &user, &role, "").await;
+    take_away(&world, &user, role, "").await;
     world.wait_at_most(RECOVERY, "rotating", "not granted", is_not_granted).await;
     world.wait_for_removal("rotating").await;
     metric_is(&world, KEPT, 0.0).await;
