@@ -178,7 +178,7 @@ impl<'a> GrantWatch<'a> {
 
     fn after_change(&self, affected: &Affected) {
         self.shared.parts.metrics.grants_kept(self.lineage.kept());
-        // Before the first list is confirmed, resources that need a grant are not reconciled.
+        // Until the cache of the grants is synced, resources that need a grant are not reconciled.
         if is_synced(self.shared) {
             wake_affected(&self.shared.indexes, affected);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use rig::sts::Fault;
 use rig::{Proxy, User};
 use serde_json::{Value, json};
@@ -34,6 +34,10 @@ fn definitions(world: &World) -> Api<CustomResourceDefinition> {
 /// Deletes the CRD of the grants, and with it all grants.
 async fn delete_crd(world: &World) {
     definitions(world).delete(GRANT_CRD, &DeleteParams::default()).await.unwrap();
+    is_gone(world).await;
+}
+
+async fn is_gone(world: &World) {
     wait_until("the CRD is gone", RECOVERY, || async {
         definitions(world).get_opt(GRANT_CRD).await.unwrap().is_none().then_some(())
     })
@@ -142,15 +146,33 @@ async fn grants_that_are_deleted_with_their_crd_stay_in_effect_until_they_are_ap
 #[tokio::test]
 async fn after_a_restart_without_grants_nothing_is_issued_and_no_secret_is_removed() {
     let mut world = world(&["--withdrawn-secrets", "remove"]).await;
-    let kubeconfig = world.rig.kubeconfig_for(world.rig.operator(), None).unwrap();
-    delete_crd(&world).await;
+    let second = format!("{}-second", world.namespace);
+    let grants = world.grants();
+    let finalizers = |finalizers: Value| {
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
+        let (grants, second) = (grants.clone(), second.clone());
+        async move { grants.patch(&second, &PatchParams::default(), &patch).await.unwrap() }
+    };
+    // A finalizer on one grant keeps the CRD in deletion, and this grant in the list.
+    finalizers(json!(["example.com/x"])).await;
+    definitions(&world).delete(GRANT_CRD, &DeleteParams::default()).await.unwrap();
     metric_is(&world, KEPT, 2.0).await;
+    is_renewed(&world).await;
     world.kill_operator();
     let calls = world.sts.calls_total();
-    world.launch(kubeconfig.clone(), &["--withdrawn-secrets", "remove"]).await;
+    let kubeconfig = world.rig.kubeconfig_for(world.rig.operator(), None).unwrap();
+    world.launch(kubeconfig, &["--withdrawn-secrets", "remove"]).await;
     world.create("refused", assume("refused")).await;
     // What needs no grant goes on.
-    world.issue("unsigned", unsigned("unsigned")).await;
+    world.issue("in-deletion", unsigned("in-deletion")).await;
+    let log = world.log();
+    let says = "nothing is issued that needs a RoleGrant, and no Secret is removed";
+    assert!(
+        log.contains("rolegrants.tempcred.dev is being deleted") && log.contains(says),
+        "{log}"
+    );
+    finalizers(Value::Null).await;
+    is_gone(&world).await;
     let secret = world.secrets().get("rotating").await.unwrap();
     let expiration = &secret.metadata.annotations.unwrap()["tempcred.dev/expiration"];
     let expiration: jiff::Timestamp = expiration.parse().unwrap();
@@ -167,13 +189,9 @@ async fn after_a_restart_without_grants_nothing_is_issued_and_no_secret_is_remov
     // A rolling update would stop here, and the replica that knows the grants would go on.
     assert!(!world.http("/readyz").await.starts_with("ok"));
     assert!(world.http("/livez").await.starts_with("ok"));
-    let log = world.log();
-    let says = "nothing is issued that needs a RoleGrant, and no Secret is removed";
-    assert!(log.contains("rolegrants.tempcred.dev does not exist") && log.contains(says), "{log}");
 
     // It goes on by itself once the grants are back.
     create_crd(&world).await;
-    let second = format!("{}-second", world.namespace);
     world.grant(&second, world.any_role()).await;
     for name in ["rotating", "steady", "refused"] {
         world.wait_at_most(RECOVERY, name, "ready", is_ready).await;
