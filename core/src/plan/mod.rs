@@ -21,6 +21,7 @@ use crate::secret::WriteTarget;
 use trusted::{Trusted, trusted};
 pub use types::{Decision, Issue, IssueCause, Plan, Rewrite};
 pub use withdrawn::WithdrawnSecrets;
+use withdrawn::while_it_stays;
 
 /// Plans the next step.
 ///
@@ -136,6 +137,29 @@ impl<'a> Context<'a, '_> {
                 *pending = waiting;
                 Plan::BackOff
             }
+        }
+    }
+
+    /// The plan for a request that the grants deny. It also applies to suspended resources, and to deleted resources
+    /// that a finalizer keeps: workloads could still use the Secret.
+    fn denied(&self, secret: ReadSecret, problem: &Problem) -> Plan<'a> {
+        let owned = match secret {
+            ReadSecret::Owned(owned) => owned,
+            ReadSecret::Absent | ReadSecret::Foreign(_) if self.desired.deleted => {
+                return Plan::Ignore;
+            }
+            ReadSecret::Absent | ReadSecret::Foreign(_) => {
+                return Plan::ReportDenied(problem.clone());
+            }
+        };
+        let stays_until = self.withdrawn.stays_until(&owned, self.status);
+        match stays_until.filter(|until| *until > self.now) {
+            Some(until) if !owned.terminating => {
+                Plan::ReportDenied(while_it_stays(problem, &self.desired.secret_name, until))
+            }
+            Some(_) | None if self.waits_for_secret() => Plan::BackOff,
+            Some(_) | None if owned.terminating => Plan::ReportDenied(problem.clone()),
+            Some(_) | None => Plan::Remove { version: owned.version, problem: problem.clone() },
         }
     }
 

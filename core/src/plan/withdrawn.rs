@@ -1,9 +1,9 @@
-//! Plans for a request that the grants deny, and what becomes of the Secret that they allowed before.
+//! What becomes of the Secret of a request that the grants no longer allow.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, Plan};
-use crate::observed::{OwnedSecret, ReadSecret};
+use crate::api::CredentialStatus;
+use crate::observed::OwnedSecret;
 use crate::problem::Problem;
 
 /// What happens to the Secret of a resource whose grant was withdrawn.
@@ -21,47 +21,34 @@ pub enum WithdrawnSecrets {
 /// annotations of a Secret, but a withdrawn Secret never stays for longer than this after its issue.
 const LONGEST_LIFETIME: SignedDuration = SignedDuration::from_hours(12);
 
-impl<'a> Context<'a, '_> {
-    /// The plan for a request that the grants deny. It also applies to suspended resources, and to deleted resources
-    /// that a finalizer keeps: workloads could still use the Secret.
-    pub(super) fn denied(&self, secret: ReadSecret, problem: &Problem) -> Plan<'a> {
-        match secret {
-            ReadSecret::Owned(owned) => self.withdrawn(owned, problem),
-            ReadSecret::Absent | ReadSecret::Foreign(_) if self.desired.deleted => Plan::Ignore,
-            ReadSecret::Absent | ReadSecret::Foreign(_) => Plan::ReportDenied(problem.clone()),
-        }
-    }
-
-    fn withdrawn(&self, owned: OwnedSecret, problem: &Problem) -> Plan<'a> {
-        let stays_until = self.stays_until(&owned).filter(|until| *until > self.now);
-        match stays_until {
-            Some(until) if !owned.terminating => {
-                let (denial, name) =
-                    (problem.message.trim_end_matches('.'), &self.desired.secret_name);
-                let message = format!(
-                    "{denial}. Secret {name} stays until its credentials expire at {until}, and is removed then."
-                );
-                Plan::ReportDenied(Problem::new(problem.reason, message))
-            }
-            Some(_) | None if self.waits_for_secret() => Plan::BackOff,
-            Some(_) | None if owned.terminating => Plan::ReportDenied(problem.clone()),
-            Some(_) | None => Plan::Remove { version: owned.version, problem: problem.clone() },
-        }
-    }
-
-    /// When the credentials in the Secret expire. Damaged data and annotations do not shorten this time: a program may
-    /// use the part that is intact. `None` if nothing is known about credentials in the Secret.
+impl WithdrawnSecrets {
+    /// Until when a Secret stays: until its credentials expire. Damaged data and annotations do not shorten this time: a
+    /// program may use the part that is intact. `None` if the Secret is to be removed immediately, or if nothing is known
+    /// about credentials in it.
     ///
     /// The duration in the spec does not limit it, because the credentials may be of an earlier spec.
-    fn stays_until(&self, owned: &OwnedSecret) -> Option<Timestamp> {
+    pub(super) fn stays_until(
+        self,
+        owned: &OwnedSecret,
+        status: &CredentialStatus,
+    ) -> Option<Timestamp> {
         let recorded = owned.record.as_ref().map(|record| (record.issued_at, record.expiration));
-        let reported = self.status.issued_at.as_ref().zip(self.status.expiration.as_ref());
+        let reported = status.issued_at.as_ref().zip(status.expiration.as_ref());
         let reported = reported.map(|(issued, expires)| (issued.0, expires.0));
-        let (issued, expires) = match self.withdrawn {
-            WithdrawnSecrets::Expire => recorded.or(reported)?,
-            WithdrawnSecrets::Remove => return None,
+        let (issued, expires) = match self {
+            Self::Expire => recorded.or(reported)?,
+            Self::Remove => return None,
         };
         // Saturating: the annotation of a Secret may contain any time.
         Some(issued.saturating_add(LONGEST_LIFETIME).unwrap_or(expires).min(expires))
     }
+}
+
+/// The denial of a resource whose Secret stays until this time.
+pub(super) fn while_it_stays(denial: &Problem, secret_name: &str, until: Timestamp) -> Problem {
+    let why = denial.message.trim_end_matches('.');
+    let message = format!(
+        "{why}. Secret {secret_name} stays until its credentials expire at {until}, and is removed then."
+    );
+    Problem::new(denial.reason, message)
 }
