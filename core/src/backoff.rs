@@ -18,11 +18,11 @@ pub fn current_failure<'a>(
 ) -> Option<&'a FailureStatus> {
     let failure = status.failure.as_ref()?;
     let reason = failure.reason()?;
-    let outdated = match (&desired.denied, reason) {
-        (Some(denied), reason) if reason.is_denial() => reason != denied.reason,
-        // The Secret could not be removed. Its removal backs off.
-        (Some(_), other) => !is_about_secret(other),
-        (None, reason) => reason.is_denial(),
+    let outdated = match &desired.denied {
+        Some(denied) if reason.is_denial() => reason != denied.reason,
+        // If the Secret could not be removed, its removal backs off.
+        Some(_) => !is_about_secret(reason),
+        None => reason.is_denial(),
     };
     (status.observed_generation == Some(desired.generation) && !outdated).then_some(failure)
 }
@@ -82,7 +82,7 @@ fn is_about_secret(reason: Reason) -> bool {
     matches!(reason, Reason::SecretRejected | Reason::SecretConflict | Reason::ApiServerUnavailable)
 }
 
-/// The next failure of a resource that no grant allows. `before` is the current failure.
+/// The next failure of a resource that the grants deny. `before` is the current failure.
 ///
 /// Evaluating the grants makes no request, so a reconciliation that finds the same denial is not an attempt. Until the
 /// next attempt is due, only the message changes.

@@ -32,7 +32,7 @@ pub struct Desired {
     pub request: Result<SignedRequest, InvalidRequest>,
     /// The grants that allow or constrain the request. Empty if the request needs none, or is denied.
     pub grants: Vec<GrantName>,
-    /// Why the grants do not allow the request, if it needs one.
+    /// Why the grants deny the request, if it needs one. The reason is a denial.
     pub denied: Option<Problem>,
     /// The grants that reject the request. Empty if it is not denied, or no grant matches it.
     pub rejected_by: Vec<GrantName>,
@@ -189,6 +189,11 @@ impl Desired {
             Ok(()) => self,
             Err(invalid) => Self { request: self.request.and(Err(invalid)), ..self },
         }
+    }
+
+    /// Whether the Secret is neither renewed nor repaired: the resource is suspended, or the grants deny its request.
+    pub fn leaves_secret_as_it_is(&self) -> bool {
+        self.suspended || self.denied.is_some()
     }
 
     /// When to renew credentials that were issued at `issued` and expire at `expires`.

@@ -116,6 +116,7 @@ impl Operator {
         command
             .args(["run", "--http-addr", "127.0.0.1:0"])
             .args(["--namespaces", NAMESPACE])
+            .args(["--withdrawn-secrets", "remove"])
             .args(["--sts-endpoint", &stage.sts.url()])
             .env("KUBECONFIG", kubeconfig)
             // moto accepts any key, but the request must be signed.

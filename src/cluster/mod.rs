@@ -1,6 +1,7 @@
 //! Requests to the Kubernetes API, watches, and leader election. This module makes no decisions about credentials.
 
 mod client;
+mod crd;
 mod errors;
 mod events;
 mod grants;
@@ -12,4 +13,5 @@ mod status;
 pub mod watch;
 
 pub use client::{Cluster, client_for_values};
+pub use crd::{Definition, GRANT_CRD};
 pub use errors::Failed;

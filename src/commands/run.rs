@@ -104,6 +104,7 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
             .into_iter()
             .filter(|prefix| !prefix.is_empty())
             .collect(),
+        withdrawn_secrets: settings.withdrawn_secrets.into(),
     };
     let done = controller::run(client, parts, controller, readiness, stop.clone());
     let timeout = async {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
+use tempcred_core::plan::WithdrawnSecrets;
 
 use crate::telemetry::logging::LogFormat;
 
@@ -59,6 +60,10 @@ pub struct Run {
     )]
     pub secret_key_prefixes: Vec<String>,
 
+    /// What happens to the Secret of a resource whose RoleGrant was deleted or narrowed. In both cases, it is not renewed.
+    #[arg(long, env = "TEMPCRED_WITHDRAWN_SECRETS", value_name = "WHAT", default_value = "expire")]
+    pub withdrawn_secrets: Withdrawn,
+
     /// Enable leader election with a Lease. Required with several replicas: only the leader issues credentials.
     #[arg(long, env = "TEMPCRED_LEADER_ELECT")]
     pub leader_elect: bool,
@@ -104,4 +109,22 @@ pub struct Run {
     /// Log filter: a level, or levels by module, for example `info,tempcred=debug`.
     #[arg(long, env = "TEMPCRED_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
+}
+
+/// What happens to withdrawn Secrets.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// The Secret stays until its credentials expire, and is removed then.
+    Expire,
+    /// The Secret is removed immediately. Its credentials stay valid at AWS until they expire.
+    Remove,
+}
+
+impl From<Withdrawn> for WithdrawnSecrets {
+    fn from(withdrawn: Withdrawn) -> Self {
+        match withdrawn {
+            Withdrawn::Expire => Self::Expire,
+            Withdrawn::Remove => Self::Remove,
+        }
+    }
 }

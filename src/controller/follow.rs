@@ -4,7 +4,7 @@ use std::future::pending;
 
 use futures::{Stream, StreamExt};
 use kube::ResourceExt;
-use tempcred_core::api::{StoredGrant, TemporaryCredential};
+use tempcred_core::api::TemporaryCredential;
 use tempcred_core::secret::labelled_owner;
 use tokio::time::{Instant, sleep_until};
 
@@ -146,20 +146,8 @@ pub(super) async fn namespaces(
     }
 }
 
-/// Processes the changes of grants.
-pub(super) async fn grants(indexes: &Indexes, changes: impl Stream<Item = Change<StoredGrant>>) {
-    let mut changes = std::pin::pin!(changes);
-    while let Some(change) = changes.next().await {
-        let syncing = !indexes.grants.synced.initialized();
-        let affected = indexes.grants.on_grant(change);
-        if !syncing {
-            wake_affected(indexes, &affected);
-        }
-    }
-}
-
 /// Requeues the resources in these namespaces that need a grant.
-fn wake_affected(indexes: &Indexes, affected: &Affected) {
+pub(super) fn wake_affected(indexes: &Indexes, affected: &Affected) {
     if affected.is_empty() {
         return;
     }

@@ -163,6 +163,11 @@ impl GrantCache {
         self.change(|grants| grants.remove(name))
     }
 
+    /// Records that a grant was lost: it stays in effect, and it has no status to write.
+    pub(super) fn lose(&self, name: &str) {
+        lock(&self.statuses).remove(name);
+    }
+
     /// Processes a change of a namespace. Sets `synced` when the cache is synced. Returns the namespaces that are
     /// affected.
     pub(super) fn on_namespace(&self, change: Change<NamespaceMeta>, synced: &Synced) -> Affected {

@@ -87,7 +87,9 @@ impl Step<'_> {
         let mut secret = self.watched(&desired);
         loop {
             let observed = self.entry.memory.observed(secret);
-            let Decision { plan, known, pending } = plan(&desired, observed, Timestamp::now());
+            let withdrawn = self.scope.shared.withdrawn_secrets;
+            let Decision { plan, known, pending } =
+                plan(&desired, observed, withdrawn, Timestamp::now());
             self.entry.memory.keep(pending);
             tracing::debug!(plan = plan.as_str(), "planned");
             let plan = match plan {
@@ -203,6 +205,9 @@ impl Step<'_> {
             && next.failure != before.failure
         {
             self.log(desired, problem);
+        }
+        if status::has_lost_grant(before, &next) {
+            self.shared().parts.metrics.withdrawn();
         }
         let due = status::next_reconciliation(&next, desired, now);
         self.entry.memory.set_status(next.clone());

@@ -12,11 +12,13 @@ use kube::Client;
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config, Error};
 use tempcred_core::api::TemporaryCredential;
+use tempcred_core::plan::WithdrawnSecrets;
 use tempcred_core::secret::KeyPrefixes;
 use tokio_util::sync::CancellationToken;
 
 use super::follow;
 use super::grant_statuses;
+use super::grant_watch;
 use super::queue::StsQueue;
 use super::reconcile::reconcile;
 use super::shared::{Indexes, Parts, Scope, Shared};
@@ -38,6 +40,8 @@ pub struct Settings {
     pub sts_rate: NonZeroU32,
     /// Prefixes of the labels and annotations that resources may put on Secrets. Empty for all.
     pub secret_key_prefixes: Vec<String>,
+    /// What happens to Secrets of resources that have lost their grants.
+    pub withdrawn_secrets: WithdrawnSecrets,
 }
 
 /// Number of reconciliations that run at the same time, beside those that have a turn at STS. They take milliseconds: a
@@ -57,7 +61,8 @@ pub async fn run(
     let queue = Arc::new(StsQueue::new(concurrency, settings.sts_rate.get(), metrics));
     let key_prefixes = KeyPrefixes::new(settings.secret_key_prefixes.clone());
     let indexes = Indexes::new(settings.cluster.clone());
-    let shared = Arc::new(Shared { parts, queue, indexes, key_prefixes });
+    let withdrawn_secrets = settings.withdrawn_secrets;
+    let shared = Arc::new(Shared { parts, queue, indexes, key_prefixes, withdrawn_secrets });
     let weak = Arc::downgrade(&shared);
     shared.parts.metrics.count_grants(move || {
         weak.upgrade().map(|shared| shared.indexes.grants.figures()).unwrap_or_default()
@@ -72,7 +77,7 @@ pub async fn run(
     let scopes = scopes.into_iter().map(|namespace| {
         serve(client.clone(), Arc::clone(&shared), namespace, &settings, &readiness, stop.clone())
     });
-    let grants = follow::grants(&shared.indexes, watch::grants(client.clone()));
+    let grants = grant_watch::follow(&shared, &client);
     let statuses = grant_statuses::write(&shared, serves_all);
     let turns = stop.run_until_cancelled(shared.queue.run(|key| shared.indexes.wake(key)));
     // The watch of the grants never ends. It is dropped when all scopes have ended.

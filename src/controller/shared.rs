@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::runtime::reflector::{ObjectRef, Store};
 use tempcred_core::api::TemporaryCredential;
+use tempcred_core::plan::WithdrawnSecrets;
 use tempcred_core::secret::KeyPrefixes;
 
 use super::grants::GrantCache;
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub(super) indexes: Indexes,
     /// The labels and annotations that resources may put on Secrets.
     pub(super) key_prefixes: KeyPrefixes,
+    pub(super) withdrawn_secrets: WithdrawnSecrets,
 }
 
 /// The indexes of watched objects, and the memory of the process.

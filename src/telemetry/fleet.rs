@@ -19,6 +19,8 @@ pub struct Fleet {
     pub failing: BTreeMap<(&'static str, &'static str), u64>,
     /// Start of the longest current failure, by class.
     pub failing_since: BTreeMap<&'static str, Timestamp>,
+    /// Number of resources with valid credentials that lost their grant.
+    pub withdrawn: u64,
     /// Number of resources with valid credentials whose renewal time has passed.
     pub overdue: u64,
     /// Next expiration of valid credentials of any resource.
@@ -38,6 +40,7 @@ impl Default for Fleet {
             not_ready: BTreeMap::new(),
             failing: BTreeMap::new(),
             failing_since: BTreeMap::new(),
+            withdrawn: 0,
             overdue: 0,
             next_expiration: None,
         }
@@ -82,6 +85,7 @@ impl Fleet {
             *since = failure.since.0.min(*since);
         }
         let valid_until = status.expiration.as_ref().map(|at| at.0).filter(|at| *at > now);
+        self.withdrawn += u64::from(valid_until.is_some() && status.is_denied());
         let renews_at = status.renewal_time.as_ref().map(|at| at.0);
         if valid_until.is_some() && renews_at.is_some_and(|at| at < now) {
             self.overdue += 1;
@@ -130,7 +134,17 @@ mod tests {
         let expired =
             status(json!({"conditions": ready("False", "Expired"), "failure": failure(40),
             "expiration": at(90).to_string(), "renewalTime": at(50).to_string()}));
+        let denial = json!({"class": "Blocked", "reason": "NotGranted", "message": "m", "count": 1,
+            "since": at(99).to_string(), "nextAttempt": at(800).to_string()});
+        let withdrawn = |expiration| {
+            status(json!({"conditions": ready("False", "NotGranted"), "failure": denial,
+                "expiration": at(expiration).to_string()}))
+        };
+        let [valid, over] = [withdrawn(500), withdrawn(90)];
+        let fleet = Fleet::of([Some(&valid), Some(&over), Some(&healthy)], at(100));
+        assert_eq!(fleet.withdrawn, 1, "expired credentials do not count");
         let fleet = Fleet::of([Some(&healthy), Some(&overdue), Some(&expired), None], at(100));
+        assert_eq!(fleet.withdrawn, 0);
         assert_eq!(fleet.conditions[&("Ready", "True")], 2);
         assert_eq!(fleet.conditions[&("Ready", "False")], 1);
         assert_eq!(fleet.conditions[&("Ready", "Unknown")], 1);

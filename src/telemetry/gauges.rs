@@ -72,6 +72,7 @@ impl Page<'_> {
         let failing = failing
             .map(|((class, reason), n)| ([("class", *class), ("reason", *reason)], count(*n)));
         self.gauge(&table::FAILING, failing)?;
+        self.sole(&table::WITHDRAWN_SECRETS, Some(count(fleet.withdrawn)))?;
         self.sole(&table::OVERDUE, Some(count(fleet.overdue)))?;
         self.sole(&table::NEXT_EXPIRATION, fleet.next_expiration.map(seconds))?;
         let since = fleet.failing_since.iter();

@@ -54,6 +54,9 @@ pub struct Metrics {
     sts_queue: Gauge,
     reconcile_duration: Histogram,
     api_writes: Counters<1>,
+    withdrawn: Counter,
+    grants_kept: Gauge,
+    grants_watched: Gauge,
     resources: Arc<Mutex<Vec<Store<TemporaryCredential>>>>,
     grants: GrantSource,
 }
@@ -73,6 +76,9 @@ impl Metrics {
             sts_queue: Gauge::default(),
             reconcile_duration: Durations.new_metric(),
             api_writes: Family::default(),
+            withdrawn: Counter::default(),
+            grants_kept: Gauge::default(),
+            grants_watched: Gauge::default(),
             leader: leader.clone(),
             resources: Arc::clone(&resources),
             grants: GrantSource::default(),
@@ -92,6 +98,9 @@ impl Metrics {
         register(&mut registry, &table::STS_QUEUE, this.sts_queue.clone());
         register(&mut registry, &table::RECONCILE_DURATION, this.reconcile_duration.clone());
         register(&mut registry, &table::API_WRITES, this.api_writes.clone());
+        register(&mut registry, &table::WITHDRAWN, this.withdrawn.clone());
+        register(&mut registry, &table::GRANTS_KEPT, this.grants_kept.clone());
+        register(&mut registry, &table::GRANTS_WATCHED, this.grants_watched.clone());
         let grants = this.grants.clone();
         registry.register_collector(Box::new(Gauges { resources, grants, leader, each_resource }));
         Self { registry, ..this }
@@ -157,6 +166,21 @@ impl Metrics {
     /// Counts a successful write to the Kubernetes API.
     pub fn write(&self, object: &'static str) {
         self.api_writes.get_or_create(&[("object", object)]).inc();
+    }
+
+    /// Counts a resource with credentials that lost its grant.
+    pub fn withdrawn(&self) {
+        self.withdrawn.inc();
+    }
+
+    /// Records the number of grants that stay in effect although they do not exist.
+    pub fn grants_kept(&self, count: usize) {
+        self.grants_kept.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Records whether the grants are listed and watched.
+    pub fn grants_watched(&self, watched: bool) {
+        self.grants_watched.set(watched.into());
     }
 
     /// Encodes all metrics in the OpenMetrics text format.

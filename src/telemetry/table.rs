@@ -96,12 +96,20 @@ metrics! {
     RECONCILE_DURATION "reconcile_duration_seconds" Histogram Process [];
     /// Successful writes to the Kubernetes API; object is secret, status, grant_status or event
     API_WRITES "api_writes" Counter Process ["object"];
+    /// Resources with credentials that lost their grant although their spec did not change
+    WITHDRAWN "credentials_withdrawn" Counter Process [];
+    /// RoleGrants that stay in effect although they do not exist: they were deleted together with their CustomResourceDefinition, or it is not known yet whether they were
+    GRANTS_KEPT "rolegrants_kept" Gauge Process [];
+    /// Whether RoleGrants are listed and watched (1), or their changes are unknown (0)
+    GRANTS_WATCHED "rolegrants_watched" Gauge Process [];
     /// Resources, by type and status of each condition
     CREDENTIALS "credentials" Gauge Fleet ["condition", "status"];
     /// Resources that are not Ready, by the reason of the Ready condition
     NOT_READY "credentials_not_ready" Gauge Fleet ["reason"];
     /// Resources whose last attempt failed, whether or not they still hold valid credentials
     FAILING "credentials_failing" Gauge Fleet ["class", "reason"];
+    /// Secrets with valid credentials whose resource lost its grant; each is removed when its credentials expire
+    WITHDRAWN_SECRETS "withdrawn_secrets" Gauge Fleet [];
     /// Resources with valid credentials whose renewal time has passed
     OVERDUE "credentials_overdue" Gauge Fleet [];
     /// Next expiration of valid credentials of any resource, in seconds since the Unix epoch

@@ -14,6 +14,9 @@ use crate::world::{
 /// The deadline for the effect of a grant change. Shorter than any backoff, so no retry can be the cause.
 pub const AT_ONCE: Duration = Duration::from_secs(5);
 
+/// Secrets are removed as soon as their grant is withdrawn.
+const REMOVE: [&str; 2] = ["--withdrawn-secrets", "remove"];
+
 pub const ROLE: &str = "arn:aws:iam::123456789012:role/reports";
 pub const HUB: &str = "arn:aws:iam::123456789012:role/hub";
 
@@ -65,7 +68,7 @@ async fn a_withdrawn_grant_removes_every_secret_and_nothing_is_issued_after_it()
     let mut world = World::new().await;
     // One that is renewed all the time, and others that no renewal or deletion would touch.
     world.sts.inject(Fault::lifetime(Duration::from_secs(15)).for_role("reports"));
-    world.start_operator(&[]).await;
+    world.start_operator(&REMOVE).await;
     let role = |name: &str| json!({"roleArn": format!("arn:aws:iam::123456789012:role/{name}")});
     let specs = [
         ("reports", plain()),
@@ -100,7 +103,7 @@ async fn a_withdrawn_grant_removes_every_secret_and_nothing_is_issued_after_it()
     let calls = world.sts.calls_total();
     // Several renewals would have been due by now. A restart does not issue anything either.
     world.kill_operator();
-    world.start_operator(&[]).await;
+    world.start_operator(&REMOVE).await;
     let free = json!({"roleArn": ROLE, "serviceAccountName": "default"});
     world.sts.clear();
     world.issue("unsigned", json!({"assumeRoleWithWebIdentity": free})).await;
@@ -109,7 +112,7 @@ async fn a_withdrawn_grant_removes_every_secret_and_nothing_is_issued_after_it()
 
     // Granted again, each is issued anew, except for the suspended one.
     world.grant(&world.namespace, world.any_role()).await;
-    world.start_operator(&[]).await;
+    world.start_operator(&REMOVE).await;
     for name in ["reports", "retained", "chained", "edited"] {
         world.wait(name, "ready again", is_ready).await;
         world.complete_key(name).await;
@@ -120,11 +123,12 @@ async fn a_withdrawn_grant_removes_every_secret_and_nothing_is_issued_after_it()
 
 #[tokio::test]
 async fn a_grant_withdrawn_while_no_operator_runs_removes_the_secret() {
-    let mut world = World::start().await;
+    let mut world = World::new().await;
+    world.start_operator(&REMOVE).await;
     world.issue("reports", plain()).await;
     world.kill_operator();
     world.withdraw(&world.namespace).await;
-    world.start_operator(&[]).await;
+    world.start_operator(&REMOVE).await;
     wait_for_prompt_removal(&world, "reports").await;
     world.wait("reports", "not granted", is_not_granted).await;
     assert_eq!(world.sts.calls_total(), 1);
@@ -134,7 +138,7 @@ async fn a_grant_withdrawn_while_no_operator_runs_removes_the_secret() {
 #[tokio::test]
 async fn a_narrowed_grant_removes_the_secrets_that_it_does_not_allow() {
     let mut world = World::new().await;
-    world.start_operator(&[]).await;
+    world.start_operator(&REMOVE).await;
     world.issue("reports", json!({"assumeRole": {"roleArn": ROLE, "duration": "1h"}})).await;
     let elsewhere = json!({"namespaces": {"names": ["elsewhere"]}});
     for (row, narrowed, says) in [
@@ -164,7 +168,7 @@ async fn a_changed_namespace_label_takes_effect_at_once() {
     let mut spec = for_role(&world, ROLE, json!({}));
     spec["namespaces"] = json!({"selector": {"matchLabels": {"team": team}}});
     world.grant(&world.namespace, spec).await;
-    world.start_operator(&[]).await;
+    world.start_operator(&REMOVE).await;
     world.create("reports", plain()).await;
     world.wait("reports", "refused", is_not_granted).await;
     let label = |label: &str| world.kubectl(&["label", "namespace", &world.namespace, label]);

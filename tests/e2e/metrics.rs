@@ -58,6 +58,14 @@ async fn every_metric_is_documented_and_changes() {
     world.request_renewal("first", "now").await;
     world.wait("first", "renewed", |s| s.last_renew_request.is_some()).await;
 
+    // One loses its grant.
+    let elsewhere = "arn:aws:iam::999999999999:role/withdrawn";
+    let grant = format!("{}-withdrawn", world.namespace);
+    let spec = json!({"namespaces": {"names": [world.namespace]}, "roleArns": [elsewhere]});
+    world.grant(&grant, spec).await;
+    world.issue("withdrawn", json!({"assumeRole": {"roleArn": elsewhere}})).await;
+    world.withdraw(&grant).await;
+
     // One is refused, and one cannot be renewed in time.
     world.sts.inject(Fault::access_denied().for_role("role/refused"));
     let role = |name: &str| {
@@ -76,9 +84,10 @@ async fn every_metric_is_documented_and_changes() {
     let after = wait_until("a renewal is overdue and fails", SOON, || async {
         let after = scrape(&world).await;
         let is_one = |name, labels| value(&after, name, labels) == Some(1.0);
-        let both =
-            is_one("tempcred_credentials_overdue", &[]) && is_one("tempcred_credentials", &failing);
-        both.then_some(after)
+        let all = is_one("tempcred_credentials_overdue", &[])
+            && is_one("tempcred_credentials", &failing)
+            && is_one("tempcred_withdrawn_secrets", &[]);
+        all.then_some(after)
     })
     .await;
 
@@ -95,8 +104,10 @@ async fn every_metric_is_documented_and_changes() {
             let documented: BTreeSet<_> = metric.labels.iter().copied().collect();
             assert_eq!(labels.collect::<BTreeSet<_>>(), documented, "{name}");
         }
-        // Metrics about the process are constant; the tests with two replicas show that leadership changes.
-        let constant = metric.kind == Kind::Info || *metric == table::LEADER;
+        // Metrics about the process are constant; the tests with two replicas show that leadership changes, and those
+        // of lost grants show the others.
+        let others = [table::LEADER, table::GRANTS_KEPT, table::GRANTS_WATCHED];
+        let constant = metric.kind == Kind::Info || others.contains(metric);
         let moved = now != of(&before) || of(&queued) != of(&before);
         assert!(moved || constant, "{name} never changes");
     }
@@ -110,13 +121,17 @@ async fn every_metric_is_documented_and_changes() {
     let operation = [("operation", "AssumeRole")];
     let denied = [("operation", "AssumeRole"), ("class", "Refused"), ("reason", "AccessDenied")];
     for (name, labels, expected) in [
-        ("tempcred_credentials_issued_total", &operation[..], 3.0),
+        ("tempcred_credentials_issued_total", &operation[..], 4.0),
         ("tempcred_credentials_renewed_total", &operation, 1.0),
         ("tempcred_credentials", &[("condition", "Ready"), ("status", "True")], 3.0),
         ("tempcred_credentials_not_ready", &[("reason", "AccessDenied")], 1.0),
+        ("tempcred_credentials_not_ready", &[("reason", "NotGranted")], 1.0),
+        ("tempcred_credentials_withdrawn_total", &[], 1.0),
+        ("tempcred_rolegrants_kept", &[], 0.0),
+        ("tempcred_rolegrants_watched", &[], 1.0),
         ("tempcred_credential_ready", &resource("first"), 1.0),
         ("tempcred_credential_ready", &resource("refused"), 0.0),
-        ("tempcred_api_writes_total", &[("object", "secret")], 4.0),
+        ("tempcred_api_writes_total", &[("object", "secret")], 5.0),
         ("tempcred_leader", &[], 1.0),
         (
             "tempcred_build_info",

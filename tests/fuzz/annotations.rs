@@ -11,7 +11,7 @@ use proptest::sample::{Index, select};
 use serde_json::json;
 use tempcred_core::api::CredentialStatus;
 use tempcred_core::observed::{KnownSecret, Observed, PendingWrite, Remembered, SecretView};
-use tempcred_core::plan::{Decision, Plan, plan};
+use tempcred_core::plan::{Decision, Plan, WithdrawnSecrets, plan};
 use tempcred_core::secret::{IssueRecord, Manifest, Ownership, ownership};
 use tempcred_core::status::{self, Outcome, events};
 
@@ -206,7 +206,8 @@ fn check(case: Case) -> Result<(), TestCaseError> {
             inputs_changed: false,
             called_at: None,
         };
-        let Decision { plan, known, .. } = plan(&desired, observed, now);
+        let Decision { plan, known, .. } =
+            plan(&desired, observed, WithdrawnSecrets::default(), now);
         let holds = matches!(known, KnownSecret::Holds { .. });
         let outcome = match plan {
             Plan::UpToDate => {

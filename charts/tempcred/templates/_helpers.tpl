@@ -86,6 +86,11 @@ annotations:
 - apiGroups: [tempcred.dev]
   resources: [rolegrants/status]
   verbs: [patch]
+# Kubernetes deletes all grants with their CRD. The operator reads the CRD to distinguish this from a revocation.
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames: [rolegrants.tempcred.dev]
+  verbs: [get]
 - apiGroups: [""]
   resources: [namespaces]
   {{- with .Values.settings.namespaces }}

@@ -121,6 +121,12 @@ impl CredentialStatus {
         })
     }
 
+    /// Whether the grants denied the request, so that edits of its Secret were not repaired.
+    pub fn is_denied(&self) -> bool {
+        let reason = self.readiness().and_then(|ready| ready.reason);
+        reason.is_some_and(Reason::is_denial)
+    }
+
     /// Whether the resource was suspended, so that edits of its Secret were not repaired.
     pub(crate) fn was_suspended(&self) -> bool {
         self.readiness().is_some_and(|ready| ready.reason == Some(Reason::Suspended))

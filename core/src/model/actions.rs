@@ -6,6 +6,7 @@ use super::properties::{self};
 use super::secret::StoredSecret;
 use super::snapshot::Snapshot;
 use super::world::World;
+use crate::plan::WithdrawnSecrets;
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,8 +70,10 @@ pub(super) enum User {
     /// Suspends the resource, or resumes it.
     Suspend,
     RequestRenewal,
-    /// Withdraws the grant, or grants again.
+    /// Withdraws the grant, so that the Secret expires, or grants again.
     Withdraw,
+    /// Withdraws the grant, so that the Secret is removed at once.
+    WithdrawAtOnce,
     /// Changes an input of the request.
     ChangeInput,
 }
@@ -85,7 +88,7 @@ pub(super) enum Tick {
     Hour,
 }
 
-const USERS: [User; 13] = [
+const USERS: [User; 14] = [
     User::DeleteSecret,
     User::EditSomeValues,
     User::EditAllValues,
@@ -98,6 +101,7 @@ const USERS: [User; 13] = [
     User::Suspend,
     User::RequestRenewal,
     User::Withdraw,
+    User::WithdrawAtOnce,
     User::ChangeInput,
 ];
 
@@ -148,7 +152,11 @@ impl User {
             Self::ChangeShape => change_spec(world, |w| w.spec.other_shape ^= true),
             Self::Suspend => change_spec(world, |w| w.spec.suspended ^= true),
             Self::RequestRenewal => change(world, |w| w.spec.renew_requests += 1),
-            Self::Withdraw => change(world, |w| w.spec.granted ^= true),
+            Self::Withdraw => change(world, |w| w.spec.withdraw(WithdrawnSecrets::Expire)),
+            Self::WithdrawAtOnce => {
+                let granted = world.spec.granted;
+                granted && change(world, |w| w.spec.withdraw(WithdrawnSecrets::Remove))
+            }
             Self::ChangeInput => change(world, |w| {
                 let mut memory = (*w.process.memory).clone();
                 memory.inputs_changed();

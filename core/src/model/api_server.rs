@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::properties::Rule;
+use super::properties::{Rule, must_stay};
 use super::secret::StoredSecret;
 use super::snapshot::Snapshot;
 use super::world::World;
@@ -105,6 +105,10 @@ impl World {
         }
         if self.spec.granted {
             self.violate(Rule::ValidSecretsAreNotReplaced);
+        }
+        // Without its annotations, a new process may not know what it holds.
+        if must_stay(self, &current) && !current.metadata_edited {
+            self.violate(Rule::WithdrawnSecretsStay);
         }
         self.secret = None;
         Ok(())

@@ -35,11 +35,15 @@ pub(super) enum Bug {
     DeletesAfterGranting,
     /// A Secret in another shape is left as it is.
     NeverRewrites,
+    /// A withdrawn Secret does not stay until its credentials expire.
+    RemovesAtOnce,
+    /// A withdrawn Secret stays forever.
+    NeverRemoves,
 }
 
 impl Bug {
     /// Every bug.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::TrustsTheWatch,
         Self::ForgetsPending,
         Self::CountsTwice,
@@ -54,6 +58,8 @@ impl Bug {
         Self::WritesInParts,
         Self::DeletesAfterGranting,
         Self::NeverRewrites,
+        Self::RemovesAtOnce,
+        Self::NeverRemoves,
     ];
 
     /// The property that finds it, and how many faults, user actions and ticks that takes.
@@ -73,6 +79,8 @@ impl Bug {
             Self::WritesInParts => (Rule::OneSetOfValues.name(), (0, 0, 1)),
             Self::DeletesAfterGranting => (Rule::ValidSecretsAreNotReplaced.name(), (1, 1, 0)),
             Self::NeverRewrites => (CONVERGES, (0, 1, 0)),
+            Self::RemovesAtOnce => (Rule::WithdrawnSecretsStay.name(), (0, 1, 0)),
+            Self::NeverRemoves => (CONVERGES, (0, 1, 1)),
         }
     }
 
@@ -100,7 +108,9 @@ impl Bug {
             | Self::TrustsAnnotations
             | Self::WritesInParts
             | Self::DeletesAfterGranting
-            | Self::NeverRewrites => {}
+            | Self::NeverRewrites
+            | Self::RemovesAtOnce
+            | Self::NeverRemoves => {}
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::backoff::wait_unreachable;
 use crate::credentials::Credentials;
 use crate::desired::Desired;
 use crate::observed::{KnownSecret, Memory, PendingWrite, SecretView};
-use crate::plan::{Issue, IssueCause, Plan, Rewrite, plan};
+use crate::plan::{Decision, Issue, IssueCause, Plan, Rewrite, WithdrawnSecrets, plan};
 use crate::problem::{Problem, Reason};
 use crate::schedule::CALL_INTERVAL;
 use crate::secret::{IssueRecord, SecretVersion, WriteTarget};
@@ -167,9 +167,18 @@ impl Run {
         if let Some(bug) = self.script.bug {
             bug.change(&mut observed, &without_failure);
         }
-        let decision = plan(desired, observed, now);
-        self.memory.keep(decision.pending);
-        (decision.plan, decision.known)
+        let withdrawn = match self.script.bug {
+            Some(Bug::RemovesAtOnce) => WithdrawnSecrets::Remove,
+            _ => self.world.spec.withdrawn,
+        };
+        let Decision { plan, known, pending } = plan(desired, observed, withdrawn, now);
+        self.memory.keep(pending);
+        match plan {
+            Plan::Remove { problem, .. } if self.script.bug == Some(Bug::NeverRemoves) => {
+                (Plan::ReportDenied(problem), known)
+            }
+            plan => (plan, known),
+        }
     }
 
     /// Reads the Secret from the API server.

@@ -4,8 +4,10 @@ use stateright::Property;
 
 use super::Model;
 use super::process::{Script, reconcile};
+use super::secret::StoredSecret;
 use super::world::{World, number};
 use crate::api::CredentialStatus;
+use crate::plan::WithdrawnSecrets;
 use crate::problem::Reason;
 use crate::secret::annotation;
 
@@ -41,6 +43,7 @@ rules! {
     CallsWait, "two calls that a user causes are some seconds apart";
     OneSetOfValues, "a Secret never holds values of two credentials";
     ForeignSecretsAreNotTouched, "a foreign Secret is never written or deleted";
+    WithdrawnSecretsStay, "a withdrawn Secret stays until its credentials expire, unless it is to be removed at once";
     ValidSecretsAreNotReplaced, "valid credentials are neither replaced nor deleted";
     FailuresAreCountedOnce, "each failed attempt is counted once, and nothing else is";
     SuccessEndsAFailure, "a success ends the failure";
@@ -100,16 +103,28 @@ fn converges(model: &Model, world: &World) -> bool {
         world.deliver();
         if is_as_desired(&world) {
             let again = reconcile(&world, Script::faultless(model.bug)).unwrap();
-            // The watch does not show a Secret that lost its label, and a suspended one stays as it is: each
-            // reconciliation reads it.
-            let hidden = world.secret.as_ref().is_some_and(|secret| !secret.is_in_watch());
-            let reads = u32::from(world.spec.suspended && hidden);
+            let reads = u32::from(is_read_each_time(&world));
             return again.requests <= reads && is_as_desired(&again);
         }
         let timer = world.process.timer.unwrap_or(i64::MAX);
         world.now = timer.clamp(world.now + 1, world.now + LONGEST_WAIT);
     }
     false
+}
+
+/// Whether each reconciliation reads the Secret. The watch does not show one that lost its label, and a suspended or
+/// denied one stays as it is. Of a denied one without annotations, a new process does not learn what it holds.
+fn is_read_each_time(World { spec, secret, .. }: &World) -> bool {
+    let hidden = secret.as_ref().is_some_and(|secret| !secret.is_in_watch());
+    let edited = secret.as_ref().is_some_and(|secret| secret.metadata_edited);
+    (hidden && (spec.suspended || !spec.granted)) || (edited && !spec.granted)
+}
+
+/// Whether a withdrawn Secret holds unexpired credentials and must stay.
+pub(super) fn must_stay(world: &World, secret: &StoredSecret) -> bool {
+    let issued = secret.number.and_then(|number| world.issued(number));
+    let unexpired = issued.is_some_and(|issued| issued.expires() > world.now);
+    unexpired && world.spec.withdrawn == WithdrawnSecrets::Expire
 }
 
 fn is_as_desired(world: &World) -> bool {
@@ -123,7 +138,8 @@ fn is_as_desired(world: &World) -> bool {
     }
     match &world.secret {
         secret if !spec.granted => {
-            let gone = secret.as_ref().is_none_or(|secret| secret.is_foreign());
+            let stays = |secret: &StoredSecret| secret.is_foreign() || must_stay(world, secret);
+            let gone = secret.as_deref().is_none_or(stays);
             gone && !ready && fails_with(Reason::NotGranted)
         }
         _ if spec.suspended => status.failure.is_none(),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::api::{CredentialStatus, TemporaryCredential};
 use crate::desired::Desired;
+use crate::plan::WithdrawnSecrets;
 use crate::testing::{desired_with_grant, resource};
 
 /// The spec, the renewal request and the grant.
@@ -20,6 +21,8 @@ pub(super) struct Spec {
     /// How often a renewal was requested.
     pub(super) renew_requests: u8,
     pub(super) granted: bool,
+    /// What happens to the Secret while it is not granted.
+    pub(super) withdrawn: WithdrawnSecrets,
 }
 
 impl Default for Spec {
@@ -31,11 +34,19 @@ impl Default for Spec {
             suspended: false,
             renew_requests: 0,
             granted: true,
+            withdrawn: WithdrawnSecrets::Expire,
         }
     }
 }
 
 impl Spec {
+    /// Withdraws the grant with this setting, or grants again.
+    pub(super) fn withdraw(&mut self, withdrawn: WithdrawnSecrets) {
+        self.granted ^= true;
+        // The setting matters only while nothing is granted.
+        self.withdrawn = if self.granted { WithdrawnSecrets::Expire } else { withdrawn };
+    }
+
     fn patch(&self) -> serde_json::Value {
         let role = if self.other_request { "other" } else { "reports" };
         let mut patch = json!({

@@ -18,6 +18,7 @@ use crate::credentials::Credentials;
 use crate::desired::Desired;
 use crate::observed::{Memory, PendingWrite};
 use crate::plan::IssueCause;
+use crate::problem::Reason;
 use crate::schedule::CALL_INTERVAL;
 use crate::testing::{at, credentials};
 
@@ -189,7 +190,7 @@ impl World {
         let current = status.observed_generation == Some(self.spec.generation);
         let failure = status.failure.as_ref().filter(|_| current && self.spec.granted);
         self.ghost.backoff_until = failure
-            .filter(|failure| failure.reason != "NotGranted")
+            .filter(|failure| !failure.reason().is_some_and(Reason::is_denial))
             .map(|failure| failure.next_attempt.0);
         self.ghost.called_at = None;
         self.process = Process::new(memory, status, sole);

@@ -136,14 +136,20 @@ impl KnownSecret {
     /// The knowledge from this view of the Secret.
     pub(crate) fn of(desired: &Desired, secret: &ReadSecret) -> Self {
         let ReadSecret::Owned(owned) = secret else { return Self::Absent };
-        let Some(record) = owned.intact_record() else { return Self::Absent };
+        // A denied resource is not repaired. The expiration of the credentials decides how long a damaged Secret stays,
+        // so the status must not forget it.
+        let (record, otherwise) = match &desired.denied {
+            Some(_) => (owned.record.as_ref(), Self::Unread(None)),
+            None => (owned.intact_record(), Self::Absent),
+        };
+        let Some(record) = record else { return otherwise };
         let verified = match owned.content {
             Content::Intact { in_shape, .. } => in_shape,
             Content::Unread | Content::Damaged => true,
         };
-        // A Secret in another format is read again until it is rewritten. That of a suspended resource is not
+        // A Secret in another format is read again until it is rewritten. That of a suspended or denied resource is not
         // rewritten.
-        let verified = verified || desired.suspended;
+        let verified = verified || desired.leaves_secret_as_it_is();
         Self::Holds {
             record: Box::new(record.clone()),
             resource_version: verified.then(|| owned.version.resource_version.clone()),

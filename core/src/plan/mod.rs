@@ -5,6 +5,7 @@
 mod tests;
 mod trusted;
 mod types;
+mod withdrawn;
 
 use jiff::Timestamp;
 
@@ -20,21 +21,28 @@ use crate::schedule::CALL_INTERVAL;
 use crate::secret::{IssueRecord, WriteTarget};
 use trusted::{Trusted, trusted};
 pub use types::{Decision, Issue, IssueCause, Plan, Rewrite};
+pub use withdrawn::WithdrawnSecrets;
+use withdrawn::while_it_stays;
 
 /// Plans the next step.
 ///
 /// A plan that replaces or removes credentials requires a Secret that was read, or a watch that is known to be current.
 /// Otherwise the plan is to read the Secret first. After a read, the plan is never to read again.
-pub fn plan<'a>(desired: &'a Desired, observed: Observed<'_>, now: Timestamp) -> Decision<'a> {
+pub fn plan<'a>(
+    desired: &'a Desired,
+    observed: Observed<'_>,
+    withdrawn: WithdrawnSecrets,
+    now: Timestamp,
+) -> Decision<'a> {
     let Observed { secret, verified, record, status, attempted_request, inputs_changed, .. } =
         observed;
     let context = Context {
         desired,
+        status,
+        withdrawn,
         back_off: backing_off(desired, status, attempted_request, inputs_changed, now),
         requested: requested_renewal(desired, status),
         is_retry: is_retry(desired, status, now),
-        has_failure: status.failure.is_some(),
-        has_issued: status.issued_at.is_some(),
         called_at: observed.called_at,
         now,
     };
@@ -95,12 +103,12 @@ fn is_superseded(pending: &PendingWrite, desired: &Desired, secret: &ReadSecret)
 /// The inputs of a plan other than the Secret.
 struct Context<'a, 'b> {
     desired: &'a Desired,
+    status: &'b CredentialStatus,
+    withdrawn: WithdrawnSecrets,
     back_off: Option<BackOff>,
     requested: Option<&'b str>,
     /// Whether the time of the next attempt after a failure has come.
     is_retry: bool,
-    has_failure: bool,
-    has_issued: bool,
     called_at: Option<Timestamp>,
     now: Timestamp,
 }
@@ -155,18 +163,26 @@ impl<'a> Context<'a, '_> {
         }
     }
 
-    /// The plan for a request that no grant allows. It also applies to suspended resources, and to deleted resources
+    /// The plan for a request that the grants deny. It also applies to suspended resources, and to deleted resources
     /// that a finalizer keeps: workloads could still use the Secret.
     fn denied(&self, secret: ReadSecret, problem: &Problem) -> Plan<'a> {
-        match secret {
-            ReadSecret::Owned(_) if self.waits_for_secret() => Plan::BackOff,
-            ReadSecret::Owned(owned) if !owned.terminating => {
-                Plan::Remove { version: owned.version, problem: problem.clone() }
+        let owned = match secret {
+            ReadSecret::Owned(owned) => owned,
+            ReadSecret::Absent | ReadSecret::Foreign(_) if self.desired.deleted => {
+                return Plan::Ignore;
             }
-            ReadSecret::Absent | ReadSecret::Foreign(_) if self.desired.deleted => Plan::Ignore,
-            ReadSecret::Owned(_) | ReadSecret::Absent | ReadSecret::Foreign(_) => {
-                Plan::ReportDenied(problem.clone())
+            ReadSecret::Absent | ReadSecret::Foreign(_) => {
+                return Plan::ReportDenied(problem.clone());
             }
+        };
+        let stays_until = self.withdrawn.stays_until(&owned, self.status);
+        match stays_until.filter(|until| *until > self.now) {
+            Some(until) if !owned.terminating => {
+                Plan::ReportDenied(while_it_stays(problem, &self.desired.secret_name, until))
+            }
+            Some(_) | None if self.waits_for_secret() => Plan::BackOff,
+            Some(_) | None if owned.terminating => Plan::ReportDenied(problem.clone()),
+            Some(_) | None => Plan::Remove { version: owned.version, problem: problem.clone() },
         }
     }
 
@@ -231,14 +247,14 @@ impl<'a> Context<'a, '_> {
         };
         let due = match cause {
             IssueCause::Due | IssueCause::Expired => expiration,
-            IssueCause::Missing if !self.has_issued => self.desired.created,
+            IssueCause::Missing if self.status.issued_at.is_none() => self.desired.created,
             IssueCause::Missing
             | IssueCause::Damaged
             | IssueCause::RequestChanged
             | IssueCause::Requested => None,
         };
         let due = due.unwrap_or(self.now);
-        if self.has_failure { due.max(self.now) } else { due }
+        if self.status.failure.is_some() { due.max(self.now) } else { due }
     }
 
     /// Until when to delay a call that a user causes, because the last one was only seconds ago. The retry of a failed

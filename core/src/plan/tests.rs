@@ -41,6 +41,7 @@ struct Case {
     attempted: Option<String>,
     inputs_changed: bool,
     called_at: Option<Timestamp>,
+    withdrawn: WithdrawnSecrets,
 }
 
 impl Case {
@@ -55,6 +56,7 @@ impl Case {
             attempted: None,
             inputs_changed: false,
             called_at: None,
+            withdrawn: WithdrawnSecrets::Expire,
         }
     }
 
@@ -116,7 +118,7 @@ impl Case {
             inputs_changed: self.inputs_changed,
             called_at: self.called_at,
         };
-        plan(&self.desired, observed, at(now))
+        plan(&self.desired, observed, self.withdrawn, at(now))
     }
 
     fn plan(mut self, now: i64) -> String {

@@ -50,9 +50,12 @@ pub(super) fn trusted(
             let recorded = recorded.map(|secret| &secret.resource_version);
             let same_version = recorded == Some(&owned.version.resource_version);
             let render_hash = owned.record.as_ref().map(|record| &record.render_hash);
-            // The Secret of a suspended resource is not rewritten. Edits during the suspension were not repaired.
-            let in_shape = desired.suspended
-                || (render_hash == Some(&desired.render_hash) && !status.was_suspended());
+            let as_desired = render_hash == Some(&desired.render_hash);
+            // The Secret of a suspended or denied resource is not rewritten, and edits during that time were not
+            // repaired.
+            let in_shape = desired.denied.is_some()
+                || (!status.is_denied()
+                    && (desired.suspended || (as_desired && !status.was_suspended())));
             if same_version && in_shape {
                 Trusted::Secret(ReadSecret::Owned(owned))
             } else {

@@ -40,7 +40,7 @@ pub enum Plan<'a> {
     },
     /// Report a problem that prevents every other step.
     Report(Problem),
-    /// Report that no grant allows the request.
+    /// Report that the grants deny the request.
     ReportDenied(Problem),
 }
 

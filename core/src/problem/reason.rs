@@ -82,7 +82,8 @@ macro_rules! reasons {
                 match self { $(Self::$name => $class,)* }
             }
 
-            /// Whether the grants do not allow the request.
+            /// Whether the grants deny a request with this reason. All denials have the same effect: nothing is
+            /// issued, and the Secret of the resource is withdrawn.
             pub const fn is_denial(self) -> bool {
                 matches!(self, Self::NotGranted | Self::GrantConflict | Self::GrantInvalid)
             }
@@ -136,7 +137,8 @@ reasons! {
     ReferenceTooDeep, BLOCKED, "Use an input that fewer other resources are needed for: at most 8 resources may read each other's Secrets in a chain.";
     /// The API server rejects a request of the operator that is not about the Secret to write.
     ClusterRefused, BLOCKED, "Check the operator's permissions, and the admission policies of the namespace.";
-    /// No RoleGrant allows this namespace to use the role with the operator's own identity; the Secret was removed.
+    /// No RoleGrant allows this namespace to use the role with the operator's own identity; nothing is issued or
+    /// renewed.
     NotGranted, BLOCKED, "Ask the platform team for a RoleGrant, or set spec.identity to sign with your own identity.";
     /// Two RoleGrants that match this namespace and the role demand different values of the same field.
     GrantConflict, BLOCKED, "Ask the platform team to correct the RoleGrants, so that all that match demand the same value.";

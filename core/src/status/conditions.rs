@@ -157,7 +157,10 @@ fn ready(
             (Reason::Expired, format!("{what} that expired at {}. {why}", h.expiration))
         }
         (_, Some(failure)) => {
-            (failure.reason().unwrap_or(Reason::Retrying), failure.message.clone())
+            // The Secret of a denied resource may fail to be removed. The resource is not ready because it is denied.
+            let denied = desired.denied.as_ref().map(|denied| denied.reason);
+            let reason = denied.or(failure.reason()).unwrap_or(Reason::Retrying);
+            (reason, failure.message.clone())
         }
         (_, None) if desired.suspended => {
             let advice = Reason::Suspended.advice();

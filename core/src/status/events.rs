@@ -1,5 +1,5 @@
-//! Events for changes of the status: a first issue, a failure, a recovery or an expiration. A successful rotation
-//! causes no event.
+//! Events for changes of the status: a first issue, a failure, a recovery, an expiration, or the removal of a withdrawn
+//! Secret. A successful rotation causes no event.
 
 use crate::api::CredentialStatus;
 use crate::problem::Reason;
@@ -36,11 +36,29 @@ pub fn events(before: &CredentialStatus, after: &CredentialStatus) -> Vec<Status
     {
         let new_spec = after.observed_generation != before.observed_generation;
         let same = before.failure.as_ref().is_some_and(|f| f.reason() == Some(reason));
-        if new_spec || !same {
-            events.push(StatusEvent::new(true, reason, &failure.message));
+        let removed =
+            before.secret.as_ref().filter(|_| reason.is_denial() && after.secret.is_none());
+        match removed {
+            Some(secret) => {
+                let note = format!("Secret {} was removed. {}", secret.name, failure.message);
+                events.push(StatusEvent::new(true, reason, &note));
+            }
+            None if new_spec || !same => {
+                events.push(StatusEvent::new(true, reason, &failure.message));
+            }
+            None => {}
         }
     }
     events
+}
+
+/// Whether a resource with credentials has lost its grants between these two statuses. A changed spec that the grants do
+/// not allow is not a loss.
+pub fn has_lost_grant(before: &CredentialStatus, after: &CredentialStatus) -> bool {
+    before.observed_generation == after.observed_generation
+        && before.issued_at.is_some()
+        && !before.is_denied()
+        && after.is_denied()
 }
 
 impl StatusEvent {
@@ -89,7 +107,8 @@ mod tests {
         let refused = status(Some(("False", "AccessDenied")), false, Some("AccessDenied"));
         let failing = status(Some(("True", "Issued")), true, Some("Throttled"));
         let expired = status(Some(("False", "Expired")), true, Some("Throttled"));
-        let rows: [(&str, &CredentialStatus, &CredentialStatus, &[&str]); 8] = [
+        let denied = status(Some(("False", "NotGranted")), true, Some("NotGranted"));
+        let rows: [(&str, &CredentialStatus, &CredentialStatus, &[&str]); 10] = [
             ("first issue", &fresh, &ready, &["Issued"]),
             ("a rotation", &ready, &ready, &[]),
             ("refused at first", &fresh, &refused, &["AccessDenied"]),
@@ -98,11 +117,61 @@ mod tests {
             ("a renewal fails", &ready, &failing, &["Throttled"]),
             ("it recovers", &failing, &ready, &["Recovered"]),
             ("it does not", &failing, &expired, &["Expired"]),
+            ("the grant is withdrawn", &ready, &denied, &["NotGranted"]),
+            ("granted again", &denied, &ready, &["Recovered"]),
         ];
         for (row, before, after, expected) in rows {
             let got: Vec<_> =
                 events(before, after).into_iter().map(|n| n.reason.as_str()).collect();
             assert_eq!(got, expected, "{row}");
+        }
+    }
+
+    #[test]
+    fn the_removal_of_a_withdrawn_secret_is_reported_once() {
+        let with_secret = |mut status: CredentialStatus| {
+            let secret = json!({"name": "reports", "resourceVersion": "1"});
+            status.secret = serde_json::from_value(secret).unwrap();
+            status
+        };
+        let ready = with_secret(status(Some(("True", "Issued")), true, None));
+        let gone = status(Some(("False", "NotGranted")), false, Some("NotGranted"));
+        let stays = with_secret(status(Some(("False", "NotGranted")), true, Some("NotGranted")));
+        let removed = "Secret reports was removed. f";
+        let unavailable = Some("ApiServerUnavailable");
+        let failing = with_secret(status(Some(("False", "NotGranted")), true, unavailable));
+        let lost = status(Some(("False", "SecretConflict")), false, Some("SecretConflict"));
+        for (row, before, after, expected) in [
+            ("at once", &ready, &gone, &[removed][..]),
+            ("withdrawn", &ready, &stays, &["f"]),
+            ("it stays", &stays, &stays, &[]),
+            ("it is removed at its expiry", &stays, &gone, &[removed]),
+            ("removed after a failure", &failing, &gone, &[removed]),
+            ("reported already", &gone, &gone, &[]),
+            ("deleted by a user", &ready, &lost, &["f"]),
+        ] {
+            let notes: Vec<_> = events(before, after).into_iter().map(|event| event.note).collect();
+            assert_eq!(notes, expected, "{row}");
+        }
+    }
+
+    #[test]
+    fn only_a_resource_with_credentials_and_the_same_spec_loses_its_grant() {
+        let ready = status(Some(("True", "Issued")), true, None);
+        let denied = status(Some(("False", "NotGranted")), true, Some("NotGranted"));
+        let expired = status(Some(("False", "Expired")), true, Some("Throttled"));
+        let refused = status(Some(("False", "AccessDenied")), false, Some("AccessDenied"));
+        let changed = CredentialStatus { observed_generation: Some(2), ..denied.clone() };
+        for (row, before, after, expected) in [
+            ("withdrawn", &ready, &denied, true),
+            ("withdrawn after its expiry", &expired, &denied, true),
+            ("it stays withdrawn", &denied, &denied, false),
+            ("never issued", &refused, &denied, false),
+            ("the spec changed", &ready, &changed, false),
+            ("granted", &denied, &ready, false),
+            ("a renewal fails", &ready, &expired, false),
+        ] {
+            assert_eq!(has_lost_grant(before, after), expected, "{row}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::problem::Problem;
 use crate::secret::IssueRecord;
 pub use conditions::ConditionType;
 use conditions::{Holding, conditions};
-pub use events::{StatusEvent, events};
+pub use events::{StatusEvent, events, has_lost_grant};
 
 /// The outcome of a reconciliation.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,7 @@ pub enum Outcome {
     BackingOff,
     /// An attempt failed.
     Failed(Problem),
-    /// No grant allows the request.
+    /// The grants deny the request.
     Denied(Problem),
 }
 
@@ -73,7 +73,9 @@ fn describe(
 ) -> Option<Holding> {
     match known {
         KnownSecret::Unread(record) => {
-            if before.was_suspended() && !desired.suspended {
+            let granted = before.is_denied() && desired.denied.is_none();
+            let resumed = before.was_suspended() && !desired.leaves_secret_as_it_is();
+            if granted || resumed {
                 must_verify(status);
             }
             let issued_at = before.issued_at.as_ref()?.0;
@@ -131,8 +133,8 @@ fn describe(
     }
 }
 
-/// The version in the status may be one that was edited while the resource was suspended. Once it is resumed, that
-/// version must not count as verified before it is repaired.
+/// The version in the status may be one that was edited while the resource was suspended or denied. Once it is resumed
+/// or granted, that version must not count as verified before it is repaired.
 fn must_verify(status: &mut CredentialStatus) {
     if let Some(secret) = &mut status.secret {
         secret.resource_version.clear();
@@ -153,7 +155,11 @@ pub fn next_reconciliation(
         .map(|at| at.0)
         .filter(|_| failure.is_none() && !desired.suspended);
     let times = status.issued_at.as_ref().zip(status.expiration.as_ref());
-    let expiry = times.map(|(issued, expires)| desired.expires_here(issued.0, expires.0));
+    let expiry = times.map(|(issued, expires)| match &desired.denied {
+        // The Secret is removed when its credentials have expired.
+        Some(_) => expires.0,
+        None => desired.expires_here(issued.0, expires.0),
+    });
     let expiry = expiry.filter(|at| *at > now);
     [failure, renewal, expiry].into_iter().flatten().min()
 }

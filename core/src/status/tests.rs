@@ -176,6 +176,51 @@ fn a_denial_makes_valid_credentials_not_ready() {
 }
 
 #[test]
+fn a_denied_resource_is_not_ready_because_it_is_denied_even_if_its_secret_cannot_be_removed() {
+    let mut desired = desired(json!({}));
+    let issued = issued(&desired);
+    desired.denied = Some(Problem::new(Reason::NotGranted, "no"));
+    let failed = Outcome::Failed(Problem::new(Reason::ApiServerUnavailable, "not removed"));
+    let status = next(&desired, &issued, &holds(record(&desired)), &failed, at(10));
+    assert_eq!(ready(&status), (false, "NotGranted", "not removed"));
+    assert_eq!(status.failure.unwrap().reason(), Some(Reason::ApiServerUnavailable));
+}
+
+#[test]
+fn a_withdrawn_secret_is_reconciled_when_its_credentials_expire() {
+    let half_an_hour = json!({"spec": {"assumeRole": {"duration": "30m"}}});
+    let mut desired = desired(half_an_hour);
+    let issued = issued(&desired);
+    desired.denied = Some(Problem::new(Reason::NotGranted, "no"));
+    let denied = Outcome::Denied(Problem::new(Reason::NotGranted, "no"));
+    let status = next(&desired, &issued, &holds(record(&desired)), &denied, at(10));
+    assert_eq!((status.expiration.clone(), &status.renewal_time), (Some(Time(at(3600))), &None));
+    let status = CredentialStatus { failure: None, ..status };
+    let due = next_reconciliation(&status, &desired, at(10));
+    assert_eq!(due, Some(at(3600)), "the credentials may be of an earlier, longer duration");
+}
+
+#[test]
+fn the_secret_of_a_resource_that_is_granted_again_must_be_verified() {
+    let mut denied = desired(json!({"spec": {"suspend": true}}));
+    let issued = issued(&denied);
+    let problem = Problem::new(Reason::NotGranted, "no");
+    denied.denied = Some(problem.clone());
+    let outcome = Outcome::Denied(problem);
+    let before = next(&denied, &issued, &holds(record(&denied)), &outcome, at(10));
+    let unread = KnownSecret::Unread(Some(record(&denied)));
+    let version = |desired: &Desired, outcome| {
+        next(desired, &before, &unread, &outcome, at(20)).secret.unwrap().resource_version
+    };
+    assert_eq!(version(&denied, outcome), "10");
+    for suspended in [false, true] {
+        let granted = desired(json!({"spec": {"suspend": suspended}}));
+        let unavailable = failed(Reason::ApiServerUnavailable);
+        assert_eq!(version(&granted, unavailable), "", "suspended: {suspended}");
+    }
+}
+
+#[test]
 fn suspended_credentials_stay_ready_until_they_expire() {
     let desired = desired(json!({"spec": {"suspend": true}}));
     let holds = holds(record(&desired));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
+use futures::future::ready;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -102,10 +103,23 @@ pub fn other_secrets(client: Client, namespace: Option<&str>) -> Named {
     Named { names: tracked.names(), changes: tracked_changes("Secrets", tracked, watch).boxed() }
 }
 
-/// Watches the grants. Their specs are decoded later, because a grant that cannot be decoded must not be ignored.
+/// Lists the grants, and watches them until the watch fails. Then the stream ends. Their specs are decoded later, because a
+/// grant that cannot be decoded must not be ignored.
+///
+/// Unlike the other watches, it does not resume: the caller checks first whether the grants still have the same
+/// CustomResourceDefinition.
 pub fn grants(client: Client) -> impl Stream<Item = Change<StoredGrant>> + Send + use<> {
     let api = Api::<DeserializeGuard<StoredGrant>>::all(client);
-    changes("RoleGrants", |_| String::new(), watcher(api, config()))
+    let mut changes = Changes::new(|_| String::new());
+    let events = watcher(api, config());
+    let events = events.scan((), |(), event| {
+        ready(
+            event
+                .inspect_err(|error| tracing::warn!(%error, "the watch of RoleGrants failed"))
+                .ok(),
+        )
+    });
+    events.flat_map(move |event| stream::iter(changes.of(event)))
 }
 
 /// Watches the metadata of one namespace, or of all namespaces.
@@ -201,7 +215,7 @@ where
 /// The backoff before a failed watch is retried: 0.5 s to 4 s. With this maximum, a Secret that was deleted during an
 /// outage is restored within seconds after the outage. The default maximum of Kubernetes clients, 30 s, is meant for
 /// thousands of clients.
-fn backoff() -> ExponentialBackoff {
+pub fn backoff() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
         .with_max_delay(Duration::from_secs(4))

@@ -121,6 +121,11 @@ fn the_crds_match_the_program_and_are_kept_by_default() {
     };
     assert_eq!(keep(&[]), "keep");
     assert_eq!(keep(&["--set=crds.keep=false"]), Value::Null);
+    let annotated = template(&["--set=crds.annotations.a=b"]);
+    for crd in of_kind(&annotated, "CustomResourceDefinition") {
+        let expected = json!({"a": "b", "helm.sh/resource-policy": "keep"});
+        assert_eq!(crd["metadata"]["annotations"], expected);
+    }
 }
 
 #[test]

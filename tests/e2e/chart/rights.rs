@@ -10,6 +10,7 @@ use kube::api::PostParams;
 use rig::sts::Fault;
 use rig::{Audit, Request, User};
 use serde_json::{Value, json};
+use tempcred::cluster::GRANT_CRD;
 
 use super::{of_kind, template, variables};
 use crate::world::{SOON, World, is_ready, plain, wait_until};
@@ -156,7 +157,7 @@ async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
     world.create("failing", json!({"assumeRoleWithSAML": saml})).await;
     let kubeconfig = world.rig.kubeconfig_for(&user, None).unwrap();
     let audit = audit(&world);
-    world.launch(kubeconfig, &["--leader-elect"]).await;
+    world.launch(kubeconfig, &["--leader-elect", "--withdrawn-secrets", "remove"]).await;
     (world, user, audit)
 }
 
@@ -241,13 +242,15 @@ pub async fn installed_for(world: &World, namespaces: &[&str]) -> (User, Vec<Val
     let served = namespaces.join(",");
     let names = format!("--set=crds.install=false,settings.namespaces={{{served}}}");
     let objects = template(&["--namespace", own, &names]);
-    // Cluster-wide, it may read the grants, and of the namespaces those that it serves, and review tokens.
+    // Cluster-wide, it may read the grants with their CRD, and of the namespaces those that it serves, and review tokens.
     let [beyond] = of_kind(&objects, "ClusterRole")[..] else { panic!("{objects:?}") };
     for rule in beyond["rules"].as_array().unwrap() {
         let of_its_own = rule["resources"] == json!(["namespaces"])
             && rule["resourceNames"] == json!(namespaces);
         let reviews = rule["resources"] == json!(["tokenreviews"]);
-        assert!(rule["apiGroups"] == json!(["tempcred.dev"]) || of_its_own || reviews, "{rule}");
+        let crd = rule["resourceNames"] == json!([GRANT_CRD]) && rule["verbs"] == json!(["get"]);
+        let of_grants = rule["apiGroups"] == json!(["tempcred.dev"]);
+        assert!(of_grants || of_its_own || reviews || crd, "{rule}");
     }
     let kinds = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
     let rights: Vec<_> =

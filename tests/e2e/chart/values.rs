@@ -59,7 +59,7 @@ fn the_chart_has_the_defaults_of_the_program() {
 fn an_empty_setting_is_not_rendered() {
     let names = |args: &[&str]| -> BTreeSet<String> { rendered(args).into_keys().collect() };
     let empty = "--set=settings.concurrency=null,settings.stsRate=null,settings.logFormat=null,\
-                 settings.log=,settings.resourceMetrics=null";
+                 settings.log=,settings.resourceMetrics=null,settings.withdrawnSecrets=null";
     // The settings that the chart itself relies on are always rendered.
     let always = ["TEMPCRED_HTTP_ADDR", "TEMPCRED_LEADER_ELECT", "TEMPCRED_LEASE_NAME"];
     assert_eq!(names(&[empty]), BTreeSet::from(always.map(str::to_owned)));

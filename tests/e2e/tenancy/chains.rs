@@ -21,7 +21,8 @@ fn fails_with<'a>(reason: &'a str) -> impl Fn(&CredentialStatus) -> bool + 'a {
 /// the first resource is withdrawn, its Secret is removed, so the others cannot be renewed.
 #[tokio::test]
 async fn a_chain_of_resources_is_not_renewed_once_the_first_grant_is_withdrawn() {
-    let world = World::start().await;
+    let mut world = World::new().await;
+    world.start_operator(&["--withdrawn-secrets", "remove"]).await;
     world.issue("first", assume("first")).await;
     world.issue("second", made_from("first", "second")).await;
     world.issue("third", made_from("second", "third")).await;

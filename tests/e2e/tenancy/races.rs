@@ -236,7 +236,7 @@ async fn pending_credentials_are_dropped_once_their_grant_is_withdrawn() {
 /// A finalizer of a tenant keeps a Secret in deletion, but it neither busies the operator nor is it renewed.
 #[tokio::test]
 async fn a_secret_kept_by_a_finalizer_is_not_renewed_and_causes_no_loop() {
-    let world = world(&[]).await;
+    let world = world(&["--withdrawn-secrets", "remove"]).await;
     world.grant(&grant_of(&world, "raced"), with_witness(&world, "raced")).await;
     world.issue("raced", assume("raced")).await;
     let keep = |finalizers: Value| {

@@ -37,6 +37,10 @@ pub struct Settings {
     /// `example.com/`. Restrict them if a controller in the cluster acts on them. Default: all.
     #[schemars(inner(regex(pattern = "^[A-Za-z0-9./_-]+$")))]
     secret_key_prefixes: Vec<String>,
+    /// What happens to the Secret of a resource whose RoleGrant was deleted or narrowed: `expire` keeps
+    /// it until its credentials expire, and `remove` removes it immediately. In both cases, it is not
+    /// renewed. Removing a Secret does not revoke its credentials at AWS.
+    withdrawn_secrets: Option<WithdrawnSecrets>,
     /// Address to listen on for `/metrics`, `/livez` and `/readyz`. Use `::` if the cluster has
     /// only IPv6.
     listen: String,
@@ -72,6 +76,7 @@ impl Default for Settings {
             concurrency: NonZeroU16::new(96),
             sts_rate: NonZeroU32::new(100),
             secret_key_prefixes: vec![],
+            withdrawn_secrets: Some(WithdrawnSecrets::Expire),
             listen: "0.0.0.0".to_owned(),
             port: NonZeroU16::new(8080).unwrap(),
             log_format: Some(LogFormat::Text),
@@ -91,4 +96,12 @@ impl Default for Settings {
 enum LogFormat {
     Text,
     Json,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the schema names them all, the default is one of them")]
+enum WithdrawnSecrets {
+    Expire,
+    Remove,
 }

@@ -271,11 +271,13 @@ struct Crds {
     /// Keep the CustomResourceDefinitions, and with them all resources, when the release is
     /// uninstalled.
     keep: bool,
+    /// Annotations of the CustomResourceDefinitions, for example to protect them from being pruned.
+    annotations: Texts,
 }
 
 impl Default for Crds {
     fn default() -> Self {
-        Self { install: true, keep: true }
+        Self { install: true, keep: true, annotations: Texts::new() }
     }
 }
 

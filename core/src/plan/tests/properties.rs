@@ -57,6 +57,7 @@ struct Choices {
     failure: Option<(&'static str, i64)>,
     pending: Option<i64>,
     called_at: Option<i64>,
+    withdrawn: WithdrawnSecrets,
     now: i64,
 }
 
@@ -67,10 +68,11 @@ prop_compose! {
         (inputs_changed, other_request) in any::<(bool, bool)>(),
         failure in option::of((select(&REASONS[..]), 0i64..4000)), pending in option::of(0i64..4000),
         called_at in option::of(0i64..4000), now in 0i64..4000,
+        withdrawn in select(&[WithdrawnSecrets::Expire, WithdrawnSecrets::Remove][..]),
     ) -> Choices {
         Choices {
             view, verified, denied, deleted, suspended, requested, attempted, inputs_changed, other_request,
-            failure, pending, called_at, now,
+            failure, pending, called_at, withdrawn, now,
         }
     }
 }
@@ -110,6 +112,7 @@ impl Choices {
         case.attempted = self.attempted.then(|| "now".to_owned());
         case.inputs_changed = self.inputs_changed;
         case.called_at = self.called_at.map(at);
+        case.withdrawn = self.withdrawn;
         if self.other_request {
             case.desired.request_hash = "other".to_owned();
         }
@@ -169,6 +172,14 @@ proptest! {
         let plan = choices.case().plan(choices.now);
         let writes = plan.starts_with("Issue") || ["WritePending", "Rewrite"].contains(&&*plan);
         prop_assert!(!choices.denied || !writes, "{plan}");
+    }
+
+    #[test]
+    fn only_a_denied_secret_is_removed_and_not_before_its_credentials_expire(choices in choices()) {
+        let plan = choices.case().plan(choices.now);
+        let known = !matches!(choices.view, View::WithoutRecord);
+        let stays = choices.withdrawn == WithdrawnSecrets::Expire && known && choices.now < 3600;
+        prop_assert!(plan != "Remove" || (choices.denied && !stays));
     }
 
     #[test]
