@@ -6,9 +6,11 @@ mod events;
 mod grants;
 mod inputs;
 pub mod lease;
+mod review;
 mod secrets;
 mod status;
 pub mod watch;
 
 pub use client::{Cluster, client_for_values};
 pub use errors::Failed;
+pub use review::TokenReviewer;

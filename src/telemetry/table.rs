@@ -43,6 +43,9 @@ pub struct Metric {
 /// Prefix of all names.
 pub const PREFIX: &str = "tempcred";
 
+/// A label of every metric, if `--cluster-name` is set.
+pub const CLUSTER: &str = "cluster";
+
 impl Metric {
     /// The exported name. That of a histogram is without the suffixes `_bucket`, `_sum` and `_count`.
     pub fn exported(&self) -> String {
