@@ -59,7 +59,7 @@ impl Detector {
         windows.position(|window| self.pieces.contains(window))
     }
 
-    fn assert_clean(&self, place: &str, text: &str) {
+    pub fn assert_clean(&self, place: &str, text: &str) {
         assert!(!text.is_empty(), "{place} is empty");
         if let Some(at) = self.find(text) {
             let line = text[..at].lines().count();

@@ -22,7 +22,21 @@ struct Rules {
 
 #[derive(Deserialize)]
 struct Group {
-    rules: Vec<Rule>,
+    rules: Vec<AnyRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnyRule {
+    Alert(Rule),
+    Record(Recorded),
+}
+
+/// An expression that other rules read by this name.
+#[derive(Deserialize)]
+struct Recorded {
+    record: String,
+    expr: String,
 }
 
 #[derive(Deserialize)]
@@ -54,11 +68,27 @@ struct Expected {
     exp_labels: Words,
 }
 
-fn rules() -> Vec<Rule> {
+fn all_rules() -> impl Iterator<Item = AnyRule> {
     let rules: Rules = serde_yaml::from_str(&read(RULES)).unwrap();
-    let rules: Vec<_> = rules.groups.into_iter().flat_map(|group| group.rules).collect();
+    rules.groups.into_iter().flat_map(|group| group.rules)
+}
+
+fn rules() -> Vec<Rule> {
+    let alert = |rule| match rule {
+        AnyRule::Alert(rule) => Some(rule),
+        AnyRule::Record(_) => None,
+    };
+    let rules: Vec<_> = all_rules().filter_map(alert).collect();
     assert!(rules.len() >= 6, "there are only {}", rules.len());
     rules
+}
+
+fn recorded() -> Vec<Recorded> {
+    let record = |rule| match rule {
+        AnyRule::Alert(_) => None,
+        AnyRule::Record(rule) => Some(rule),
+    };
+    all_rules().filter_map(record).collect()
 }
 
 /// Runs promtool in the root of the repository, and fails if it does.
@@ -82,8 +112,27 @@ fn alerts_fire_when_they_should_and_only_then() {
 
 #[test]
 fn alerts_read_metrics_that_exist() {
+    let recorded = recorded();
+    let names: Vec<_> = recorded.iter().map(|rule| rule.record.as_str()).collect();
+    for rule in &recorded {
+        promql::check_with(&rule.record, &rule.expr, &names);
+    }
+    let rules = rules();
+    for rule in &rules {
+        promql::check_with(&rule.alert, &rule.expr, &names);
+    }
+    for name in names {
+        let read = |expr: &str| expr.contains(name);
+        assert!(rules.iter().any(|rule| read(&rule.expr)), "no alert reads {name}");
+    }
+}
+
+#[test]
+fn every_alert_names_the_cluster_in_its_summary() {
     for rule in rules() {
-        promql::check(&rule.alert, &rule.expr);
+        let cluster = "{{ with $labels.cluster }} in cluster {{ . }}{{ end }}";
+        assert!(rule.annotations["summary"].contains(cluster), "{}", rule.alert);
+        assert!(rule.expr.contains("by (cluster, job") || rule.expr.starts_with("tempcred:"));
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
+use super::budget::Budget;
+
 /// The digest of a token. The token itself is not kept.
 pub(super) type TokenDigest = [u8; 32];
 
@@ -79,7 +81,7 @@ impl Decisions {
             allowed: LruCache::new(MOST_ALLOWED),
             denied: LruCache::new(MOST_DENIED),
             peers: LruCache::new(MOST_PEERS),
-            all: Budget { left: REVIEWS, at: now },
+            all: Budget::new(REVIEWS, now),
         }
     }
 
@@ -102,7 +104,7 @@ impl Decisions {
         {
             return Decision::Deny(denied.clone());
         }
-        let new = || Budget { left: REVIEWS_OF_A_PEER, at: now };
+        let new = || Budget::new(REVIEWS_OF_A_PEER, now);
         let own = self.peers.get_or_insert_mut(peer, new);
         if own.take(REVIEWS_OF_A_PEER, 1.0, now) && self.all.take(REVIEWS, REVIEWS / 10.0, now) {
             Decision::Review
@@ -127,26 +129,6 @@ impl Decisions {
     pub(super) fn allowed_without_answer(&self, token: &TokenDigest, now: Instant) -> bool {
         let age = |allowed: &Allowed| now.saturating_duration_since(allowed.at);
         self.allowed.peek(token).is_some_and(|allowed| age(allowed) < ALLOWED_WITHOUT_ANSWER)
-    }
-}
-
-/// A number that is refilled over time.
-struct Budget {
-    left: f64,
-    at: Instant,
-}
-
-impl Budget {
-    /// Takes one, if there is one. `most` is the highest number, and `each_second` what is added in a second.
-    fn take(&mut self, most: f64, each_second: f64, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.left = (self.left + passed * each_second).min(most);
-        self.at = now;
-        if self.left < 1.0 {
-            return false;
-        }
-        self.left -= 1.0;
-        true
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -16,13 +16,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Builder;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tower::util::ServiceExt;
 
 use super::certificates::Certificates;
-use super::connections::Connections;
+use super::connections::{Connections, MOST};
 use super::routes::{Handlers, Peer, router};
 
 /// Timeout for the TLS handshake, and for the headers of the request.
@@ -39,6 +39,10 @@ const BACKLOG: u32 = 4096;
 
 /// Wait after the kernel could not accept a connection, for example because there are too many open files.
 const WAIT_AFTER_ERROR: Duration = Duration::from_millis(50);
+
+/// How many connections may exist that were closed, but whose sockets are not yet. Without a limit, accepting
+/// connections would take all the time of the thread, and sockets would accumulate.
+const CLOSING: usize = 64;
 
 type Open = Arc<Mutex<Connections<AbortHandle>>>;
 
@@ -94,7 +98,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 async fn accept(listener: TcpListener, certificates: Option<Certificates>, router: Router) {
     let open = Open::default();
-    loop {
+    let sockets = Arc::new(Semaphore::new(MOST + CLOSING));
+    // It is never closed.
+    while let Ok(socket) = Arc::clone(&sockets).acquire_owned().await {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(_) => {
@@ -103,11 +109,11 @@ async fn accept(listener: TcpListener, certificates: Option<Certificates>, route
             }
         };
         let peer = address.ip();
-        let acceptor = certificates.as_ref().map(Certificates::acceptor);
-        let (all, router) = (Arc::clone(&open), router.clone());
         let mut connections = open.lock().unwrap_or_else(PoisonError::into_inner);
-        let closed = connections.add(peer, |id| {
-            let ended = Ended { open: all, peer, id };
+        let closed = connections.add(peer, Instant::now(), |id| {
+            let acceptor = certificates.as_ref().map(Certificates::acceptor);
+            let ended = Ended { open: Arc::clone(&open), peer, id, _socket: socket };
+            let router = router.clone();
             let served = async move {
                 let _ended = ended;
                 let _ = stream.set_nodelay(true);
@@ -128,6 +134,7 @@ struct Ended {
     open: Open,
     peer: IpAddr,
     id: u64,
+    _socket: OwnedSemaphorePermit,
 }
 
 impl Drop for Ended {
