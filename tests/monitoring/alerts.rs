@@ -11,6 +11,7 @@ use crate::{promql, read};
 
 const RULES: &str = "charts/tempcred/files/alerts.yaml";
 const TESTS: &str = "tests/monitoring/alerts.test.yaml";
+const INHIBITIONS: &str = "charts/tempcred/files/inhibit-rules.yaml";
 const RUNBOOKS: &str = "docs/runbooks.md";
 
 type Words = BTreeMap<String, String>;
@@ -174,5 +175,44 @@ fn every_alert_has_a_severity_and_a_runbook() {
     let alerts = |heading: &&&str| heading.starts_with("Tempcred");
     for heading in headings.iter().filter(alerts) {
         assert!(rules.iter().any(|rule| rule.alert == **heading), "there is no alert {heading}");
+    }
+}
+
+/// The matchers of an inhibition rule: what it names must exist.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inhibition {
+    source_matchers: Vec<String>,
+    target_matchers: Vec<String>,
+    equal: Vec<String>,
+}
+
+#[test]
+fn the_inhibition_rules_match_alerts_and_labels_that_exist() {
+    let inhibitions: Vec<Inhibition> = serde_yaml::from_str(&read(INHIBITIONS)).unwrap();
+    let rules = rules();
+    let name = |rule: &Rule| BTreeMap::from([("alertname".to_owned(), rule.alert.clone())]);
+    // The labels that alerts have, besides those of their rule.
+    let dynamic = ["cluster", "job", "namespace", "name", "alertname"];
+    for Inhibition { source_matchers, target_matchers, equal } in inhibitions {
+        for matcher in source_matchers.iter().chain(&target_matchers) {
+            let (label, values) = matcher.split_once("=").unwrap();
+            let values = values.trim_start_matches('~').trim_matches('"');
+            for value in values.split('|') {
+                let has = |rule: &Rule| {
+                    let labels = [name(rule), rule.labels.clone()];
+                    let found = labels.iter().find_map(|labels| labels.get(label));
+                    let prefix = value.strip_suffix(".+");
+                    found.is_some_and(|found| match prefix {
+                        Some(prefix) => found.starts_with(prefix),
+                        None => found == value,
+                    })
+                };
+                assert!(rules.iter().any(has), "no alert has {label} {value:?}");
+            }
+        }
+        for label in equal {
+            assert!(dynamic.contains(&label.as_str()), "{label}");
+        }
     }
 }
