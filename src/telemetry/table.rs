@@ -115,7 +115,7 @@ metrics! {
     SUSPENDED "credentials_suspended" Gauge Fleet [];
     /// Creation of the oldest resource without credentials that could be issued (attempts are not blocked or refused, and spec.suspend is not set), in seconds since the Unix epoch
     WAITING_SINCE "waiting_since_timestamp_seconds" Gauge Fleet [];
-    /// Start of a failure that many resources share, while no other resource is issued, in seconds since the Unix epoch; cause is identity (the operator's own AWS identity is missing or refused) or sts (STS is unavailable); absent while there is none
+    /// Start of a failure that many resources share, in seconds since the Unix epoch; absent while there is none; cause is identity (the operator's own AWS identity) or sts
     COMMON_FAILURE_SINCE "common_failure_since_timestamp_seconds" Gauge Fleet ["cause"];
     /// When the credentials expire, in seconds since the Unix epoch
     EXPIRATION "credential_expiration_timestamp_seconds" Gauge Resource ["namespace", "name"];

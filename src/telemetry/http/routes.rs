@@ -31,7 +31,7 @@ pub struct Handlers {
     pub readiness: Arc<Readiness>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Who may read `/metrics`. `None` for everyone.
+    /// Checks the tokens of requests for `/metrics`. `None` if no token is needed.
     pub access: Option<Access>,
     /// Cancelled when the operator shuts down.
     pub stop: CancellationToken,

@@ -11,7 +11,7 @@ use super::values::{Open, Texts};
 pub struct Metrics {
     /// HTTPS for the listener: `/metrics` and the probes.
     tls: Tls,
-    /// Who may read `/metrics`.
+    /// Tokens for `/metrics`.
     auth: Auth,
     /// Service for the metrics port.
     service: Service,
