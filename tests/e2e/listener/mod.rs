@@ -1,6 +1,6 @@
 //! The HTTP listener: TLS, tokens, and peers that mean harm.
 
-mod access;
+pub mod access;
 mod flood;
 mod tls;
 
