@@ -27,10 +27,12 @@ pub struct Desired {
     pub generation: i64,
     /// The request, or an error if the spec contains no valid one.
     pub request: Result<SignedRequest, InvalidRequest>,
-    /// The grants that allow the request. Empty if the request needs none.
+    /// The grants that allow or constrain the request. Empty if the request needs none, or is denied.
     pub grants: Vec<GrantName>,
-    /// Why no grant allows the request, if it needs one.
+    /// Why the grants do not allow the request, if it needs one.
     pub denied: Option<Problem>,
+    /// The grants that reject the request. Empty if it is not denied, or no grant matches it.
+    pub rejected_by: Vec<GrantName>,
     /// Region of the STS endpoint. `None` for the operator's region.
     pub region: Option<String>,
     /// Name of the Secret.
@@ -128,17 +130,22 @@ impl Desired {
             }
             Ok(_) | Err(_) => Permission::NotNeeded,
         };
-        let (granted, denied) = match permission {
-            Permission::NotNeeded => (Vec::new(), None),
-            Permission::Granted(granted) => (granted, None),
-            Permission::Denied(problem) => (Vec::new(), Some(problem)),
+        let (mut granted_by, mut rejected_by, mut denied) = (Vec::new(), Vec::new(), None);
+        let request = match permission {
+            Permission::NotNeeded => request,
+            Permission::Granted { grants, parameters } => {
+                granted_by = grants;
+                request.map(|SignedRequest { caller, operation }| SignedRequest {
+                    caller,
+                    operation: operation.granted(parameters),
+                })
+            }
+            Permission::Denied(denial) => {
+                (denied, rejected_by) = (Some(denial.problem), denial.grants);
+                request
+            }
             Permission::Unknown => return None,
         };
-        let (granted_by, constraints) = granted.into_iter().unzip();
-        let request = request.map(|SignedRequest { caller, operation }| SignedRequest {
-            caller,
-            operation: operation.constrained(constraints),
-        });
         let retain = spec.secret.deletion_policy == DeletionPolicy::Retain;
         Some(Self {
             request_hash: hash(&RequestIdentity {
@@ -157,6 +164,7 @@ impl Desired {
             request,
             grants: granted_by,
             denied,
+            rejected_by,
             region: spec.region.clone(),
             renewal: spec.renewal,
             suspended: spec.suspend,
@@ -216,6 +224,9 @@ mod tests {
             ("a maximum duration", json!({"spec": {"maxDuration": "1h"}}), false),
             ("an external id", json!({"spec": {"session": {"externalId": "{{ name }}"}}}), true),
             ("a tag", json!({"spec": {"session": {"tags": {"a": "b"}}}}), true),
+            ("a longer maximum duration", json!({"spec": {"maxDuration": "2h"}}), false),
+            ("a shorter maximum duration", json!({"spec": {"maxDuration": "30m"}}), true),
+            ("a choice of a resource", json!({"spec": {"session": {"tenantMaySet": []}}}), false),
         ] {
             let granted = desired_with_grant(grant, json!({})).unwrap();
             assert_eq!(granted.request_hash != base.request_hash, changes, "{row}");
@@ -241,6 +252,29 @@ mod tests {
         }
         let elsewhere = json!({"metadata": {"namespace": "not-in-the-cache"}});
         assert!(desired_with_grant(json!({}), elsewhere).is_none());
+    }
+
+    #[test]
+    fn no_resource_sets_a_reserved_tag_whoever_signs() {
+        let tags = json!({"Tempcred.dev/namespace": "web"});
+        let keys = json!({"accessKeySecretRef": {"name": "keys"}});
+        let role = json!({"roleArn": "arn:aws:iam::123456789012:role/reports", "tags": tags});
+        let token = json!({"audiences": ["a"], "signingAlgorithm": "RS256", "tags": tags});
+        for (row, spec) in [
+            ("by the operator", json!({"assumeRole": role})),
+            ("by an access key", json!({"assumeRole": role, "identity": keys})),
+            (
+                "a federated user",
+                json!({"assumeRole": null, "getFederationToken": {"name": "ab", "tags": tags}, "identity": keys}),
+            ),
+            (
+                "a web identity token",
+                json!({"assumeRole": null, "getWebIdentityToken": token, "identity": keys}),
+            ),
+        ] {
+            let error = desired(json!({"spec": spec})).request.unwrap_err().to_string();
+            assert!(error.contains("\"Tempcred.dev/namespace\" must be removed"), "{row}: {error}");
+        }
     }
 
     #[test]

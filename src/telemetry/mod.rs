@@ -3,6 +3,7 @@
 mod causes;
 mod fleet;
 mod gauges;
+pub mod grants;
 pub mod http;
 pub mod logging;
 pub mod metrics;

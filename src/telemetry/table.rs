@@ -21,6 +21,8 @@ pub enum Scope {
     Process,
     /// The leader exports totals over all resources.
     Fleet,
+    /// The leader exports values for each RoleGrant. Their number is the number of RoleGrants.
+    Grant,
     /// The leader exports a value for each resource, unless `--resource-metrics=false` is set.
     Resource,
 }
@@ -117,6 +119,12 @@ metrics! {
     WAITING_SINCE "waiting_since_timestamp_seconds" Gauge Fleet [];
     /// Start of a failure that many resources share, in seconds since the Unix epoch; absent while there is none; cause is identity (the operator's own AWS identity) or sts
     COMMON_FAILURE_SINCE "common_failure_since_timestamp_seconds" Gauge Fleet ["cause"];
+    /// Whether the RoleGrant has the condition with this status (1) or not (0); Ready is False while the RoleGrant is invalid, and then it blocks what it matches
+    GRANT_CONDITION "rolegrant_condition" Gauge Grant ["rolegrant", "condition", "status"];
+    /// Resources that the RoleGrant allows or constrains
+    GRANT_CREDENTIALS "rolegrant_credentials" Gauge Grant ["rolegrant"];
+    /// Resources that the RoleGrant rejects, by the reason that they report: NotGranted (they set what the RoleGrant does not allow), GrantConflict or GrantInvalid
+    GRANT_REJECTIONS "rolegrant_rejections" Gauge Grant ["rolegrant", "reason"];
     /// When the credentials expire, in seconds since the Unix epoch
     EXPIRATION "credential_expiration_timestamp_seconds" Gauge Resource ["namespace", "name"];
     /// When the credentials are renewed, in seconds since the Unix epoch
