@@ -406,3 +406,26 @@ fn the_names_of_a_hop_need_permission_for_its_role() {
     assert_eq!(parameters[0].external_id.as_deref(), Some("mine"));
     assert_eq!(parameters[1].external_id, None);
 }
+
+#[test]
+fn a_tag_that_becomes_transitive_later_is_inherited_from_there() {
+    let tag = |role: &str, transitive: bool| {
+        grant(role, json!({"session": {"tags": {"team": "a"}, "transitive": transitive}}))
+    };
+    let specs = [tag("hub", false), tag("spoke", true), tag("reports", true)];
+    let sent = granted(&specs, through(&["hub", "spoke"], json!({})));
+    let sent: Vec<_> =
+        sent.iter().map(|call| (call.tags.len(), call.transitive_tag_keys.len())).collect();
+    assert_eq!(sent, [(1, 0), (1, 1), (0, 0)]);
+}
+
+#[test]
+fn the_message_about_a_conflict_does_not_depend_on_the_order_of_the_grants() {
+    let source = |role: &str, value: &str| {
+        grant(role, json!({"session": {"sourceIdentity": value, "tags": {"team": value}}}))
+    };
+    let mut specs = vec![source("hub", "cd"), source("hub", "ab"), source("reports", "ab")];
+    let one = denied(&specs, through(&["hub"], json!({}))).1;
+    specs.reverse();
+    assert_eq!(one, denied(&specs, through(&["hub"], json!({}))).1);
+}
