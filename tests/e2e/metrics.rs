@@ -40,6 +40,7 @@ async fn every_metric_is_documented_and_changes() {
     let mut world = World::new().await;
     world.start_operator(&["--concurrency", "1"]).await;
     let before = scrape(&world).await;
+    world.grant(&format!("{}-more", world.namespace), world.any_role()).await;
 
     // One is queued while another is issued.
     let hold = world.sts.hold(Matching::any());
