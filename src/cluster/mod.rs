@@ -10,8 +10,10 @@ pub mod lease;
 mod reviews;
 mod secrets;
 mod status;
+mod token_reviewer;
 pub mod watch;
 
 pub use client::{Cluster, client_for_values};
 pub use crd::{Definition, GRANT_CRD};
 pub use errors::Failed;
+pub use token_reviewer::TokenReviewer;

@@ -12,9 +12,9 @@ use super::hardening;
 use super::settings::Run;
 use crate::aws::Sts;
 use crate::cluster::lease::{ElectionConfig, LeaderElector, Leadership};
-use crate::cluster::{Cluster, client_for_values};
+use crate::cluster::{Cluster, TokenReviewer, client_for_values};
 use crate::controller::{self, Parts, Settings};
-use crate::telemetry::http::{self, HandlerState, Readiness};
+use crate::telemetry::http::{self, Access, Certificates, Handlers, Readiness};
 use crate::telemetry::logging;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Exporter;
@@ -58,14 +58,23 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
     let values =
         client_for_values(config.clone()).context("the Kubernetes cluster cannot be used")?;
     let stop = stop_on_signal()?;
-    let metrics = Arc::new(Metrics::new(settings.resource_metrics));
+    let cluster_name = set(settings.cluster_name);
+    let metrics = Metrics::of_cluster(settings.resource_metrics, cluster_name.as_deref());
+    let metrics = Arc::new(metrics);
     let readiness = Arc::new(Readiness::default());
-    let state = HandlerState {
+    let certificates = settings.metrics_tls_cert.zip(settings.metrics_tls_key);
+    let certificates = certificates.map(|(certificate, key)| Certificates::read(certificate, key));
+    let certificates = certificates
+        .transpose()
+        .context("check the files of --metrics-tls-cert and --metrics-tls-key")?;
+    let reviewer = || Access::new(Arc::new(TokenReviewer::new(values.clone())));
+    let handlers = Handlers {
         readiness: Arc::clone(&readiness),
         metrics: Arc::clone(&metrics),
+        access: settings.metrics_auth.then(reviewer),
         stop: stop.clone(),
     };
-    http::serve(settings.http_addr, state).await.with_context(|| {
+    http::serve(settings.http_addr, certificates, handlers).await.with_context(|| {
         format!("cannot listen on {}: choose another --http-addr", settings.http_addr)
     })?;
     let pod = set(std::env::var("POD_NAME").ok());
@@ -94,16 +103,12 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
         leadership,
     };
     let controller = Settings {
-        cluster: settings.cluster_name.unwrap_or_default(),
+        cluster: cluster_name.unwrap_or_default(),
         namespaces: listed(settings.namespaces).collect(),
         selector: set(settings.selector),
         concurrency: settings.concurrency,
         sts_rate: settings.sts_rate,
-        secret_key_prefixes: settings
-            .secret_key_prefixes
-            .into_iter()
-            .filter(|prefix| !prefix.is_empty())
-            .collect(),
+        secret_key_prefixes: listed(settings.secret_key_prefixes).collect(),
         withdrawn_secrets: settings.withdrawn_secrets.into(),
     };
     let done = controller::run(client, parts, controller, readiness, stop.clone());

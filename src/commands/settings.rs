@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, ValueEnum};
@@ -79,7 +80,8 @@ pub struct Run {
     )]
     pub lease_name: String,
 
-    /// Name of this cluster, for the variable `{{ cluster }}` in grants and the attribute `k8s.cluster.name` of traces.
+    /// Name of this cluster, for the variable `{{ cluster }}` in grants, the label `cluster` of all metrics, and the
+    /// attribute `k8s.cluster.name` of traces.
     #[arg(long, env = "TEMPCRED_CLUSTER_NAME", value_name = "NAME")]
     pub cluster_name: Option<String>,
 
@@ -101,6 +103,30 @@ pub struct Run {
         default_value = "0.0.0.0:8080"
     )]
     pub http_addr: SocketAddr,
+
+    /// PEM file with the certificate chain of the listener, which then serves HTTPS only. The file is read again when
+    /// it changes. Default: the listener serves HTTP.
+    #[arg(
+        long,
+        env = "TEMPCRED_METRICS_TLS_CERT",
+        value_name = "FILE",
+        requires = "metrics_tls_key"
+    )]
+    pub metrics_tls_cert: Option<PathBuf>,
+
+    /// PEM file with the private key of the certificate. It is read again when it changes.
+    #[arg(
+        long,
+        env = "TEMPCRED_METRICS_TLS_KEY",
+        value_name = "FILE",
+        requires = "metrics_tls_cert"
+    )]
+    pub metrics_tls_key: Option<PathBuf>,
+
+    /// Require a token of a Kubernetes user that may get the nonResourceURL /metrics. /livez and /readyz need no token.
+    /// Requires --metrics-tls-cert, because a token must not be sent unencrypted.
+    #[arg(long, env = "TEMPCRED_METRICS_AUTH", requires = "metrics_tls_cert")]
+    pub metrics_auth: bool,
 
     /// Format of the log lines.
     #[arg(long, env = "TEMPCRED_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]

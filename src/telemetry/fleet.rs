@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use tempcred_core::api::CredentialStatus;
-use tempcred_core::problem::Reason;
+use tempcred_core::problem::{Class, Reason};
 use tempcred_core::status::ConditionType;
+
+use super::causes::{Cause, Seen};
 
 /// Totals over all resources. Labels come from closed sets, even if a user edited a status.
 #[derive(Debug, PartialEq)]
@@ -17,7 +19,7 @@ pub struct Fleet {
     pub not_ready: BTreeMap<&'static str, u64>,
     /// Number of failing resources, by class and reason.
     pub failing: BTreeMap<(&'static str, &'static str), u64>,
-    /// Start of the longest current failure, by class.
+    /// Start of the longest current failure of a resource that is not suspended, by class.
     pub failing_since: BTreeMap<&'static str, Timestamp>,
     /// Number of resources with valid credentials that lost their grant.
     pub withdrawn: u64,
@@ -25,6 +27,14 @@ pub struct Fleet {
     pub overdue: u64,
     /// Next expiration of valid credentials of any resource.
     pub next_expiration: Option<Timestamp>,
+    /// Number of resources with expired credentials that are not suspended.
+    pub expired: u64,
+    /// Number of suspended resources.
+    pub suspended: u64,
+    /// Creation of the oldest resource without credentials that could be issued.
+    pub waiting_since: Option<Timestamp>,
+    /// Start of common failures.
+    pub common_failures: BTreeMap<&'static str, Timestamp>,
 }
 
 /// The statuses of a condition.
@@ -43,25 +53,31 @@ impl Default for Fleet {
             withdrawn: 0,
             overdue: 0,
             next_expiration: None,
+            expired: 0,
+            suspended: 0,
+            waiting_since: None,
+            common_failures: BTreeMap::new(),
         }
     }
 }
 
 impl Fleet {
-    /// Computes the totals. `None` is a resource without a status.
-    pub fn of<'a>(
-        statuses: impl IntoIterator<Item = Option<&'a CredentialStatus>>,
-        now: Timestamp,
-    ) -> Self {
+    /// Computes the totals.
+    pub fn of(resources: &[Seen<'_>], now: Timestamp) -> Self {
         let mut fleet = Self::default();
         let fresh = CredentialStatus::default();
-        for status in statuses {
-            fleet.add(status.unwrap_or(&fresh), now);
+        for seen in resources {
+            fleet.add(seen, seen.status.unwrap_or(&fresh), now);
         }
+        let causes = Cause::ALL.into_iter();
+        let since = causes.filter_map(|cause| Some((cause.as_str(), cause.since(resources)?)));
+        fleet.common_failures = since.collect();
         fleet
     }
 
-    fn add(&mut self, status: &CredentialStatus, now: Timestamp) {
+    fn add(&mut self, seen: &Seen<'_>, status: &CredentialStatus, now: Timestamp) {
+        let active = !seen.suspended;
+        self.suspended += u64::from(seen.suspended);
         for type_ in ConditionType::ALL {
             let name = type_.as_str();
             let found = status.conditions.iter().find(|condition| condition.type_ == name);
@@ -77,12 +93,22 @@ impl Fleet {
         if !ready.is_some_and(|ready| ready.ready) {
             let reason = ready.map_or(Some(Reason::Pending), |ready| ready.reason);
             *self.not_ready.entry(label(reason)).or_default() += 1;
+            self.expired += u64::from(active && reason == Some(Reason::Expired));
         }
         if let Some(failure) = &status.failure {
             let class = failure.class.as_str();
             *self.failing.entry((class, label(failure.reason()))).or_default() += 1;
-            let since = self.failing_since.entry(class).or_insert(failure.since.0);
-            *since = failure.since.0.min(*since);
+            if active {
+                let since = self.failing_since.entry(class).or_insert(failure.since.0);
+                *since = failure.since.0.min(*since);
+            }
+        }
+        let needs_a_change = status
+            .failure
+            .as_ref()
+            .is_some_and(|failure| matches!(failure.class, Class::Blocked | Class::Refused));
+        if active && status.issued_at.is_none() && !needs_a_change {
+            self.waiting_since = self.waiting_since.into_iter().chain(seen.created).min();
         }
         let valid_until = status.expiration.as_ref().map(|at| at.0).filter(|at| *at > now);
         self.withdrawn += u64::from(valid_until.is_some() && status.is_denied());
@@ -141,9 +167,11 @@ mod tests {
                 "expiration": at(expiration).to_string()}))
         };
         let [valid, over] = [withdrawn(500), withdrawn(90)];
-        let fleet = Fleet::of([Some(&valid), Some(&over), Some(&healthy)], at(100));
+        let seen = |status| Seen { status, created: Some(at(7)), ..Seen::default() };
+        let fleet = Fleet::of(&[Some(&valid), Some(&over), Some(&healthy)].map(seen), at(100));
         assert_eq!(fleet.withdrawn, 1, "expired credentials do not count");
-        let fleet = Fleet::of([Some(&healthy), Some(&overdue), Some(&expired), None], at(100));
+        let statuses = [Some(&healthy), Some(&overdue), Some(&expired), None];
+        let fleet = Fleet::of(&statuses.map(seen), at(100));
         assert_eq!(fleet.withdrawn, 0);
         assert_eq!(fleet.conditions[&("Ready", "True")], 2);
         assert_eq!(fleet.conditions[&("Ready", "False")], 1);
@@ -154,12 +182,36 @@ mod tests {
         assert_eq!(fleet.failing_since, BTreeMap::from([("Refused", at(40))]));
         assert_eq!(fleet.overdue, 1);
         assert_eq!(fleet.next_expiration, Some(at(500)), "expired credentials do not count");
+        assert_eq!((fleet.expired, fleet.suspended), (1, 0));
+
+        // The same, suspended: nothing that an alert would report.
+        let suspended = statuses.map(|status| Seen { suspended: true, ..seen(status) });
+        let fleet = Fleet::of(&suspended, at(100));
+        assert_eq!((fleet.expired, fleet.suspended), (0, 4));
+        assert_eq!((fleet.failing_since, fleet.waiting_since), (BTreeMap::new(), None));
+    }
+
+    #[test]
+    fn the_oldest_resource_waits_that_could_be_issued() {
+        let failing = |class: &str, reason: &str| {
+            status(json!({"failure": {"class": class, "reason": reason, "message": "m", "count": 1,
+                "since": at(1).to_string(), "nextAttempt": at(800).to_string()}}))
+        };
+        let refused = failing("Refused", "AccessDenied");
+        let away = failing("Transient", "StsUnavailable");
+        let issued = status(json!({"issuedAt": at(5).to_string()}));
+        let seen = |created, status| Seen { created: Some(at(created)), status, ..Seen::default() };
+        let waiting = |resources: &[Seen<'_>]| Fleet::of(resources, at(100)).waiting_since;
+        assert_eq!(waiting(&[seen(1, Some(&issued)), seen(2, Some(&refused))]), None);
+        let all = [seen(1, Some(&issued)), seen(3, Some(&away)), seen(4, None)];
+        assert_eq!(waiting(&all), Some(at(3)));
+        assert_eq!(waiting(&all[2..]), Some(at(4)), "not yet reconciled");
     }
 
     #[test]
     fn text_of_a_user_never_becomes_a_label() {
         let edited = status(json!({"conditions": ready("Maybe", "x\"} 1\nforged")}));
-        let fleet = Fleet::of([Some(&edited)], at(0));
+        let fleet = Fleet::of(&[Seen { status: Some(&edited), ..Seen::default() }], at(0));
         assert_eq!(fleet.conditions[&("Ready", "Unknown")], 1);
         assert_eq!(fleet.not_ready, BTreeMap::from([("Unknown", 1)]));
     }

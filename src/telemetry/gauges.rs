@@ -11,6 +11,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncod
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::Gauge;
 
+use super::causes::Seen;
 use super::fleet::{Fleet, label};
 use super::grants::{GrantFigures, GrantSource};
 use super::table::{self, Metric};
@@ -41,9 +42,9 @@ impl Collector for Gauges {
         let stores = self.resources.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let resources: Vec<_> = stores.iter().flat_map(Store::state).collect();
         let now = Timestamp::now();
-        let statuses = resources.iter().map(|resource| resource.status.as_ref());
+        let seen: Vec<_> = resources.iter().map(|resource| Seen::of(resource)).collect();
         let mut page = Page { encoder };
-        page.fleet(&Fleet::of(statuses, now))?;
+        page.fleet(&Fleet::of(&seen, now))?;
         page.grants(&self.grants.figures())?;
         if self.each_resource {
             page.each(&resources, now)?;
@@ -79,6 +80,14 @@ impl Page<'_> {
         self.gauge(
             &table::FAILING_SINCE,
             since.map(|(class, at)| ([("class", *class)], seconds(*at))),
+        )?;
+        self.sole(&table::EXPIRED, Some(count(fleet.expired)))?;
+        self.sole(&table::SUSPENDED, Some(count(fleet.suspended)))?;
+        self.sole(&table::WAITING_SINCE, fleet.waiting_since.map(seconds))?;
+        let common = fleet.common_failures.iter();
+        self.gauge(
+            &table::COMMON_FAILURE_SINCE,
+            common.map(|(cause, at)| ([("cause", *cause)], seconds(*at))),
         )
     }
 
@@ -125,7 +134,15 @@ impl Page<'_> {
             let reason = ("reason", label(failure.reason()));
             Some(([namespace, name, class, reason], seconds(failure.since.0)))
         });
-        self.gauge(&table::CREDENTIAL_FAILING_SINCE, failing)
+        self.gauge(&table::CREDENTIAL_FAILING_SINCE, failing)?;
+        let waiting = resources.iter().filter_map(|resource| {
+            let seen = Seen::of(resource);
+            let waits = !seen.suspended && seen.issued_at().is_none();
+            Some((labels(resource), seconds(seen.created.filter(|_| waits)?)))
+        });
+        self.gauge(&table::CREDENTIAL_WAITING_SINCE, waiting)?;
+        let suspended = resources.iter().filter(|resource| resource.spec.suspend);
+        self.gauge(&table::CREDENTIAL_SUSPENDED, suspended.map(|resource| (labels(resource), 1.0)))
     }
 
     /// A gauge without labels.

@@ -64,7 +64,13 @@ pub struct Metrics {
 impl Metrics {
     /// Registers the metrics. `each_resource` enables the gauges for each resource.
     pub fn new(each_resource: bool) -> Self {
-        let mut registry = Registry::with_prefix(table::PREFIX);
+        Self::of_cluster(each_resource, None)
+    }
+
+    /// Registers the metrics. `cluster` becomes a label of all of them.
+    pub fn of_cluster(each_resource: bool, cluster: Option<&str>) -> Self {
+        let cluster = cluster.map(|name| (table::CLUSTER.into(), name.to_owned().into()));
+        let mut registry = Registry::with_prefix_and_labels(table::PREFIX, cluster.into_iter());
         let resources = Arc::default();
         let leader = Gauge::default();
         let this = Self {

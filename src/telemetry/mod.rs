@@ -1,5 +1,6 @@
 //! Metrics, traces, logs, and the HTTP listener.
 
+mod causes;
 mod fleet;
 mod gauges;
 pub mod grants;

@@ -45,6 +45,9 @@ pub struct Metric {
 /// Prefix of all names.
 pub const PREFIX: &str = "tempcred";
 
+/// A label of every metric, if `--cluster-name` is set.
+pub const CLUSTER: &str = "cluster";
+
 impl Metric {
     /// The exported name. That of a histogram is without the suffixes `_bucket`, `_sum` and `_count`.
     pub fn exported(&self) -> String {
@@ -114,8 +117,16 @@ metrics! {
     OVERDUE "credentials_overdue" Gauge Fleet [];
     /// Next expiration of valid credentials of any resource, in seconds since the Unix epoch
     NEXT_EXPIRATION "next_expiration_timestamp_seconds" Gauge Fleet [];
-    /// Start of the longest current failure of any resource, in seconds since the Unix epoch
+    /// Start of the longest current failure of any resource without spec.suspend, in seconds since the Unix epoch
     FAILING_SINCE "failing_since_timestamp_seconds" Gauge Fleet ["class"];
+    /// Resources whose Secret contains expired credentials, unless spec.suspend is set
+    EXPIRED "credentials_expired" Gauge Fleet [];
+    /// Resources with spec.suspend
+    SUSPENDED "credentials_suspended" Gauge Fleet [];
+    /// Creation of the oldest resource without credentials that could be issued (attempts are not blocked or refused, and spec.suspend is not set), in seconds since the Unix epoch
+    WAITING_SINCE "waiting_since_timestamp_seconds" Gauge Fleet [];
+    /// Start of a failure that many resources share, in seconds since the Unix epoch; absent while there is none; cause is identity (the operator's own AWS identity) or sts
+    COMMON_FAILURE_SINCE "common_failure_since_timestamp_seconds" Gauge Fleet ["cause"];
     /// Whether the RoleGrant has the condition with this status (1) or not (0); Ready is False while the RoleGrant is invalid, and then it blocks what it matches
     GRANT_CONDITION "rolegrant_condition" Gauge Grant ["rolegrant", "condition", "status"];
     /// Resources that the RoleGrant allows or constrains
@@ -134,6 +145,10 @@ metrics! {
     READY "credential_ready" Gauge Resource ["namespace", "name"];
     /// Start of the current failure of the resource, in seconds since the Unix epoch; absent while nothing fails
     CREDENTIAL_FAILING_SINCE "credential_failing_since_timestamp_seconds" Gauge Resource ["namespace", "name", "class", "reason"];
+    /// Creation of a resource that has no credentials yet, in seconds since the Unix epoch; absent once it has some, and while spec.suspend is set
+    CREDENTIAL_WAITING_SINCE "credential_waiting_since_timestamp_seconds" Gauge Resource ["namespace", "name"];
+    /// 1 while spec.suspend is set; absent otherwise
+    CREDENTIAL_SUSPENDED "credential_suspended" Gauge Resource ["namespace", "name"];
 }
 
 #[cfg(test)]

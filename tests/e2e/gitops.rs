@@ -62,14 +62,15 @@ struct Action {
 impl Argo {
     /// As Argo CD reads it from its ConfigMap.
     fn configured() -> Self {
+        let actions = serde_yaml::from_str(&Self::entry("actions", "TemporaryCredential")).unwrap();
+        Self { health: Self::entry("health", "TemporaryCredential"), actions }
+    }
+
+    fn entry(what: &str, kind: &str) -> String {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/argocd/argocd-cm.yaml");
         let map: Value = serde_yaml::from_str(&fs::read_to_string(file).unwrap()).unwrap();
-        let entry = |what: &str| {
-            let key = format!("resource.customizations.{what}.tempcred.dev_TemporaryCredential");
-            map["data"][key].as_str().unwrap().to_owned()
-        };
-        let actions = serde_yaml::from_str(&entry("actions")).unwrap();
-        Self { health: entry("health"), actions }
+        let key = format!("resource.customizations.{what}.tempcred.dev_{kind}");
+        map["data"][key].as_str().unwrap().to_owned()
     }
 
     fn run(script: &str, object: &Value, args: &[&str]) -> Value {
@@ -79,7 +80,11 @@ impl Argo {
 
     /// Health and message of an object.
     fn health(&self, object: &Value) -> (String, String) {
-        let health = Self::run(&self.health, object, &[]);
+        Self::health_by(&self.health, object)
+    }
+
+    fn health_by(script: &str, object: &Value) -> (String, String) {
+        let health = Self::run(script, object, &[]);
         let text = |key: &str| health[key].as_str().unwrap().to_owned();
         (text("status"), text("message"))
     }
@@ -228,6 +233,38 @@ async fn flux_recognizes_a_resource_in_deletion_and_a_deleted_one() {
     assert_eq!(kstatus(&json!({})).0, "NotFound");
 }
 
+/// The health of the grant of a world: status and message.
+fn grant_health(world: &World) -> (String, String) {
+    let grant = world.kubectl(&["get", "rolegrant", &world.namespace, "--output=json"]);
+    let script = Argo::entry("health", "RoleGrant");
+    Argo::health_by(&script, &serde_json::from_str(&grant).unwrap())
+}
+
+#[tokio::test]
+async fn argo_cd_shows_whether_a_grant_is_in_effect() {
+    let mut world = World::new().await;
+    assert_eq!(grant_health(&world).0, "Progressing", "no operator has seen it");
+    world.start_operator(&[]).await;
+    let mut invalid = world.any_role();
+    invalid["session"] = json!({"externalId": "{{ cluster }}"});
+    let valid = world.any_role();
+    for (spec, health, words) in [
+        (None, "Healthy", "in effect"),
+        (Some(invalid), "Degraded", "--cluster-name"),
+        (Some(valid), "Healthy", "in effect"),
+    ] {
+        if let Some(spec) = spec {
+            world.grant(&world.namespace, spec).await;
+        }
+        wait_until(health, SOON, || async {
+            let (shown, message) = grant_health(&world);
+            (shown == health && message.contains(words)).then_some(())
+        })
+        .await;
+    }
+    world.stop_operator();
+}
+
 #[tokio::test]
 async fn actions_of_argo_cd_renew_once_suspend_and_resume() {
     let world = World::start().await;
@@ -291,7 +328,7 @@ async fn the_argo_cd_example_keeps_other_settings() {
     let map = world.kubectl(&["get", "configmap", "argocd-cm", "--output=json"]);
     let map: Value = serde_json::from_str(&map).unwrap();
     assert_eq!(map["data"]["url"], "https://cd.example.com");
-    assert_eq!(map["data"].as_object().unwrap().len(), 3);
+    assert_eq!(map["data"].as_object().unwrap().len(), 4);
 }
 
 /// The block of `docs/gitops.md` that begins so.

@@ -9,6 +9,7 @@ use tempcred_core::api::CredentialStatus;
 
 use crate::faults::cases::cases;
 use crate::faults::{renewed_soon, role, spec};
+use crate::listener::access;
 use crate::traces::Collector;
 use crate::world::{OPERATOR_SECRET, SOON, World, assert_complete, is_ready, role_arn, wait_until};
 
@@ -173,6 +174,51 @@ async fn assert_no_leak(args: &[&str]) {
     detector.assert_clean("a trace", &traces);
     for (place, text) in &places {
         detector.assert_clean(place, text);
+    }
+}
+
+/// A token that nobody issued.
+const NO_TOKEN: &str = "eyJhbGciOiJub25lIn0.bm9ib2R5SXNzdWVkVGhpc1Rva2Vu.bm9zaWduYXR1cmVhdGFsbA";
+
+#[tokio::test]
+async fn no_token_of_a_scraper_leaks() {
+    // With all rights, and with each failure of a review.
+    for (without, format) in
+        [("", "text"), ("", "json"), ("tokenreviews", "text"), ("subjectaccessreviews", "json")]
+    {
+        let mut world = World::new().await;
+        let collector = Collector::of(&mut world).await;
+        let flags = ["--log", "trace", "--log-format", format];
+        let scene = access::start(world, without, &flags).await;
+        let [reader, other] = access::USERS.map(|account| scene.token(account));
+        let mut replies = String::new();
+        for token in [&*reader, &*reader, &*other, NO_TOKEN] {
+            let (status, body) = scene.metrics(Some(token)).await;
+            replies.push_str(&format!("{status} {body}"));
+        }
+        scene.world.create("reports", spec("reports")).await;
+        scene.world.wait("reports", "ready", is_ready).await;
+        let (_, metrics) = scene.metrics(Some(&reader)).await;
+        let events = scene.world.kubectl(&["get", "events", "-o", "json"]);
+        let traced = || async { collector.text().contains("Writing Secret").then_some(()) };
+        wait_until("the rotation is traced", SOON, traced).await;
+        scene.operator.process.terminate().unwrap();
+        scene.operator.process.wait(SOON).unwrap();
+        let (log, traces) = (scene.operator.log(), collector.text());
+        assert!(log.contains("serving /livez") && log.contains("DEBUG"), "{log}");
+
+        let detector = Detector::of([reader.as_str(), other.as_str(), NO_TOKEN]);
+        assert!(detector.find(&format!("Bearer {reader}")).is_some());
+        let places = [
+            ("a reply", &replies),
+            ("/metrics", &metrics),
+            ("the log", &log),
+            ("a trace", &traces),
+            ("the events", &events),
+        ];
+        for (place, text) in places {
+            detector.assert_clean(place, text);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod grants;
 mod hardening;
 mod leak;
 mod limits;
+mod listener;
 mod log;
 mod metrics;
 mod once;

@@ -9,9 +9,10 @@ use rig::sts::{Fault, Matching};
 use serde::Deserialize;
 use serde_json::json;
 use tempcred::telemetry::table::{self, Kind, Metric, Scope};
+use tempcred_core::api::CredentialStatus;
 
 use crate::outage::arrived;
-use crate::world::{SOON, World, is_ready, plain, wait_until};
+use crate::world::{SOON, World, condition, is_ready, plain, wait_until};
 
 /// The OpenMetrics parser of the Python client of Prometheus, which is strict.
 const PARSE: &str = "
@@ -39,6 +40,7 @@ async fn every_metric_is_documented_and_changes() {
     let mut world = World::new().await;
     world.start_operator(&["--concurrency", "1"]).await;
     let before = scrape(&world).await;
+    world.grant(&format!("{}-more", world.namespace), world.any_role()).await;
 
     // One is queued while another is issued.
     let hold = world.sts.hold(Matching::any());
@@ -80,12 +82,28 @@ async fn every_metric_is_documented_and_changes() {
     late["renewal"] = json!({"beforePercentage": 66});
     world.issue("late", late).await;
     world.sts.inject(Fault::throttling().for_role("role/late"));
+
+    // One expires, one is suspended, and three fail for the same reason after the others were issued.
+    world.sts.inject(Fault::lifetime(Duration::from_secs(8)).for_role("role/short").times(1));
+    world.issue("short", role("short")).await;
+    world.sts.inject(Fault::access_denied().for_role("role/short"));
+    let mut suspended = role("suspended");
+    suspended["suspend"] = true.into();
+    world.create("suspended", suspended).await;
+    let expired = |s: &CredentialStatus| condition(s, "Ready") == Some((false, "Expired"));
+    world.wait("short", "expired", expired).await;
+    world.sts.inject(Fault::service_unavailable().for_role("role/away"));
+    for name in ["away-1", "away-2", "away-3"] {
+        world.create(name, role("away")).await;
+        world.wait(name, "failing", |s| s.failure.is_some()).await;
+    }
     let failing = [("condition", "RenewalFailing"), ("status", "True")];
     let after = wait_until("a renewal is overdue and fails", SOON, || async {
         let after = scrape(&world).await;
         let is_one = |name, labels| value(&after, name, labels) == Some(1.0);
+        let renewals = value(&after, "tempcred_credentials", &failing) >= Some(1.0);
         let all = is_one("tempcred_credentials_overdue", &[])
-            && is_one("tempcred_credentials", &failing)
+            && renewals
             && is_one("tempcred_withdrawn_secrets", &[]);
         all.then_some(after)
     })
@@ -132,6 +150,9 @@ async fn every_metric_is_documented_and_changes() {
         ("tempcred_credential_ready", &resource("first"), 1.0),
         ("tempcred_credential_ready", &resource("refused"), 0.0),
         ("tempcred_api_writes_total", &[("object", "secret")], 5.0),
+        ("tempcred_credentials_expired", &[], 1.0),
+        ("tempcred_credentials_suspended", &[], 1.0),
+        ("tempcred_credential_suspended", &resource("suspended"), 1.0),
         ("tempcred_leader", &[], 1.0),
         (
             "tempcred_build_info",
@@ -142,11 +163,37 @@ async fn every_metric_is_documented_and_changes() {
         assert_eq!(value(&after, name, labels), Some(expected), "{name} {labels:?}");
     }
     assert!(value(&after, "tempcred_credentials_failed_total", &denied) >= Some(1.0));
+    let away = world.credentials().get("away-1").await.unwrap();
+    let created = away.metadata.creation_timestamp.unwrap().0.as_second() as f64;
+    for (name, labels) in [
+        ("tempcred_waiting_since_timestamp_seconds", &[][..]),
+        ("tempcred_credential_waiting_since_timestamp_seconds", &resource("away-1")),
+    ] {
+        assert_eq!(value(&after, name, labels), Some(created), "{name}");
+    }
+    let since = away.status.unwrap().failure.unwrap().since.0.as_second() as f64;
+    let common = "tempcred_common_failure_since_timestamp_seconds";
+    assert_eq!(value(&after, common, &[("cause", "sts")]), Some(since));
+    assert_eq!(value(&after, common, &[("cause", "identity")]), None);
     assert!(
         value(&after, "tempcred_credential_seconds_until_renewal", &resource("late")) < Some(0.0)
     );
     let left = value(&after, "tempcred_credential_seconds_until_expiration", &resource("first"));
     assert!(left.is_some_and(|left| left > 3500.0 && left <= 3601.0), "{left:?}");
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn every_metric_names_the_cluster() {
+    let mut world = World::new().await;
+    world.start_operator(&["--cluster-name", "west \"1\""]).await;
+    world.issue("reports", plain()).await;
+    let samples = scrape(&world).await;
+    assert!(samples.len() > 30, "{samples:?}");
+    for sample in samples {
+        let cluster = sample.labels.get(table::CLUSTER).map(String::as_str);
+        assert_eq!(cluster, Some("west \"1\""), "{sample:?}");
+    }
     assert!(world.stop_operator().success());
 }
 

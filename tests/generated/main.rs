@@ -109,7 +109,8 @@ fn sts_errors() {
 #[test]
 fn metrics() {
     let mut page = String::from(
-        "# Metrics\n\nThe metrics of `tempcred run` at `/metrics`, in the OpenMetrics text format. The label values in the first two tables \
+        "# Metrics\n\nThe metrics of `tempcred run` at `/metrics`, in the OpenMetrics text format. With `--cluster-name`, each metric also has \
+         the label `cluster`. The label values in the first two tables \
          are from closed sets.\nGenerated from `src/telemetry/table.rs`; do not edit.\n",
     );
     for (scope, title, text) in [

@@ -11,6 +11,7 @@ use crate::{promql, read};
 
 const RULES: &str = "charts/tempcred/files/alerts.yaml";
 const TESTS: &str = "tests/monitoring/alerts.test.yaml";
+const INHIBITIONS: &str = "charts/tempcred/files/inhibit-rules.yaml";
 const RUNBOOKS: &str = "docs/runbooks.md";
 
 type Words = BTreeMap<String, String>;
@@ -22,7 +23,21 @@ struct Rules {
 
 #[derive(Deserialize)]
 struct Group {
-    rules: Vec<Rule>,
+    rules: Vec<AnyRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnyRule {
+    Alert(Rule),
+    Record(Recorded),
+}
+
+/// An expression that other rules read by this name.
+#[derive(Deserialize)]
+struct Recorded {
+    record: String,
+    expr: String,
 }
 
 #[derive(Deserialize)]
@@ -54,11 +69,27 @@ struct Expected {
     exp_labels: Words,
 }
 
-fn rules() -> Vec<Rule> {
+fn all_rules() -> impl Iterator<Item = AnyRule> {
     let rules: Rules = serde_yaml::from_str(&read(RULES)).unwrap();
-    let rules: Vec<_> = rules.groups.into_iter().flat_map(|group| group.rules).collect();
+    rules.groups.into_iter().flat_map(|group| group.rules)
+}
+
+fn rules() -> Vec<Rule> {
+    let alert = |rule| match rule {
+        AnyRule::Alert(rule) => Some(rule),
+        AnyRule::Record(_) => None,
+    };
+    let rules: Vec<_> = all_rules().filter_map(alert).collect();
     assert!(rules.len() >= 6, "there are only {}", rules.len());
     rules
+}
+
+fn recorded() -> Vec<Recorded> {
+    let record = |rule| match rule {
+        AnyRule::Alert(_) => None,
+        AnyRule::Record(rule) => Some(rule),
+    };
+    all_rules().filter_map(record).collect()
 }
 
 /// Runs promtool in the root of the repository, and fails if it does.
@@ -82,8 +113,27 @@ fn alerts_fire_when_they_should_and_only_then() {
 
 #[test]
 fn alerts_read_metrics_that_exist() {
+    let recorded = recorded();
+    let names: Vec<_> = recorded.iter().map(|rule| rule.record.as_str()).collect();
+    for rule in &recorded {
+        promql::check_with(&rule.record, &rule.expr, &names);
+    }
+    let rules = rules();
+    for rule in &rules {
+        promql::check_with(&rule.alert, &rule.expr, &names);
+    }
+    for name in names {
+        let read = |expr: &str| expr.contains(name);
+        assert!(rules.iter().any(|rule| read(&rule.expr)), "no alert reads {name}");
+    }
+}
+
+#[test]
+fn every_alert_names_the_cluster_in_its_summary() {
     for rule in rules() {
-        promql::check(&rule.alert, &rule.expr);
+        let cluster = "{{ with $labels.cluster }} in cluster {{ . }}{{ end }}";
+        assert!(rule.annotations["summary"].contains(cluster), "{}", rule.alert);
+        assert!(rule.expr.contains("by (cluster, job") || rule.expr.starts_with("tempcred:"));
     }
 }
 
@@ -125,5 +175,44 @@ fn every_alert_has_a_severity_and_a_runbook() {
     let alerts = |heading: &&&str| heading.starts_with("Tempcred");
     for heading in headings.iter().filter(alerts) {
         assert!(rules.iter().any(|rule| rule.alert == **heading), "there is no alert {heading}");
+    }
+}
+
+/// The matchers of an inhibition rule: what it names must exist.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inhibition {
+    source_matchers: Vec<String>,
+    target_matchers: Vec<String>,
+    equal: Vec<String>,
+}
+
+#[test]
+fn the_inhibition_rules_match_alerts_and_labels_that_exist() {
+    let inhibitions: Vec<Inhibition> = serde_yaml::from_str(&read(INHIBITIONS)).unwrap();
+    let rules = rules();
+    let name = |rule: &Rule| BTreeMap::from([("alertname".to_owned(), rule.alert.clone())]);
+    // The labels that alerts have, besides those of their rule.
+    let dynamic = ["cluster", "job", "namespace", "name", "alertname"];
+    for Inhibition { source_matchers, target_matchers, equal } in inhibitions {
+        for matcher in source_matchers.iter().chain(&target_matchers) {
+            let (label, values) = matcher.split_once("=").unwrap();
+            let values = values.trim_start_matches('~').trim_matches('"');
+            for value in values.split('|') {
+                let has = |rule: &Rule| {
+                    let labels = [name(rule), rule.labels.clone()];
+                    let found = labels.iter().find_map(|labels| labels.get(label));
+                    let prefix = value.strip_suffix(".+");
+                    found.is_some_and(|found| match prefix {
+                        Some(prefix) => found.starts_with(prefix),
+                        None => found == value,
+                    })
+                };
+                assert!(rules.iter().any(has), "no alert has {label} {value:?}");
+            }
+        }
+        for label in equal {
+            assert!(dynamic.contains(&label.as_str()), "{label}");
+        }
     }
 }

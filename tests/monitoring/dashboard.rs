@@ -35,7 +35,7 @@ fn panels_and_variables_read_metrics_that_exist() {
     assert!(expressions >= 20, "there are only {expressions}");
     let variables = dashboard["templating"]["list"].as_array().unwrap();
     let read: Vec<_> = variables.iter().filter_map(selected).collect();
-    assert_eq!(read.len(), 2, "{read:?}");
+    assert_eq!(read.len(), 3, "{read:?}");
     for expression in read {
         promql::check("variable", expression);
     }
@@ -69,10 +69,17 @@ fn every_variable_in_an_expression_is_one_of_the_dashboard() {
     let variables = dashboard["templating"]["list"].as_array().unwrap();
     let names: Vec<_> =
         variables.iter().map(|variable| variable["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["datasource", "job", "namespace"]);
+    assert_eq!(names, ["datasource", "cluster", "job", "namespace"]);
     for panel in panels(&dashboard) {
         for target in panel["targets"].as_array().into_iter().flatten() {
             let expression = target["expr"].as_str().unwrap();
+            // Every series is one of the selected clusters, and several clusters remain apart.
+            let selectors = expression.matches("{cluster=~\"$cluster\", job=~\"$job\"").count();
+            assert_eq!(selectors, expression.matches("job=~").count(), "{expression}");
+            assert_eq!(selectors, expression.matches("tempcred_").count(), "{expression}");
+            let alone =
+                expression.starts_with("sum(tempcred_leader") || expression.starts_with("min(");
+            assert!(alone || expression.contains("by (cluster, "), "{expression}");
             for (_, rest) in
                 expression.match_indices('$').map(|(at, _)| expression.split_at(at + 1))
             {

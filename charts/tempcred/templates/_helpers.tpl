@@ -116,3 +116,20 @@ annotations:
 {{- define "tempcred.portOf" -}}
 {{- with . }}{{ regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" }}{{ end }}
 {{- end }}
+
+{{- /* The scheme of the listener, which is also the name of its port. */}}
+{{- define "tempcred.scheme" -}}
+{{- ternary "https" "http" (ne .Values.metrics.tls.secretName "") }}
+{{- end }}
+
+{{- /* Where the certificate of the listener is mounted. */}}
+{{- define "tempcred.tlsFolder" -}}
+/etc/tempcred/metrics-tls
+{{- end }}
+
+{{- /* The name of a cluster-scoped object: (list $ "suffix"). It contains the namespace, because another namespace may
+       have a release of the same name. */}}
+{{- define "tempcred.clusterName" -}}
+{{- $root := index . 0 -}}
+{{- printf "%s-%s-%s" $root.Release.Namespace (include "tempcred.fullname" $root) (index . 1) }}
+{{- end }}

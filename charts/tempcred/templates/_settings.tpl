@@ -21,5 +21,12 @@
 {{- include "tempcred.variable" (list "TEMPCRED_HTTP_ADDR" (printf "%s:%v" $listen $s.port)) }}
 {{- include "tempcred.variable" (list "TEMPCRED_LEADER_ELECT" (default false $s.leaderElect)) }}
 {{- include "tempcred.variable" (list "TEMPCRED_LEASE_NAME" (include "tempcred.leaseName" .)) }}
+{{- if .Values.metrics.tls.secretName }}
+{{- include "tempcred.variable" (list "TEMPCRED_METRICS_TLS_CERT" (printf "%s/tls.crt" (include "tempcred.tlsFolder" .))) }}
+{{- include "tempcred.variable" (list "TEMPCRED_METRICS_TLS_KEY" (printf "%s/tls.key" (include "tempcred.tlsFolder" .))) }}
+{{- end }}
+{{- if .Values.metrics.auth.enabled }}
+{{- include "tempcred.variable" (list "TEMPCRED_METRICS_AUTH" true) }}
+{{- end }}
 {{- include "tempcred.variable" (list "OTEL_EXPORTER_OTLP_ENDPOINT" $s.otlpEndpoint) }}
 {{- end }}

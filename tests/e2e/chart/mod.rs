@@ -3,6 +3,7 @@
 
 mod admission;
 mod lifecycle;
+mod monitoring;
 mod render;
 pub mod rights;
 mod values;
@@ -36,14 +37,14 @@ fn try_template(args: &[&str]) -> Result<String, String> {
 }
 
 /// The objects that the chart renders with these arguments.
-fn template(args: &[&str]) -> Vec<Value> {
+pub fn template(args: &[&str]) -> Vec<Value> {
     let yaml = try_template(args).unwrap_or_else(|error| panic!("{args:?}: {error}"));
     let objects = serde_yaml::Deserializer::from_str(&yaml).map(|d| Value::deserialize(d).unwrap());
     objects.filter(|object| !object.is_null()).collect()
 }
 
 /// The objects of a kind.
-fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
     objects.iter().filter(|object| object["kind"] == kind).collect()
 }
 

@@ -85,6 +85,12 @@ fn the_api_server_accepts_the_rendered_objects() {
             ],
         ),
         ("network policy", &["--set=networkPolicy.enabled=true"]),
+        (
+            "metrics with TLS and tokens",
+            &[
+                "--set=metrics.tls.secretName=a,metrics.auth.enabled=true,metrics.serviceMonitor.enabled=true",
+            ],
+        ),
         ("no policies", &["--set=admissionPolicies.enabled=false"]),
         ("policies that warn", &["--set=admissionPolicies.actions={Warn,Audit}"]),
         ("signed for some", &["--set=admissionPolicies.signedByOperator.groups={a,b}"]),

@@ -9,6 +9,10 @@ use super::values::{Open, Texts};
 #[derive(Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Metrics {
+    /// HTTPS for the listener: `/metrics` and the probes.
+    tls: Tls,
+    /// Tokens for `/metrics`.
+    auth: Auth,
     /// Service for the metrics port.
     service: Service,
     /// ServiceMonitor for the Prometheus operator: scrapes through the Service, which must be
@@ -20,6 +24,38 @@ pub struct Metrics {
     prometheus_rule: PrometheusRule,
     /// Dashboard for Grafana, in a ConfigMap that the Grafana sidecar finds.
     dashboard: Dashboard,
+}
+
+/// TLS.
+#[derive(Default, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct Tls {
+    /// Name of a Secret of type `kubernetes.io/tls` in the namespace of the release, for example one
+    /// that cert-manager writes. A new certificate in it is used without a restart. Default: the
+    /// listener serves HTTP.
+    #[schemars(regex(pattern = "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"))]
+    secret_name: String,
+    /// Where the monitors find the certificate of the CA: `{secret: {name: ..., key: ...}}` or
+    /// `{configMap: ...}`. Default: `ca.crt` in the same Secret, where cert-manager writes it.
+    ca: Open,
+    /// Name in the certificate that the monitors expect. Default: the name of the Service,
+    /// `NAME-metrics.NAMESPACE.svc`.
+    server_name: String,
+}
+
+/// Authentication and authorization.
+#[derive(Default, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct Auth {
+    /// Require a token of a Kubernetes user that may get the nonResourceURL `/metrics`. This needs
+    /// `metrics.tls.secretName`. The operator then gets the permission to review tokens.
+    enabled: bool,
+    /// Users that may read `/metrics`: a list of RBAC subjects, such as `{kind: ServiceAccount,
+    /// name: prometheus-k8s, namespace: monitoring}`. The chart binds them to a ClusterRole.
+    readers: Vec<Open>,
+    /// Secret with the token that the monitors send: `{name: ..., key: ...}`. Default: the
+    /// ServiceMonitor uses the token of the Pod of Prometheus; a PodMonitor has no default.
+    token_secret: Open,
 }
 
 /// The Service.

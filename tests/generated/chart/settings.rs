@@ -56,7 +56,8 @@ pub struct Settings {
     /// Name of the Lease for leader election. Default: the name of the Deployment.
     #[schemars(regex(pattern = "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"))]
     lease_name: String,
-    /// Name of this cluster, for grants (`{{ cluster }}`) and traces (`k8s.cluster.name`).
+    /// Name of this cluster, for grants (`{{ cluster }}`), metrics (label `cluster`) and traces
+    /// (`k8s.cluster.name`).
     cluster_name: String,
     /// Export metrics for each resource, with its namespace and name as labels.
     resource_metrics: bool,

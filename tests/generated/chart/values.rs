@@ -306,19 +306,43 @@ impl Default for PodDisruptionBudget {
 }
 
 /// The NetworkPolicy.
-#[derive(Default, JsonSchema, Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct NetworkPolicy {
-    /// Create the NetworkPolicy. It allows traffic from the Pods to DNS, HTTPS (443), the API
-    /// server (443 and 6443), the EKS Pod Identity agent, and the ports in `settings.stsEndpoint`
-    /// and `settings.otlpEndpoint`.
+    /// Create the NetworkPolicy. It allows only the traffic of the following values.
     enabled: bool,
-    /// Peers that may connect to `/metrics`. Default: all.
+    /// Peers that may connect to `/metrics`, such as `{namespaceSelector: {matchLabels:
+    /// {kubernetes.io/metadata.name: monitoring}}}`. The kubelet may always connect. Default: all.
     ingress_from: Vec<Open>,
+    /// Peers that the Pods may ask for DNS names (port 53). Default: all.
+    dns_to: Vec<Open>,
+    /// Peers that the Pods may connect to by HTTPS: STS (443), the API server (443 and 6443), and
+    /// the ports in `settings.stsEndpoint` and `settings.otlpEndpoint`. Default: all, because the
+    /// addresses of STS change.
+    https_to: Vec<Open>,
+    /// Addresses that the operator may get its AWS identity from, by HTTP (port 80). The defaults
+    /// are the EKS Pod Identity agent and the instance metadata of EC2.
+    identity_endpoints: Vec<String>,
     /// Additional ingress rules.
     extra_ingress: Vec<Open>,
     /// Additional egress rules.
     extra_egress: Vec<Open>,
+}
+
+impl Default for NetworkPolicy {
+    fn default() -> Self {
+        let endpoints =
+            ["169.254.170.23/32", "fd00:ec2::23/128", "169.254.169.254/32", "fd00:ec2::254/128"];
+        Self {
+            enabled: false,
+            ingress_from: vec![],
+            dns_to: vec![],
+            https_to: vec![],
+            identity_endpoints: endpoints.map(str::to_owned).to_vec(),
+            extra_ingress: vec![],
+            extra_egress: vec![],
+        }
+    }
 }
 
 /// A JSON object as a map.
