@@ -46,6 +46,18 @@ impl Received {
         }
     }
 
+    /// What an AWS service asks for inside of AWS.
+    pub(crate) fn of_service(role: &str, at: Timestamp) -> Self {
+        Self {
+            action: "AssumeRole".to_owned(),
+            form: BTreeMap::from([("RoleArn".to_owned(), role.to_owned())]),
+            signer: None,
+            security_token: None,
+            user_agent: String::new(),
+            at,
+        }
+    }
+
     /// The role that is asked for.
     #[must_use]
     pub fn role_arn(&self) -> Option<&str> {
