@@ -44,6 +44,8 @@ mod principal;
 mod refusal;
 mod session;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
