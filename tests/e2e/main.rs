@@ -15,6 +15,7 @@ mod faults;
 mod gitops;
 mod grants;
 mod hardening;
+mod identities;
 mod leak;
 mod limits;
 mod log;

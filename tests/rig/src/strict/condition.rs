@@ -6,7 +6,7 @@ use super::context::Context;
 use super::pattern::Pattern;
 
 /// A key, an operator and the values that it is compared with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Condition {
     operator: Operator,
     negated: bool,

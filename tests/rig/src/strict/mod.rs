@@ -212,6 +212,19 @@ impl Strict {
         authorize::Question { iam, session, action, resource: &resource, context: &context }
             .by_identity()
     }
+
+    /// Whether the session of an access key may do anything that its role or user may do. Without policies there is
+    /// nothing to do.
+    #[must_use]
+    pub fn is_useful(&self, access_key_id: &str) -> bool {
+        let inner = self.inner();
+        let Some(session) = inner.judge.session(access_key_id) else { return false };
+        let policies = inner.judge.iam.policies(&session.principal);
+        let policies = policies.iter().chain(session.policies.iter().flatten());
+        let samples: Vec<_> = policies.flat_map(Policy::samples).collect();
+        drop(inner);
+        samples.is_empty() || samples.iter().any(|(a, r)| self.may(access_key_id, a, r).is_ok())
+    }
 }
 
 /// Replaces the variables in a resource, so that it names one.

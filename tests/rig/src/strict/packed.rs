@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::session::Tags;
 
 /// The characters of keys and values that fill the space.
-const TAG_CHARACTERS: usize = 390;
+const TAG_CHARACTERS: usize = 357;
 
 /// The characters of policies that fill the space.
 const POLICY_CHARACTERS: usize = 4096;

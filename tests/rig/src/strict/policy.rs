@@ -9,12 +9,12 @@ use super::pattern::Pattern;
 use super::principal::{Match, Principals, Subject};
 
 /// A policy that was checked. Elements that are not implemented are errors: nothing is ignored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     statements: Vec<Statement>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Statement {
     allow: bool,
     /// Only in a trust policy.

@@ -80,7 +80,7 @@ pub(super) enum Match {
 }
 
 /// The `Principal` of a statement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Principals {
     aws: Vec<String>,
     federated: Vec<String>,
