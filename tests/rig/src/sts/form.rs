@@ -33,7 +33,7 @@ pub struct Signer {
 }
 
 impl Received {
-    pub(super) fn new(request: &HttpRequest) -> Self {
+    pub(crate) fn new(request: &HttpRequest) -> Self {
         let form: BTreeMap<_, _> = form_urlencoded::parse(&request.body).into_owned().collect();
         let header = |name: &str| request.headers.get(name).cloned();
         Self {

@@ -1,11 +1,13 @@
 //! What the judge decides, as tables. One configuration serves all of them.
 
+mod tokens;
+
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::calls::assume_role::for_service;
-use super::judge::{Answer, Call, Judge};
-use super::{Iam, Policy, Refusal, Role, User};
+use crate::strict::calls::assume_role::for_service;
+use crate::strict::judge::{Answer, Call, Judge};
+use crate::strict::{Iam, Policy, Refusal, Role, User};
 use crate::sts::Received;
 
 const NOW: i64 = 1_800_000_000;
@@ -307,7 +309,7 @@ fn the_session_tags_of_pod_identity_need_permission_at_every_hop_and_take_space(
     let request = Received::of_service("", Timestamp::from_second(NOW).unwrap());
     let mut assume = |name: &str| {
         let mut call = Call { judge: &mut judge, request: &request, now: request.at };
-        let tag = super::Tag {
+        let tag = crate::strict::Tag {
             key: "eks-cluster-name".to_owned(),
             value: "c".to_owned(),
             transitive: true,
@@ -330,7 +332,7 @@ fn a_federated_session_may_do_what_both_its_user_and_its_policies_allow() {
         |params: &str| key(ask(&mut judge, USER, "GetFederationToken", params).unwrap());
     let read = session(&format!("Name=guest PolicyArns.member.1.arn={READ_ONLY}"));
     let nothing = session("Name=guest");
-    let strict = super::Strict::new(iam());
+    let strict = crate::strict::Strict::new(iam());
     strict.inner().judge = judge;
     let may = |key: &str, action| strict.may(key, action, "arn:aws:s3:::a/b").is_ok();
     assert!(may(&read, "s3:GetObject"), "both allow it");
