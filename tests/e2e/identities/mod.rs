@@ -282,6 +282,7 @@ async fn every_example_does_what_the_docs_say(identity: Identity) {
         scene.assert_each_action_is_needed(&trust, &own, spare);
     }
     probes::each_does_what_the_docs_say(&scene).await;
+    probes::the_operators_own_policy_is_needed(&scene).await;
 }
 
 #[tokio::test]

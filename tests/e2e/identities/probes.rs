@@ -3,9 +3,10 @@
 use rig::strict::{Iam, Policy, Role};
 use serde_json::{Value, json};
 
-use super::operator::Identity;
+use super::operator::{Identity, ROLE};
+use super::policies::{self, Found, Kind};
 use super::table::Table;
-use super::{Scene, assert_documented, outcome, settled};
+use super::{Outcome, Scene, assert_documented, outcome, settled};
 use crate::world::World;
 
 /// A row: its name in the docs, and what it requests of which role.
@@ -123,6 +124,40 @@ pub fn add(iam: &mut Iam, identity: Identity) {
     }
 }
 
+/// Asserts that a role whose trust policy names the account needs the permission policy of the operator in the docs, and
+/// each action in it.
+pub async fn the_operators_own_policy_is_needed(scene: &Scene) {
+    let arn = scene.identity.arn();
+    let mut policies = scene.docs.iter().filter(|f| f.kind == Kind::Permission && f.arn == ROLE);
+    let found = Found { arn: arn.to_owned(), ..policies.next().expect("the docs have it").clone() };
+    let role = "arn:aws:iam::123456789012:role/reports-reader";
+    let trust = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+        "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}]});
+    scene.strict.change(|iam| {
+        iam.roles.get_mut(role).unwrap().trust = Policy::trust(&trust.to_string()).unwrap();
+        policies::add(iam, &found, &[]);
+    });
+    let before = scene.strict.verdicts().len();
+    let request = json!({"roleArn": role, "sourceIdentity": "alice", "tags": {"team": "a"}});
+    let (world, namespace) = (&scene.world, namespace(&scene.world));
+    let object = resource("delegated", &json!({"assumeRole": request}));
+    crate::examples::apply(world, &namespace, &object, false).unwrap();
+    let api = kube::Api::namespaced(world.client.clone(), &namespace);
+    let outcome = outcome(&settled(&api, "delegated").await);
+    assert_eq!(outcome, Outcome::Ready, "{:?}", scene.identity);
+    let mut verdicts = scene.strict.verdicts().split_off(before);
+    verdicts.retain(|verdict| verdict.role_arn() == Some(role));
+    scene.assert_each_action_is_needed(&[found], &verdicts, |_, _| false);
+}
+
+fn resource(name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+        "metadata": {"name": name}, "spec": spec,
+    })
+}
+
 /// Creates the resources, and compares what becomes of them with the docs.
 pub async fn each_does_what_the_docs_say(scene: &Scene) {
     let table = Table::read("Request");
@@ -130,15 +165,15 @@ pub async fn each_does_what_the_docs_say(scene: &Scene) {
     assert_eq!(table.names(), probes.iter().map(|probe| probe.row).collect::<Vec<_>>());
     let world = &scene.world;
     let namespace = namespace(world);
-    let roles =
-        ["arn:aws:iam::123456789012:role/probe-*", "arn:aws:iam::210987654321:role/probe-*"];
+    let roles = [
+        "arn:aws:iam::123456789012:role/probe-*",
+        "arn:aws:iam::210987654321:role/probe-*",
+        "arn:aws:iam::123456789012:role/reports-reader",
+    ];
     let grant = json!({"namespaces": {"names": [namespace]}, "roleArns": roles});
     world.grant(&namespace, grant).await;
     for (index, probe) in probes.iter().enumerate() {
-        let object = json!({
-            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
-            "metadata": {"name": Probe::name(index)}, "spec": probe.spec(index),
-        });
+        let object = resource(&Probe::name(index), &probe.spec(index));
         crate::examples::apply(world, &namespace, &object, false).unwrap();
     }
     let api = kube::Api::namespaced(world.client.clone(), &namespace);

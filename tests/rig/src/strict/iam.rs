@@ -29,7 +29,7 @@ pub struct Iam {
 /// A role.
 #[derive(Clone, Debug)]
 pub struct Role {
-    /// Who may assume it.
+    /// The trust policy.
     pub trust: Policy,
     /// What its sessions may do.
     pub permissions: Vec<Policy>,

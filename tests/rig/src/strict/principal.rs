@@ -1,4 +1,4 @@
-//! Who makes a request, and how a trust policy names the caller.
+//! The caller of a request, and how a trust policy names it.
 
 use serde_json::{Map, Value};
 

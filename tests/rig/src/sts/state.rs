@@ -9,7 +9,7 @@ use super::form::Received;
 use super::issued::IssuedRecord;
 use crate::strict::Strict;
 
-/// Who answers in place of this responder.
+/// What answers in place of this responder.
 pub(super) enum Peer {
     None,
     /// Another STS.
