@@ -19,10 +19,10 @@ pub fn current_failure<'a>(
     let failure = status.failure.as_ref()?;
     let reason = failure.reason()?;
     let outdated = match (&desired.denied, reason) {
-        (Some(_), Reason::NotGranted) => false,
+        (Some(denied), reason) if reason.is_denial() => reason != denied.reason,
         // The Secret could not be removed. Its removal backs off.
         (Some(_), other) => !is_about_secret(other),
-        (None, reason) => reason == Reason::NotGranted,
+        (None, reason) => reason.is_denial(),
     };
     (status.observed_generation == Some(desired.generation) && !outdated).then_some(failure)
 }

@@ -27,10 +27,12 @@ pub struct Desired {
     pub generation: i64,
     /// The request, or an error if the spec contains no valid one.
     pub request: Result<SignedRequest, InvalidRequest>,
-    /// The grants that allow the request. Empty if the request needs none.
+    /// The grants that allow or constrain the request. Empty if the request needs none, or is denied.
     pub grants: Vec<GrantName>,
-    /// Why no grant allows the request, if it needs one.
+    /// Why the grants do not allow the request, if it needs one.
     pub denied: Option<Problem>,
+    /// The grants that reject the request. Empty if it is not denied, or no grant matches it.
+    pub rejected_by: Vec<GrantName>,
     /// Region of the STS endpoint. `None` for the operator's region.
     pub region: Option<String>,
     /// Name of the Secret.
@@ -128,17 +130,22 @@ impl Desired {
             }
             Ok(_) | Err(_) => Permission::NotNeeded,
         };
-        let (granted, denied) = match permission {
-            Permission::NotNeeded => (Vec::new(), None),
-            Permission::Granted(granted) => (granted, None),
-            Permission::Denied(problem) => (Vec::new(), Some(problem)),
+        let (mut granted_by, mut rejected_by, mut denied) = (Vec::new(), Vec::new(), None);
+        let request = match permission {
+            Permission::NotNeeded => request,
+            Permission::Granted { grants, parameters } => {
+                granted_by = grants;
+                request.map(|SignedRequest { caller, operation }| SignedRequest {
+                    caller,
+                    operation: operation.granted(parameters),
+                })
+            }
+            Permission::Denied(denial) => {
+                (denied, rejected_by) = (Some(denial.problem), denial.grants);
+                request
+            }
             Permission::Unknown => return None,
         };
-        let (granted_by, constraints) = granted.into_iter().unzip();
-        let request = request.map(|SignedRequest { caller, operation }| SignedRequest {
-            caller,
-            operation: operation.constrained(constraints),
-        });
         let retain = spec.secret.deletion_policy == DeletionPolicy::Retain;
         Some(Self {
             request_hash: hash(&RequestIdentity {
@@ -157,6 +164,7 @@ impl Desired {
             request,
             grants: granted_by,
             denied,
+            rejected_by,
             region: spec.region.clone(),
             renewal: spec.renewal,
             suspended: spec.suspend,

@@ -2,7 +2,7 @@
 
 use futures::{Stream, StreamExt};
 use kube::ResourceExt;
-use tempcred_core::api::{RoleGrant, TemporaryCredential};
+use tempcred_core::api::{StoredGrant, TemporaryCredential};
 
 use super::grants::Affected;
 use super::shared::Indexes;
@@ -113,7 +113,7 @@ pub(super) async fn namespaces(
 }
 
 /// Processes the changes of grants.
-pub(super) async fn grants(indexes: &Indexes, changes: impl Stream<Item = Change<RoleGrant>>) {
+pub(super) async fn grants(indexes: &Indexes, changes: impl Stream<Item = Change<StoredGrant>>) {
     let mut changes = std::pin::pin!(changes);
     while let Some(change) = changes.next().await {
         let syncing = !indexes.grants.synced.initialized();
@@ -154,6 +154,8 @@ mod tests {
         for undecodable in [false, true] {
             let indexes = Indexes::new(String::new());
             let synced = Synced::default();
+            let grant = json!({"metadata": {"name": "g"}});
+            indexes.grants.on_grant(Change::Applied(serde_json::from_value(grant).unwrap()));
             let resource: TemporaryCredential = serde_json::from_value(json!({
                 "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
                 "metadata": {"name": "a", "namespace": "n", "uid": "u"},
@@ -171,7 +173,7 @@ mod tests {
             let granted = Desired { grants: vec![GrantName::from("g")], ..desired };
             indexes.grants.set_usage(&granted);
             indexes.references.mark_changed(&key);
-            assert_eq!(indexes.grants.usage_count("g"), 1);
+            assert_eq!(indexes.grants.figures()[0].used, 1);
             if undecodable {
                 let change = Change::Undecodable(key.clone(), "no".to_owned());
                 assert_eq!(on_credential(&indexes, &synced, change), None);
@@ -179,7 +181,7 @@ mod tests {
             let change = Change::Removed(key, "u".to_owned());
             assert_eq!(on_credential(&indexes, &synced, change), None);
             assert!(indexes.references.is_empty() && indexes.memories.is_empty());
-            assert_eq!(indexes.grants.usage_count("g"), 0);
+            assert_eq!(indexes.grants.figures()[0].used, 0);
         }
     }
 }

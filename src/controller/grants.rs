@@ -5,12 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use tempcred_core::api::{GrantStatus, RoleGrant};
+use tempcred_core::api::{GrantStatus, StoredGrant};
 use tempcred_core::desired::Desired;
-use tempcred_core::grant::{GrantName, GrantUsage, Grants, status};
+use tempcred_core::grant::{GrantName, GrantUsage, Grants, Use, status};
 use tokio::sync::{Notify, watch};
 
 use crate::cluster::watch::{Change, Key, NamespaceMeta, Synced};
+use crate::telemetry::grants::GrantFigures;
 
 /// The namespaces whose resources a change of grants or labels may affect.
 pub(super) type Affected = BTreeSet<String>;
@@ -65,17 +66,17 @@ impl GrantCache {
         self.changes.subscribe()
     }
 
-    /// Records which grants a resource uses.
+    /// Records which grants a resource uses, or is rejected by.
     pub(super) fn set_usage(&self, desired: &Desired) {
-        self.usage(&desired.namespace, &desired.name, &desired.grants);
+        self.usage(&desired.namespace, &desired.name, Use::of(desired));
     }
 
     /// Removes a resource.
     pub(super) fn remove_usage(&self, resource: &Key) {
-        self.usage(&resource.namespace, &resource.name, &[]);
+        self.usage(&resource.namespace, &resource.name, Vec::new());
     }
 
-    fn usage(&self, namespace: &str, name: &str, grants: &[GrantName]) {
+    fn usage(&self, namespace: &str, name: &str, grants: Vec<(GrantName, Use)>) {
         let changed = lock(&self.usage).set(namespace, name, grants);
         self.outdate(changed.into_iter().map(|name| (name, true)));
     }
@@ -111,8 +112,8 @@ impl GrantCache {
             };
             let next = |name: GrantName| {
                 let before = statuses.get(&*name)?;
-                let next =
-                    status(grants.state(&name)?, usage.count(&name), before, Timestamp::now());
+                let used = usage.count(&name, Use::Used);
+                let next = status(grants.state(&name)?, used, before, Timestamp::now());
                 (next != *before).then_some((name, next))
             };
             outdated.into_iter().filter(ours).filter_map(|(name, _)| next(name)).collect()
@@ -125,13 +126,19 @@ impl GrantCache {
     }
 
     /// Processes a change of a grant. Returns the namespaces that it affects.
-    pub(super) fn on_grant(&self, change: Change<RoleGrant>) -> Affected {
+    pub(super) fn on_grant(&self, change: Change<StoredGrant>) -> Affected {
         match change {
             Change::Applied(grant) => self.set_grant(&grant),
             Change::Undecodable(key, error) => {
                 let name = &key.name;
-                tracing::warn!(name, error, "the RoleGrant cannot be decoded and allows nothing");
-                self.remove_grant(name)
+                tracing::warn!(
+                    name,
+                    error,
+                    "the RoleGrant cannot be decoded and blocks everything"
+                );
+                lock(&self.statuses).entry(name.clone()).or_default();
+                self.outdate([(GrantName::from(name.as_str()), false)].into_iter());
+                self.change(|grants| grants.set_undecodable(name, &error))
             }
             Change::Removed(key, _) => self.remove_grant(&key.name),
             Change::Synced => {
@@ -141,10 +148,10 @@ impl GrantCache {
         }
     }
 
-    fn set_grant(&self, grant: &RoleGrant) -> Affected {
-        let name = grant.name_any();
-        lock(&self.statuses).insert(name.clone(), grant.status.clone().unwrap_or_default());
-        let observed = grant.status.as_ref().and_then(|status| status.observed_generation);
+    fn set_grant(&self, grant: &StoredGrant) -> Affected {
+        let (name, status) = (grant.name_any(), grant.status());
+        let observed = status.observed_generation;
+        lock(&self.statuses).insert(name.clone(), status);
         if observed != grant.metadata.generation {
             self.outdate([(GrantName::from(name), false)].into_iter());
         }
@@ -180,10 +187,16 @@ impl GrantCache {
         }
     }
 
-    /// How many resources use this grant.
-    #[cfg(test)]
-    pub(super) fn usage_count(&self, grant: &str) -> u32 {
-        lock(&self.usage).count(grant)
+    /// The figures of each grant, for the metrics.
+    pub(super) fn figures(&self) -> Vec<GrantFigures> {
+        let usage = lock(&self.usage);
+        let figures = |grants: &Grants, name: &GrantName| GrantFigures {
+            name: name.clone(),
+            is_valid: grants.state(name).is_some_and(|(_, invalid)| invalid.is_none()),
+            used: usage.count(name, Use::Used),
+            rejections: Use::REJECTIONS.map(|(of, reason)| (reason, usage.count(name, of))),
+        };
+        self.read(|grants| grants.names().map(|name| figures(grants, name)).collect())
     }
 }
 
@@ -195,17 +208,15 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use tempcred_core::problem::Reason;
 
-    fn grant(spec: Value) -> RoleGrant {
-        serde_json::from_value(json!({
-            "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
-            "metadata": {"name": "any", "generation": 1}, "spec": spec,
-        }))
-        .unwrap()
+    fn grant(name: &str, generation: i64, spec: Value) -> StoredGrant {
+        let metadata = json!({"name": name, "generation": generation});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
     }
 
     #[test]
-    fn a_grant_that_can_no_longer_be_decoded_allows_nothing() {
+    fn a_grant_that_cannot_be_read_blocks_what_it_matches() {
         let cache = GrantCache::new(String::new());
         let synced = Synced::default();
         let namespace = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
@@ -216,17 +227,39 @@ mod tests {
             "spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}},
         }))
         .unwrap();
-        let is_denied = || {
-            let compile = |grants: &Grants| Desired::compile(&resource, grants);
-            cache.read(compile).unwrap().denied.is_some()
+        let compile = |grants: &Grants| Desired::compile(&resource, grants);
+        let reason = || {
+            let desired = cache.read(compile).unwrap();
+            cache.set_usage(&desired);
+            desired.denied.map(|problem| problem.reason)
         };
-        let good = grant(json!({
+        let any = json!({
             "namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"],
-        }));
-        assert_eq!(cache.on_grant(Change::Applied(good)).len(), 1);
-        assert!(!is_denied());
-        let key = Key { namespace: String::new(), name: "any".to_owned() };
-        assert_eq!(cache.on_grant(Change::Undecodable(key, "unknown field".to_owned())).len(), 1);
-        assert!(is_denied());
+        });
+        assert_eq!(cache.on_grant(Change::Applied(grant("any", 1, any.clone()))).len(), 1);
+        assert_eq!(reason(), None);
+
+        let mut newer = any;
+        newer["maxSessions"] = json!(3);
+        assert_eq!(cache.on_grant(Change::Applied(grant("newer", 1, newer))).len(), 1);
+        assert_eq!(reason(), Some(Reason::GrantInvalid));
+        let statuses = cache.take_outdated(true);
+        assert!(statuses[1].1.conditions[0].message.contains("maxSessions"), "{statuses:?}");
+        let other = json!({"namespaces": {"names": ["other"]}, "roleArns": [3]});
+        assert_eq!(cache.on_grant(Change::Applied(grant("newer", 2, other))).len(), 1);
+        assert_eq!(reason(), None);
+
+        let key = Key { namespace: String::new(), name: "broken".to_owned() };
+        let undecodable = Change::Undecodable(key.clone(), "no metadata".to_owned());
+        assert_eq!(cache.on_grant(undecodable).len(), 1);
+        assert_eq!(reason(), Some(Reason::GrantInvalid));
+        let rejected = |figures: &GrantFigures| figures.rejections.map(|(_, count)| count);
+        let figures = cache.figures();
+        let names: Vec<_> = figures.iter().map(|grant| (&*grant.name, grant.is_valid)).collect();
+        assert_eq!(names, [("any", true), ("broken", false), ("newer", false)]);
+        assert_eq!([rejected(&figures[0]), rejected(&figures[1])], [[0, 0, 0], [0, 0, 1]]);
+        assert_eq!(cache.on_grant(Change::Removed(key, String::new())).len(), 1);
+        assert_eq!(reason(), None);
+        assert_eq!(cache.figures()[0].used, 1);
     }
 }

@@ -49,6 +49,10 @@ pub async fn run(
     let queue = StsQueue::new(concurrency, settings.sts_rate, stop.clone(), metrics);
     let indexes = Indexes::new(settings.cluster);
     let shared = Arc::new(Shared { parts, queue, indexes });
+    let weak = Arc::downgrade(&shared);
+    shared.parts.metrics.count_grants(move || {
+        weak.upgrade().map(|shared| shared.indexes.grants.figures()).unwrap_or_default()
+    });
     let serves_all = settings.namespaces.is_empty();
     let mut scopes: Vec<Option<&str>> =
         settings.namespaces.iter().map(|name| Some(name.as_str())).collect();

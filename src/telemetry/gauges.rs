@@ -12,12 +12,15 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::fleet::{Fleet, label};
+use super::grants::{GrantFigures, GrantSource};
 use super::table::{self, Metric};
+use tempcred_core::api::condition::READY;
 use tempcred_core::api::{CredentialStatus, TemporaryCredential};
 
 /// The collector of these gauges.
 pub(super) struct Gauges {
     pub(super) resources: Arc<Mutex<Vec<Store<TemporaryCredential>>>>,
+    pub(super) grants: GrantSource,
     pub(super) leader: Gauge,
     pub(super) each_resource: bool,
 }
@@ -41,6 +44,7 @@ impl Collector for Gauges {
         let statuses = resources.iter().map(|resource| resource.status.as_ref());
         let mut page = Page { encoder };
         page.fleet(&Fleet::of(statuses, now))?;
+        page.grants(&self.grants.figures())?;
         if self.each_resource {
             page.each(&resources, now)?;
         }
@@ -75,6 +79,24 @@ impl Page<'_> {
             &table::FAILING_SINCE,
             since.map(|(class, at)| ([("class", *class)], seconds(*at))),
         )
+    }
+
+    fn grants(&mut self, grants: &[GrantFigures]) -> fmt::Result {
+        let conditions = grants.iter().flat_map(|grant| {
+            let statuses = [("True", grant.is_valid), ("False", !grant.is_valid)];
+            statuses.map(|(status, is_so)| {
+                ([name(grant), ("condition", READY), ("status", status)], f64::from(is_so))
+            })
+        });
+        self.gauge(&table::GRANT_CONDITION, conditions)?;
+        let used = grants.iter().map(|grant| ([name(grant)], f64::from(grant.used)));
+        self.gauge(&table::GRANT_CREDENTIALS, used)?;
+        let rejections = grants.iter().flat_map(|grant| {
+            grant.rejections.map(|(reason, count)| {
+                ([name(grant), ("reason", reason.as_str())], f64::from(count))
+            })
+        });
+        self.gauge(&table::GRANT_REJECTIONS, rejections)
     }
 
     fn each(&mut self, resources: &[Arc<TemporaryCredential>], now: Timestamp) -> fmt::Result {
@@ -138,6 +160,10 @@ fn of_each<'a>(
 ) -> impl Iterator<Item = ([(&'static str, &'a str); 2], f64)> {
     let status = |resource: &'a TemporaryCredential| resource.status.as_ref();
     resources.iter().filter_map(move |resource| Some((labels(resource), value(status(resource)?)?)))
+}
+
+fn name(grant: &GrantFigures) -> (&'static str, &str) {
+    ("rolegrant", &grant.name)
 }
 
 fn labels(resource: &TemporaryCredential) -> [(&'static str, &str); 2] {

@@ -18,6 +18,7 @@ use tempcred_core::plan::IssueCause;
 use tempcred_core::problem::{Class, Problem};
 
 use super::gauges::Gauges;
+use super::grants::{GrantFigures, GrantSource};
 use super::table::{self, Metric};
 use super::version::{COMMIT, VERSION};
 
@@ -54,6 +55,7 @@ pub struct Metrics {
     reconcile_duration: Histogram,
     api_writes: Counters<1>,
     resources: Arc<Mutex<Vec<Store<TemporaryCredential>>>>,
+    grants: GrantSource,
 }
 
 impl Metrics {
@@ -73,6 +75,7 @@ impl Metrics {
             api_writes: Family::default(),
             leader: leader.clone(),
             resources: Arc::clone(&resources),
+            grants: GrantSource::default(),
             registry: Registry::default(),
         };
         register(
@@ -89,13 +92,19 @@ impl Metrics {
         register(&mut registry, &table::STS_QUEUE, this.sts_queue.clone());
         register(&mut registry, &table::RECONCILE_DURATION, this.reconcile_duration.clone());
         register(&mut registry, &table::API_WRITES, this.api_writes.clone());
-        registry.register_collector(Box::new(Gauges { resources, leader, each_resource }));
+        let grants = this.grants.clone();
+        registry.register_collector(Box::new(Gauges { resources, grants, leader, each_resource }));
         Self { registry, ..this }
     }
 
     /// Includes the resources of this cache in the gauges.
     pub fn count(&self, store: Store<TemporaryCredential>) {
         self.resources.lock().unwrap_or_else(PoisonError::into_inner).push(store);
+    }
+
+    /// Includes the grants in the gauges. `figures` returns their current figures.
+    pub fn count_grants(&self, figures: impl Fn() -> Vec<GrantFigures> + Send + Sync + 'static) {
+        self.grants.set(figures);
     }
 
     /// Records whether this process leads.

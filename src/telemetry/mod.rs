@@ -2,6 +2,7 @@
 
 mod fleet;
 mod gauges;
+pub mod grants;
 pub mod http;
 pub mod logging;
 pub mod metrics;

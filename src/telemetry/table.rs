@@ -21,6 +21,8 @@ pub enum Scope {
     Process,
     /// The leader exports totals over all resources.
     Fleet,
+    /// The leader exports values for each RoleGrant. Their number is the number of RoleGrants.
+    Grant,
     /// The leader exports a value for each resource, unless `--resource-metrics=false` is set.
     Resource,
 }
@@ -106,6 +108,12 @@ metrics! {
     NEXT_EXPIRATION "next_expiration_timestamp_seconds" Gauge Fleet [];
     /// Start of the longest current failure of any resource, in seconds since the Unix epoch
     FAILING_SINCE "failing_since_timestamp_seconds" Gauge Fleet ["class"];
+    /// Whether the RoleGrant has the condition with this status (1) or not (0); Ready is False while the RoleGrant is invalid, and then it blocks what it matches
+    GRANT_CONDITION "rolegrant_condition" Gauge Grant ["rolegrant", "condition", "status"];
+    /// Resources that the RoleGrant allows or constrains
+    GRANT_CREDENTIALS "rolegrant_credentials" Gauge Grant ["rolegrant"];
+    /// Resources that the RoleGrant rejects, by the reason that they report: NotGranted (they set what the RoleGrant does not allow), GrantConflict or GrantInvalid
+    GRANT_REJECTIONS "rolegrant_rejections" Gauge Grant ["rolegrant", "reason"];
     /// When the credentials expire, in seconds since the Unix epoch
     EXPIRATION "credential_expiration_timestamp_seconds" Gauge Resource ["namespace", "name"];
     /// When the credentials are renewed, in seconds since the Unix epoch

@@ -120,6 +120,11 @@ fn metrics() {
             "Only the leader exports these totals, so that sums over replicas are correct.",
         ),
         (
+            Scope::Grant,
+            "Metrics of the RoleGrants",
+            "The leader exports values for each RoleGrant. The series of a deleted RoleGrant end with it.",
+        ),
+        (
             Scope::Resource,
             "Metrics of each resource",
             "Only the leader exports these metrics. `--resource-metrics=false` disables them.",

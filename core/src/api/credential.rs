@@ -45,7 +45,7 @@ pub const RENEW_REQUESTED_AT: &str = "tempcred.dev/renew-requested-at";
     validation = Rule::new(Requests::UNSIGNED).message("this request is not signed: remove identity"),
     validation = Rule::new(Requests::KEYS).message("only the long-lived key of an IAM user can make this request: set identity.accessKeySecretRef, without sessionTokenKey"),
     validation = Rule::new(Requests::OWN).message("the operator does not make this request with its own identity: set identity"),
-    validation = ("!has(self.identity) || !has(self.assumeRole) || !(has(self.identity.webIdentity) || (has(self.identity.accessKeySecretRef) && has(self.identity.accessKeySecretRef.sessionTokenKey))) || duration(self.assumeRole.duration) <= duration('1h')", "duration must be at most 1h when identity is itself a role session: AWS limits sessions of chained roles to one hour; lower duration"),
+    validation = ("!has(self.identity) || !has(self.assumeRole) || !(has(self.identity.webIdentity) || (has(self.identity.accessKeySecretRef) && has(self.identity.accessKeySecretRef.sessionTokenKey))) || !has(self.assumeRole.duration) || duration(self.assumeRole.duration) <= duration('1h')", "duration must be at most 1h when identity is itself a role session: AWS limits sessions of chained roles to one hour; lower duration"),
     validation = Rule::new(Requests::BEFORE_FITS).message("renewal.before must be at least 5s shorter than the duration of the credentials, because they would otherwise be renewed continuously: lower before or raise duration")
 )]
 #[serde(rename_all = "camelCase")]

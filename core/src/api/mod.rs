@@ -9,12 +9,16 @@ mod credential;
 mod grant;
 mod secret;
 mod status;
+mod stored_grant;
 
 pub use crd::crds;
 pub use credential::{RENEW_REQUESTED_AT, Renewal, TemporaryCredential, TemporaryCredentialSpec};
-pub use grant::{GrantStatus, GrantedNamespaces, GrantedSession, RoleGrant, RoleGrantSpec};
+pub use grant::{
+    GrantMode, GrantStatus, GrantedNamespaces, GrantedSession, RoleGrant, RoleGrantSpec,
+};
 pub use secret::{DeletionPolicy, Format, SecretSpec};
 pub use status::{CredentialStatus, FailureStatus, Readiness, SecretStatus};
+pub use stored_grant::StoredGrant;
 
 /// API group of every tempcred resource, and prefix of its annotations and labels.
 pub const GROUP: &str = "tempcred.dev";

@@ -10,5 +10,5 @@ mod token;
 pub use duration::Duration;
 pub use policies::SessionPolicies;
 pub use reference::SecretKeyRef;
-pub use tags::SessionTags;
+pub use tags::{SessionTags, folded, is_reserved};
 pub use token::TokenFrom;

@@ -16,6 +16,9 @@ pub const fn one_hour() -> Duration {
     Duration::from_secs(3600)
 }
 
+/// CEL rule: STS accepts the duration for a role, if it is set.
+pub const OPTIONAL_ROLE_DURATION: &str = "!has(self.duration) || (duration(self.duration) >= duration('15m') && duration(self.duration) <= duration('12h'))";
+
 /// Schema of the ARN of a role.
 pub fn role_arn(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -76,6 +79,12 @@ pub const TAG_PREFIX: &str = "self.all(k, !k.lowerAscii().startsWith('aws:'))";
 /// Message of [`TAG_PREFIX`].
 pub const TAG_PREFIX_MESSAGE: &str =
     "tag keys must not begin with aws: because AWS reserves that prefix; rename the tag";
+
+/// CEL rule: no key of the tags has the prefix of the tags that only the operator sets.
+pub const TAG_RESERVED: &str = "self.all(k, !k.lowerAscii().startsWith('tempcred.dev/'))";
+
+/// Message of [`TAG_RESERVED`].
+pub const TAG_RESERVED_MESSAGE: &str = "tag keys must not begin with tempcred.dev/ because only session.attribution of a RoleGrant sets these tags; rename the tag";
 
 /// CEL rule: no two keys of the tags differ only in case.
 pub const TAG_CASE: &str = "self.all(a, self.exists_one(b, a.lowerAscii() == b.lowerAscii()))";

@@ -1,9 +1,11 @@
 //! All grants, indexed by namespace and by prefix of the role ARN, and the decision whether a request is granted.
 //!
 //! The cost of a decision does not grow with the number of grants. The grants that match a namespace are computed when
-//! a grant or the labels of a namespace change. The grants that may match a role are found by the prefix of its ARN. A
-//! decision evaluates only the grants in both sets.
+//! a grant or the labels of a namespace change, and indexed by the prefix of the ARNs that they match. A decision
+//! evaluates only the grants that match the namespace and have a prefix of the role's ARN.
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
 
@@ -11,12 +13,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kube_core::{Resource, ResourceExt};
 
-use super::compiled::{Grant, InvalidGrant, NamespaceMatcher};
+use super::chain;
+use super::combined::Match;
+use super::compiled::CompiledGrant;
+use super::invalid::InvalidGrant;
 use super::name::GrantName;
-use super::prefixes::Prefixes;
-use crate::api::RoleGrant;
+use super::prefixes::{Prefix, Prefixes};
+use super::rejection::Denial;
+use crate::api::StoredGrant;
 use crate::problem::{Problem, Reason};
-use crate::request::{RequestedRole, SessionConstraints};
+use crate::request::{RequestedRole, SessionParameters};
 use crate::template::Context;
 
 /// Whether the operator may assume the roles of a resource with its own identity.
@@ -24,10 +30,15 @@ use crate::template::Context;
 pub enum Permission {
     /// The operator does not sign the request. Only IAM decides.
     NotNeeded,
-    /// The grant that allows each role and its session constraints, in the order in which the roles are assumed.
-    Granted(Vec<(GrantName, SessionConstraints)>),
-    /// No grant allows the request.
-    Denied(Problem),
+    /// The grants allow the request.
+    Granted {
+        /// The grants that allow or constrain it, sorted.
+        grants: Vec<GrantName>,
+        /// The parameters of each call, in the order in which the roles are assumed.
+        parameters: Vec<SessionParameters>,
+    },
+    /// The grants do not allow the request.
+    Denied(Denial),
     /// The namespace is not in the cache yet.
     Unknown,
 }
@@ -37,7 +48,6 @@ pub enum Permission {
 pub struct Grants {
     cluster: String,
     grants: BTreeMap<GrantName, Entry>,
-    by_role: Prefixes,
     namespaces: HashMap<String, Namespace>,
 }
 
@@ -45,26 +55,14 @@ pub struct Grants {
 struct Entry {
     uid: Option<String>,
     generation: Option<i64>,
-    namespaces: Result<NamespaceMatcher, InvalidGrant>,
-    grant: Result<Grant, InvalidGrant>,
-}
-
-impl Entry {
-    /// Whether the grant is valid and matches a namespace.
-    fn allows_in(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
-        self.grant.is_ok() && self.is_for(namespace, labels)
-    }
-
-    /// Whether the grant matches a namespace, even if the rest of the grant is invalid.
-    fn is_for(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
-        self.namespaces.as_ref().is_ok_and(|matcher| matcher.matches(namespace, labels))
-    }
+    prefixes: Vec<Prefix>,
+    compiled: CompiledGrant,
 }
 
 #[derive(Debug, Default)]
 struct Namespace {
     labels: BTreeMap<String, String>,
-    grants: BTreeSet<GrantName>,
+    grants: Prefixes,
 }
 
 impl Grants {
@@ -74,7 +72,7 @@ impl Grants {
     }
 
     /// Adds or replaces a grant. Returns the namespaces that the change may affect.
-    pub fn set(&mut self, resource: &RoleGrant) -> BTreeSet<String> {
+    pub fn set(&mut self, resource: &StoredGrant) -> BTreeSet<String> {
         let name = GrantName::from(resource.name_any());
         if resource.meta().deletion_timestamp.is_some() {
             return self.remove(&name);
@@ -84,36 +82,47 @@ impl Grants {
         if seen.is_some_and(|seen| (&seen.uid, seen.generation) == (&uid, generation)) {
             return BTreeSet::new();
         }
+        let compiled = CompiledGrant::compile(&resource.spec, &self.cluster);
+        self.replace(name, uid, generation, compiled)
+    }
+
+    /// Adds or replaces a grant of which only the name can be read. It blocks everything.
+    pub fn set_undecodable(&mut self, name: &str, cause: &str) -> BTreeSet<String> {
+        self.replace(name.into(), None, None, CompiledGrant::undecodable(cause))
+    }
+
+    fn replace(
+        &mut self,
+        name: GrantName,
+        uid: Option<String>,
+        generation: Option<i64>,
+        compiled: CompiledGrant,
+    ) -> BTreeSet<String> {
         let mut affected = self.remove(&name);
-        let entry = Entry {
-            uid,
-            generation,
-            namespaces: NamespaceMatcher::compile(&resource.spec.namespaces),
-            grant: Grant::compile(&resource.spec, &self.cluster),
-        };
-        for prefix in entry.grant.iter().flat_map(Grant::prefixes) {
-            self.by_role.insert(prefix, &name);
-        }
+        let prefixes: BTreeSet<Prefix> = compiled.roles.prefixes().map(Prefix::from).collect();
+        let prefixes: Vec<_> = prefixes.into_iter().collect();
         for (namespace, known) in &mut self.namespaces {
-            if entry.allows_in(namespace, &known.labels) {
-                known.grants.insert(name.clone());
+            if compiled.namespaces.matches(namespace, &known.labels) {
+                prefixes.iter().for_each(|prefix| known.grants.insert(prefix, &name));
                 affected.insert(namespace.clone());
             }
         }
-        self.grants.insert(name, entry);
+        self.grants.insert(name, Entry { uid, generation, prefixes, compiled });
         affected
     }
 
     /// Removes a grant. Returns the namespaces that it matched.
     pub fn remove(&mut self, name: &str) -> BTreeSet<String> {
-        let Some((name, entry)) = self.grants.remove_entry(name) else { return BTreeSet::new() };
-        for prefix in entry.grant.iter().flat_map(Grant::prefixes) {
-            self.by_role.remove(&prefix, &name);
+        let Some(entry) = self.grants.remove(name) else { return BTreeSet::new() };
+        let mut affected = BTreeSet::new();
+        for (namespace, known) in &mut self.namespaces {
+            for prefix in &entry.prefixes {
+                if known.grants.remove(prefix, name) {
+                    affected.insert(namespace.clone());
+                }
+            }
         }
-        let namespaces = self.namespaces.iter_mut();
-        namespaces
-            .filter_map(|(namespace, known)| known.grants.remove(&name).then(|| namespace.clone()))
-            .collect()
+        affected
     }
 
     /// Removes all grants except these. Returns the namespaces that the removed grants matched.
@@ -129,12 +138,12 @@ impl Grants {
         if known.is_some_and(|known| known.labels == *labels) {
             return false;
         }
-        let grants: BTreeSet<GrantName> = self
-            .grants
-            .iter()
-            .filter(|(_, entry)| entry.allows_in(namespace, labels))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let mut grants = Prefixes::default();
+        for (name, entry) in &self.grants {
+            if entry.compiled.namespaces.matches(namespace, labels) {
+                entry.prefixes.iter().for_each(|prefix| grants.insert(prefix, name));
+            }
+        }
         let changed = known.is_none_or(|known| known.grants != grants);
         let now = Namespace { labels: labels.clone(), grants };
         self.namespaces.insert(namespace.to_owned(), now);
@@ -154,22 +163,22 @@ impl Grants {
     /// The generation of a grant, and its error if it is invalid. `None` if there is no such grant.
     pub fn state(&self, name: &str) -> Option<(Option<i64>, Option<&InvalidGrant>)> {
         let entry = self.grants.get(name)?;
-        let invalid = entry.namespaces.as_ref().err().or(entry.grant.as_ref().err());
-        Some((entry.generation, invalid))
+        Some((entry.generation, entry.compiled.rules.as_ref().err()))
     }
 
-    /// Whether a grant matches any known namespace, even if the rest of the grant is invalid.
+    /// Whether a grant matches any known namespace.
     pub fn is_for_any(&self, name: &str) -> bool {
         let mut namespaces = self.namespaces.iter();
         self.grants.get(name).is_some_and(|entry| {
-            namespaces.any(|(namespace, known)| entry.is_for(namespace, &known.labels))
+            namespaces.any(|(namespace, known)| {
+                entry.compiled.namespaces.matches(namespace, &known.labels)
+            })
         })
     }
 
     /// Decides whether a resource may use all roles that it requests.
     ///
-    /// At least one grant must allow each role. If several grants allow it, the first one by name constrains the
-    /// session.
+    /// At least one grant of mode `Allow` must match each role. Every grant that matches a role constrains its session.
     pub fn decide(
         &self,
         namespace: &str,
@@ -179,73 +188,41 @@ impl Grants {
         let Some(known) = self.namespaces.get(namespace) else { return Permission::Unknown };
         if requested.is_empty() {
             let nothing = "The request names no role that a RoleGrant could allow";
-            return Permission::Denied(Problem::new(Reason::NotGranted, nothing));
+            let problem = Problem::new(Reason::NotGranted, nothing);
+            return Permission::Denied(Denial { problem, grants: Vec::new() });
         }
         let context = Context { cluster: &self.cluster, namespace, name };
-        let all = requested.iter().map(|requested| self.decide_one(known, requested, context));
-        match all.collect::<Result<_, _>>() {
-            Ok(constraints) => Permission::Granted(constraints),
-            Err(problem) => Permission::Denied(problem),
+        let matches: Vec<_> =
+            requested.iter().map(|requested| self.matches(known, requested)).collect();
+        match chain::parameters(requested, &matches, context) {
+            Ok(parameters) => {
+                let grants: BTreeSet<_> = matches.iter().flatten().map(|(name, _)| *name).collect();
+                Permission::Granted { grants: grants.into_iter().cloned().collect(), parameters }
+            }
+            Err(denial) => Permission::Denied(denial),
         }
     }
 
-    fn decide_one(
-        &self,
-        namespace: &Namespace,
+    /// The grants that match a namespace and a requested role, sorted by name.
+    fn matches<'a>(
+        &'a self,
+        namespace: &'a Namespace,
         requested: &RequestedRole<'_>,
-        context: Context<'_>,
-    ) -> Result<(GrantName, SessionConstraints), Problem> {
-        let mut rejection = None;
-        for (name, grant) in self.candidates(namespace, requested) {
-            if !grant.covers(requested.role) {
-                continue;
-            }
-            match grant.constrain(requested, context) {
-                Ok(constraints) => return Ok((name.clone(), constraints)),
-                Err(conflicts) => {
-                    rejection.get_or_insert((name, conflicts));
-                }
-            }
-        }
-        let (role, namespace) = (requested.role, context.namespace);
-        // The message must not reveal the grants of other namespaces.
-        Err(Problem::new(
-            Reason::NotGranted,
-            match rejection {
-                Some((name, conflicts)) => format!(
-                    "RoleGrant {name} allows namespace {namespace} to use {role}, but rejects this request: {}",
-                    conflicts.join("; ")
-                ),
-                None => format!(
-                    "No RoleGrant allows namespace {namespace} to use {role} with the operator's identity. {}",
-                    Reason::NotGranted.advice()
-                ),
-            },
-        ))
+    ) -> Vec<Match<'a>> {
+        let grants = self.candidates(namespace, requested).into_iter();
+        grants
+            .filter(|(_, grant)| grant.roles.matches(requested.role))
+            .map(|(name, grant)| (name, &grant.rules))
+            .collect()
     }
 
-    /// The grants that may allow a requested role, sorted by name: those that match the namespace and have a prefix of
-    /// the role's ARN. Iterates over the smaller of the two sets.
+    /// The grants that may match a requested role: those that match the namespace and have a prefix of the role's ARN.
     fn candidates<'a>(
         &'a self,
         namespace: &'a Namespace,
-        requested: &'a RequestedRole<'_>,
-    ) -> Vec<(&'a GrantName, &'a Grant)> {
-        let by_prefix: Vec<_> = self.by_role.of(requested.role.as_str()).collect();
-        let fewer =
-            by_prefix.iter().map(|names| names.len()).sum::<usize>() < namespace.grants.len();
-        let mut names: Vec<&GrantName> = if fewer {
-            by_prefix
-                .into_iter()
-                .flatten()
-                .filter(|name| namespace.grants.contains(*name))
-                .collect()
-        } else {
-            namespace.grants.iter().collect()
-        };
-        names.sort();
-        names.dedup();
-        let grant = |name| Some((name, self.grants.get(name)?.grant.as_ref().ok()?));
-        names.into_iter().filter_map(grant).collect()
+        requested: &RequestedRole<'_>,
+    ) -> BTreeMap<&'a GrantName, &'a CompiledGrant> {
+        let names = namespace.grants.of(requested.role.as_str()).into_iter();
+        names.filter_map(|name| Some((name, &self.grants.get(name)?.compiled))).collect()
     }
 }

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::compiled::InvalidGrant;
+use super::invalid::InvalidGrant;
 use crate::api::GrantStatus;
 use crate::api::condition::{ConditionDraft, READY, conditions};
+use crate::problem::Reason;
 
 /// Computes the next status of a grant from its generation, its error if it is invalid, and the number of resources
 /// that use it. `before` is the previous status.
@@ -17,7 +18,10 @@ pub fn status(
     let (reason, message) = match invalid {
         None => ("InEffect", "The grant is in effect.".to_owned()),
         Some(invalid) => {
-            ("Invalid", format!("The grant is invalid and allows nothing: {invalid}."))
+            let message = format!(
+                "The grant is invalid, so it allows nothing and blocks what it matches: {invalid}."
+            );
+            (Reason::GrantInvalid.as_str(), message)
         }
     };
     let ready = ConditionDraft { type_: READY, is_true: invalid.is_none(), reason, message };
@@ -42,6 +46,7 @@ mod tests {
         assert_eq!(later.conditions[0].last_transition_time, Time(at(10)));
         let bad = status((Some(3), Some(&InvalidGrant::NoClusterName)), 0, &later, at(30));
         assert_eq!(bad.conditions[0].last_transition_time, Time(at(30)));
+        assert_eq!(bad.conditions[0].reason, "GrantInvalid");
         assert!(bad.conditions[0].message.contains("--cluster-name"));
     }
 }

@@ -82,6 +82,11 @@ macro_rules! reasons {
                 match self { $(Self::$name => $class,)* }
             }
 
+            /// Whether the grants do not allow the request.
+            pub const fn is_denial(self) -> bool {
+                matches!(self, Self::NotGranted | Self::GrantConflict | Self::GrantInvalid)
+            }
+
             /// One sentence that says what to do.
             pub const fn advice(self) -> &'static str {
                 match self { $(Self::$name => $advice,)* }
@@ -131,6 +136,10 @@ reasons! {
     ClusterRefused, BLOCKED, "Check the operator's permissions, and the admission policies of the namespace.";
     /// No RoleGrant allows this namespace to use the role with the operator's own identity; the Secret was removed.
     NotGranted, BLOCKED, "Ask the platform team for a RoleGrant, or set spec.identity to sign with your own identity.";
+    /// Two RoleGrants that match this namespace and the role demand different values of the same field.
+    GrantConflict, BLOCKED, "Ask the platform team to correct the RoleGrants, so that all that match demand the same value.";
+    /// A RoleGrant that matches this namespace and the role is invalid, so the operator does not know its limits.
+    GrantInvalid, BLOCKED, "Ask the platform team to correct the RoleGrant: kubectl get rolegrants shows which one is not ready, and its status shows why.";
     /// Neither the resource nor the operator has a region, so the STS endpoint is unknown.
     RegionMissing, BLOCKED, "Set spec.region, or the operator's --region.";
     /// The operator has no AWS identity to sign the request with.

@@ -1,13 +1,13 @@
 //! AssumeRole, directly or through a chain of roles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::arn::RoleArn;
 use super::invalid::InvalidRequest;
-use super::requested_role::{RequestedRole, SessionConstraints, SessionOverrides};
+use super::requested_role::{RequestedRole, SessionOverrides, SessionParameters};
 use super::sts_request::StsRequest;
 use crate::fields::{Duration, SessionPolicies, SessionTags, schema};
 
@@ -21,8 +21,8 @@ use crate::fields::{Duration, SessionPolicies, SessionTags, schema};
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new(schema::ROLE_DURATION).message(schema::ROLE_DURATION_MESSAGE),
-    validation = ("!has(self.via) || size(self.via) == 0 || duration(self.duration) <= duration('1h')", "duration must be at most 1h when via is set: AWS limits sessions of chained roles to one hour; lower duration or remove via"),
+    validation = Rule::new(schema::OPTIONAL_ROLE_DURATION).message(schema::ROLE_DURATION_MESSAGE),
+    validation = ("!has(self.via) || size(self.via) == 0 || !has(self.duration) || duration(self.duration) <= duration('1h')", "duration must be at most 1h when via is set: AWS limits sessions of chained roles to one hour; lower duration or remove via"),
     validation = ("!has(self.transitiveTagKeys) || (has(self.tags) && self.transitiveTagKeys.all(k, k in self.tags))", "each of transitiveTagKeys must be a key of tags: add the tag or remove the key")
 )]
 pub struct AssumeRole {
@@ -38,29 +38,33 @@ pub struct AssumeRole {
     pub via: Vec<Hop>,
 
     /// External ID that the trust policy of the role requires. 2 to 1224 characters: letters, digits and
-    /// `_+=,.@:/-`.
+    /// `_+=,.@:/-`. If the operator signs the request with its own identity, the RoleGrants must allow `externalId` in
+    /// `session.tenantMaySet`, or set the same value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 1224), regex(pattern = r"^[\w+=,.@:/-]+$"))]
     pub external_id: Option<String>,
 
     /// Name of the role session, as CloudTrail shows it. 2 to 64 characters: letters, digits and `_+=,.@-`.
     /// Default: `tempcred-NAMESPACE.NAME`. A default of more than 64 characters is replaced by its first 47
-    /// characters, `+` and 16 hexadecimal digits of its SHA-256 hash.
+    /// characters, `+` and 16 hexadecimal digits of its SHA-256 hash. If the operator signs the request with its own
+    /// identity, the RoleGrants must allow `sessionName` in `session.tenantMaySet`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub session_name: Option<String>,
 
     /// Source identity of the session, as CloudTrail shows it. Sessions of roles that are assumed from this
-    /// session keep it. 2 to 64 characters: letters, digits and `_+=,.@-`.
+    /// session keep it. 2 to 64 characters: letters, digits and `_+=,.@-`. If the operator signs the request with its
+    /// own identity, the RoleGrants must allow `sourceIdentity` in `session.tenantMaySet`, or set the same value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub source_identity: Option<String>,
 
     /// Requested lifetime of the credentials: `15m` to `12h`, and at most the maximum session duration of the
     /// role. AWS limits it to `1h` with `via`, and if the identity that signs the request is itself a role
-    /// session. Default: `1h`.
-    #[serde(default = "schema::one_hour")]
-    pub duration: Duration,
+    /// session. If the operator signs the request with its own identity, `maxDuration` of the RoleGrants limits it,
+    /// too. Default: `1h`, or the limit of the RoleGrants if that is shorter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Duration>,
 
     /// Session policies.
     #[serde(flatten)]
@@ -87,105 +91,101 @@ pub struct Hop {
     pub role_arn: String,
 
     /// External ID that the trust policy of this role requires. 2 to 1224 characters: letters, digits and
-    /// `_+=,.@:/-`.
+    /// `_+=,.@:/-`. RoleGrants limit it like `assumeRole.externalId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 1224), regex(pattern = r"^[\w+=,.@:/-]+$"))]
     pub external_id: Option<String>,
 
     /// Name of the session of this role. 2 to 64 characters: letters, digits and `_+=,.@-`. Default:
     /// `tempcred-NAMESPACE.NAME`, shortened like the default of `assumeRole.sessionName`. A hop does not use the
-    /// `sessionName` of `assumeRole`.
+    /// `sessionName` of `assumeRole`. RoleGrants limit it like that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub session_name: Option<String>,
 }
 
-/// A validated AssumeRole request. The serialised form is part of the request hash.
+/// A validated AssumeRole request. The serialised form, which is part of the request hash, contains what is sent.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Request {
+    /// The calls to make, each signed with the credentials of the one before it. The last one is for `roleArn`.
+    calls: Vec<Call>,
+    /// Session name of the calls for which the spec sets none.
     #[serde(skip)]
-    role: RoleArn,
+    default_session_name: String,
     #[serde(skip)]
-    hops: Vec<(RoleArn, Hop)>,
-    session: String,
-    #[serde(flatten)]
     spec: AssumeRole,
-    /// The parameters that grants set for each call, in the order of the calls.
-    #[serde(skip_serializing_if = "none_set")]
-    constraints: Vec<SessionConstraints>,
 }
 
 /// One AssumeRole call of a request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Call<'a> {
+#[derive(Serialize, Clone, Debug, PartialEq)]
+pub struct Call {
     /// ARN of the role.
-    pub role: &'a RoleArn,
+    pub role: RoleArn,
     /// Name of the session.
-    pub session_name: &'a str,
+    pub session_name: String,
     /// Requested lifetime. `None` for a hop: STS applies its default, one hour.
     pub duration: Option<Duration>,
     /// External ID.
-    pub external_id: Option<&'a str>,
+    pub external_id: Option<String>,
     /// Source identity.
-    pub source_identity: Option<&'a str>,
+    pub source_identity: Option<String>,
     /// Session tags.
-    pub tags: BTreeMap<&'a str, &'a str>,
+    pub tags: BTreeMap<String, String>,
     /// Keys of the transitive tags: sessions that are assumed from this session keep them.
-    pub transitive_tag_keys: &'a [String],
+    pub transitive_tag_keys: BTreeSet<String>,
     /// Inline session policy.
-    pub policy: Option<&'a str>,
+    pub policy: Option<String>,
     /// ARNs of session policies.
-    pub policy_arns: Vec<&'a str>,
-}
-
-fn none_set(constraints: &[SessionConstraints]) -> bool {
-    constraints.iter().all(SessionConstraints::is_empty)
+    pub policy_arns: Vec<String>,
 }
 
 impl Request {
     /// The calls to make, each signed with the credentials of the one before it.
-    pub fn chain(&self) -> Vec<Call<'_>> {
-        let hops = self.hops.iter().enumerate().map(|(index, (role, hop))| {
-            let call = Call {
-                role,
-                session_name: hop.session_name.as_deref().unwrap_or(&self.session),
-                duration: None,
-                external_id: hop.external_id.as_deref(),
-                source_identity: None,
-                tags: BTreeMap::new(),
-                transitive_tag_keys: &[],
-                policy: None,
-                policy_arns: Vec::new(),
-            };
-            self.constrain(index, call)
-        });
-        let spec = &self.spec;
-        let last = Call {
-            role: &self.role,
-            session_name: spec.session_name.as_deref().unwrap_or(&self.session),
-            duration: Some(spec.duration),
-            external_id: spec.external_id.as_deref(),
-            source_identity: spec.source_identity.as_deref(),
-            tags: spec.tags.iter().collect(),
-            transitive_tag_keys: &spec.transitive_tag_keys,
-            policy: spec.policies.policy.as_deref(),
-            policy_arns: spec.policies.policy_arns.iter().map(String::as_str).collect(),
-        };
-        hops.chain([self.constrain(self.hops.len(), last)]).collect()
+    pub fn chain(&self) -> &[Call] {
+        &self.calls
     }
 
-    fn constrain<'a>(&'a self, index: usize, mut call: Call<'a>) -> Call<'a> {
-        let Some(constraints) = self.constraints.get(index) else { return call };
-        call.external_id = constraints.external_id.as_deref().or(call.external_id);
-        call.source_identity = constraints.source_identity.as_deref().or(call.source_identity);
-        call.tags.extend(constraints.tags.iter().map(|(k, v)| (k.as_str(), v.as_str())));
-        for arn in constraints.policy_arns.iter().map(String::as_str) {
-            if !call.policy_arns.contains(&arn) {
-                call.policy_arns.push(arn);
-            }
-        }
-        call
+    /// A session name of the spec, unless it is the default one.
+    fn chosen<'a>(&self, name: &'a Option<String>) -> Option<&'a str> {
+        name.as_deref().filter(|name| *name != self.default_session_name)
     }
+}
+
+/// The call for a hop, as the spec requests it.
+fn hop(hop: &Hop, session: &str) -> Result<Call, InvalidRequest> {
+    Ok(Call {
+        role: RoleArn::try_from(hop.role_arn.as_str())?,
+        session_name: hop.session_name.as_deref().unwrap_or(session).to_owned(),
+        duration: None,
+        external_id: hop.external_id.clone(),
+        source_identity: None,
+        tags: BTreeMap::new(),
+        transitive_tag_keys: BTreeSet::new(),
+        policy: None,
+        policy_arns: Vec::new(),
+    })
+}
+
+/// The call for `roleArn`, as the spec requests it.
+fn last(spec: &AssumeRole, session: &str) -> Result<Call, InvalidRequest> {
+    InvalidRequest::check_tags(&spec.tags)?;
+    Ok(Call {
+        role: RoleArn::try_from(spec.role_arn.as_str())?,
+        session_name: spec.session_name.as_deref().unwrap_or(session).to_owned(),
+        duration: Some(spec.duration.unwrap_or(schema::one_hour())),
+        external_id: spec.external_id.clone(),
+        source_identity: spec.source_identity.clone(),
+        tags: spec.tags.tags.clone(),
+        // A CEL rule requires that each is a key of `tags`, but a resource may be older than the rule.
+        transitive_tag_keys: spec
+            .transitive_tag_keys
+            .iter()
+            .filter(|key| spec.tags.tags.contains_key(*key))
+            .cloned()
+            .collect(),
+        policy: spec.policies.policy.clone(),
+        policy_arns: spec.policies.policy_arns.clone(),
+    })
 }
 
 impl StsRequest for Request {
@@ -194,28 +194,25 @@ impl StsRequest for Request {
     const ACTION: &'static str = "AssumeRole";
 
     fn new(spec: &AssumeRole, session: &str) -> Result<Self, InvalidRequest> {
-        let hops = spec.via.iter();
-        let hops = hops.map(|hop| Ok((RoleArn::try_from(hop.role_arn.as_str())?, hop.clone())));
-        let hops = hops.collect::<Result<Vec<_>, _>>()?;
+        let hops = spec.via.iter().map(|via| hop(via, session));
         Ok(Self {
-            role: RoleArn::try_from(spec.role_arn.as_str())?,
-            session: session.to_owned(),
-            hops,
+            calls: hops.chain([last(spec, session)]).collect::<Result<_, _>>()?,
+            default_session_name: session.to_owned(),
             spec: spec.clone(),
-            constraints: Vec::new(),
         })
     }
 
     fn calls(&self) -> u32 {
-        u32::try_from(self.hops.len()).unwrap_or(u32::MAX).saturating_add(1)
+        u32::try_from(self.calls.len()).unwrap_or(u32::MAX)
     }
 
     fn target(&self) -> &str {
-        self.role.as_str()
+        &self.spec.role_arn
     }
 
     fn duration(&self) -> Duration {
-        self.spec.duration
+        let last = self.calls.last().and_then(|call| call.duration);
+        last.unwrap_or(schema::one_hour())
     }
 
     fn requested_roles(&self) -> Vec<RequestedRole<'_>> {
@@ -224,23 +221,33 @@ impl StsRequest for Request {
             duration: spec.duration,
             source_identity: spec.source_identity.as_deref(),
             tags: &spec.tags.tags,
+            transitive_tag_keys: &spec.transitive_tag_keys,
             has_policy: spec.policies.policy.is_some(),
             policy_arns: &spec.policies.policy_arns,
         };
-        let hops = self.hops.iter().map(|(role, hop)| RequestedRole {
-            role,
-            external_id: hop.external_id.as_deref(),
-            overrides: None,
-        });
-        let last = RequestedRole {
-            role: &self.role,
-            external_id: spec.external_id.as_deref(),
-            overrides: Some(overrides),
-        };
-        hops.chain([last]).collect()
+        let hops = spec.via.iter().map(|via| (&via.external_id, &via.session_name, None));
+        let last = (&spec.external_id, &spec.session_name, Some(overrides));
+        let roles = self.calls.iter().map(|call| &call.role);
+        roles
+            .zip(hops.chain([last]))
+            .map(|(role, (external_id, session_name, overrides))| RequestedRole {
+                role,
+                external_id: external_id.as_deref(),
+                session_name: self.chosen(session_name),
+                overrides,
+            })
+            .collect()
     }
 
-    fn constrained(self, constraints: Vec<SessionConstraints>) -> Self {
-        Self { constraints, ..self }
+    fn granted(mut self, parameters: Vec<SessionParameters>) -> Self {
+        for (call, granted) in self.calls.iter_mut().zip(parameters) {
+            call.duration = granted.duration;
+            call.external_id = granted.external_id;
+            call.source_identity = granted.source_identity;
+            call.tags = granted.tags;
+            call.transitive_tag_keys = granted.transitive_tag_keys;
+            call.policy_arns = granted.policy_arns;
+        }
+        self
     }
 }

@@ -34,7 +34,7 @@ pub struct GetFederationToken {
     pub tags: SessionTags,
 }
 
-/// Nothing is left to check: the spec is the request.
+/// Only the tags are left to check: the spec is the request.
 pub type Request = GetFederationToken;
 
 impl StsRequest for GetFederationToken {
@@ -43,6 +43,7 @@ impl StsRequest for GetFederationToken {
     const ACTION: &'static str = "GetFederationToken";
 
     fn new(spec: &Self, _: &str) -> Result<Self, InvalidRequest> {
+        InvalidRequest::check_tags(&spec.tags)?;
         Ok(spec.clone())
     }
 

@@ -52,7 +52,7 @@ impl SigningAlgorithm {
     }
 }
 
-/// Nothing is left to check: the spec is the request.
+/// Only the tags are left to check: the spec is the request.
 pub type Request = GetWebIdentityToken;
 
 impl StsRequest for GetWebIdentityToken {
@@ -64,6 +64,7 @@ impl StsRequest for GetWebIdentityToken {
     const SIGNING_SESSION: Duration = Duration::from_secs(3600);
 
     fn new(spec: &Self, _: &str) -> Result<Self, InvalidRequest> {
+        InvalidRequest::check_tags(&spec.tags)?;
         Ok(spec.clone())
     }
 

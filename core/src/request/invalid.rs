@@ -1,5 +1,9 @@
 //! The errors of a spec that contains no valid request.
 
+use std::collections::BTreeSet;
+
+use crate::fields::{SessionTags, folded, is_reserved};
+
 /// The error of a spec that contains no valid request. The message names what to change in the spec.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum InvalidRequest {
@@ -14,7 +18,38 @@ pub enum InvalidRequest {
         "spec.{0} needs spec.identity: the operator does not make this request with its own identity"
     )]
     NeedsIdentity(&'static str),
+    /// Only the operator may set a tag with this key. Contains its first 128 characters.
+    #[error(
+        "the tag {0:?} must be removed from tags: only session.attribution of a RoleGrant sets tags whose keys begin with tempcred.dev/"
+    )]
+    ReservedTag(String),
+    /// Another tag has the same key except for the case. Contains its first 128 characters.
+    #[error(
+        "the tag {0:?} must be removed from tags or renamed: STS ignores the case of keys, so another tag has the same key"
+    )]
+    SameTag(String),
     /// The spec sets none or all of these fields, and must set exactly one.
     #[error("exactly one of {0} must be set")]
     Missing(&'static str),
+}
+
+impl InvalidRequest {
+    /// Rejects tags that only the operator may set, and keys that STS does not distinguish. CEL rules reject most of
+    /// them, but a resource may be older than the rules.
+    ///
+    /// # Errors
+    /// [`Self::ReservedTag`] or [`Self::SameTag`] with the first such key.
+    pub(super) fn check_tags(tags: &SessionTags) -> Result<(), Self> {
+        let first = |key: &str| key.chars().take(128).collect();
+        let mut seen = BTreeSet::new();
+        for key in tags.tags.keys() {
+            if is_reserved(key) {
+                return Err(Self::ReservedTag(first(key)));
+            }
+            if !seen.insert(folded(key)) {
+                return Err(Self::SameTag(first(key)));
+            }
+        }
+        Ok(())
+    }
 }

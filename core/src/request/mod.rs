@@ -14,7 +14,7 @@ use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 pub use invalid::InvalidRequest;
-pub use requested_role::{RequestedRole, SessionConstraints, SessionOverrides};
+pub use requested_role::{RequestedRole, SessionOverrides, SessionParameters};
 pub use session_name::default_session_name;
 pub use sts_request::StsRequest;
 
@@ -98,7 +98,7 @@ macro_rules! define_operations {
             /// CEL rule: `renewal.before` is at least 5 s shorter than the duration of the request.
             pub const BEFORE_FITS: &str = concat!(
                 "!has(self.renewal) || !has(self.renewal.before)",
-                " || [", $("!has(self.", $field, ") || duration(self.renewal.before) + duration('5s') <= duration(self.", $field, ".duration), ",)* "true].all(fits, fits)"
+                " || [", $("!has(self.", $field, ") || duration(self.renewal.before) + duration('5s') <= duration(has(self.", $field, ".duration) ? self.", $field, ".duration : '1h'), ",)* "true].all(fits, fits)"
             );
         }
 
@@ -167,9 +167,10 @@ macro_rules! define_operations {
                 match self { $(Self::$name(request) => request.requested_roles(),)* }
             }
 
-            /// The same request, with what grants set for its calls, in the order of the requested roles.
-            pub fn constrained(self, constraints: Vec<SessionConstraints>) -> Self {
-                match self { $(Self::$name(request) => Self::$name(request.constrained(constraints)),)* }
+            /// The same request, with the session parameters that the grants allow and set, in the order of the
+            /// requested roles.
+            pub fn granted(self, parameters: Vec<SessionParameters>) -> Self {
+                match self { $(Self::$name(request) => Self::$name(request.granted(parameters)),)* }
             }
 
             /// How long a session must be valid that signs this request.

@@ -2,7 +2,7 @@
 
 use super::inputs::Input;
 use super::invalid::InvalidRequest;
-use super::requested_role::{RequestedRole, SessionConstraints};
+use super::requested_role::{RequestedRole, SessionParameters};
 use crate::fields::Duration;
 
 /// A validated request of one operation.
@@ -44,8 +44,8 @@ pub trait StsRequest: Sized {
         Vec::new()
     }
 
-    /// The same request, with what grants set for its calls, in the order of the requested roles.
-    fn constrained(self, _: Vec<SessionConstraints>) -> Self {
+    /// The same request, with the session parameters that the grants allow and set, in the order of the requested roles.
+    fn granted(self, _: Vec<SessionParameters>) -> Self {
         self
     }
 }

@@ -23,25 +23,24 @@ pub(super) async fn call(
         if let Some(credentials) = &issued {
             session = session.signed_by(credentials)?;
         }
-        issued = Some(assume(&session, &call).await?);
+        issued = Some(assume(&session, call).await?);
     }
     issued.ok_or_else(|| Problem::new(Reason::InvalidSpec, "The request names no role"))
 }
 
-async fn assume(session: &Session, call: &Call<'_>) -> Result<Credentials, Problem> {
+async fn assume(session: &Session, call: &Call) -> Result<Credentials, Problem> {
     let role = call.role.as_str();
-    let policies: Vec<String> = call.policy_arns.iter().map(|arn| (*arn).to_owned()).collect();
-    let keys = call.transitive_tag_keys;
+    let keys: Vec<String> = call.transitive_tag_keys.iter().cloned().collect();
     let input = AssumeRoleInputBuilder::default()
         .role_arn(role)
-        .role_session_name(call.session_name)
+        .role_session_name(&call.session_name)
         .set_duration_seconds(call.duration.map(|duration| duration.as_i32()))
-        .set_external_id(call.external_id.map(str::to_owned))
-        .set_source_identity(call.source_identity.map(str::to_owned))
-        .set_policy(call.policy.map(str::to_owned))
-        .set_policy_arns(policy_arns(&policies))
-        .set_tags(tags(call.tags.iter().map(|(key, value)| (*key, *value))))
-        .set_transitive_tag_keys(Some(keys.to_vec()).filter(|keys| !keys.is_empty()));
+        .set_external_id(call.external_id.clone())
+        .set_source_identity(call.source_identity.clone())
+        .set_policy(call.policy.clone())
+        .set_policy_arns(policy_arns(&call.policy_arns))
+        .set_tags(tags(call.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))))
+        .set_transitive_tag_keys(Some(keys).filter(|keys| !keys.is_empty()));
     let send = |client| async move { input.send_with(&client).await };
     let read = |output: AssumeRoleOutput| {
         #[expect(deprecated, reason = "STS in older partitions still answers with this field alone")]

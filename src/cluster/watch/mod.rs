@@ -17,7 +17,7 @@ use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
-use tempcred_core::api::{RoleGrant, TemporaryCredential};
+use tempcred_core::api::{StoredGrant, TemporaryCredential};
 use tempcred_core::secret::{CREDENTIAL_UID, labelled_owner};
 use tokio::sync::SetOnce;
 
@@ -86,9 +86,9 @@ pub fn other_secrets(
     changes("Secrets", |_| String::new(), watcher(api::<SecretMeta>(client, namespace), config))
 }
 
-/// Watches the grants.
-pub fn grants(client: Client) -> impl Stream<Item = Change<RoleGrant>> + Send + use<> {
-    let api = Api::<DeserializeGuard<RoleGrant>>::all(client);
+/// Watches the grants. Their specs are decoded later, because a grant that cannot be decoded must not be ignored.
+pub fn grants(client: Client) -> impl Stream<Item = Change<StoredGrant>> + Send + use<> {
+    let api = Api::<DeserializeGuard<StoredGrant>>::all(client);
     changes("RoleGrants", |_| String::new(), watcher(api, watcher::Config::default()))
 }
 
