@@ -170,7 +170,9 @@ pub async fn each_does_what_the_docs_say(scene: &Scene) {
         "arn:aws:iam::210987654321:role/probe-*",
         "arn:aws:iam::123456789012:role/reports-reader",
     ];
-    let grant = json!({"namespaces": {"names": [namespace]}, "roleArns": roles});
+    let may = json!({"tenantMaySet": ["sourceIdentity", "tags"]});
+    let grant =
+        json!({"namespaces": {"names": [namespace]}, "roleArns": roles, "session": may});
     world.grant(&namespace, grant).await;
     for (index, probe) in probes.iter().enumerate() {
         let object = resource(&Probe::name(index), &probe.spec(index));
