@@ -132,10 +132,10 @@ pub async fn every_example_becomes_ready(world: &World) {
 }
 
 /// A manifest shown in a text.
-struct Block {
+pub struct Block {
     place: String,
     refused: bool,
-    objects: Vec<Value>,
+    pub objects: Vec<Value>,
 }
 
 /// The fenced `yaml` blocks in a Markdown text: the position of each, the line above it, its lines.
@@ -161,7 +161,7 @@ fn fences<'a>(place: &str, text: &'a str) -> Vec<(String, &'a str, Vec<&'a str>)
 }
 
 /// The manifests in a Markdown text: the blocks with a `kind`.
-fn blocks(place: &str, text: &str) -> Vec<Block> {
+pub fn blocks(place: &str, text: &str) -> Vec<Block> {
     let manifests = fences(place, text).into_iter();
     let manifests = manifests.filter(|(.., body)| body.iter().any(|l| l.starts_with("kind:")));
     let block = |(place, before, body): (String, &str, Vec<&str>)| Block {

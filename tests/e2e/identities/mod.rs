@@ -1,6 +1,7 @@
 //! Every example with every identity of the operator, against an STS that judges like AWS by the policies in the
 //! example's own comments.
 
+mod granted;
 mod operator;
 mod policies;
 mod probes;
@@ -288,12 +289,13 @@ async fn every_example_does_what_the_docs_say(identity: Identity) {
             scene.docs.iter().filter(|f| f.json.contains(marker)).cloned().collect();
         // Without session tags, the agent needs no permission for them.
         let spare = |_: &Found, action: &str| {
-            identity == Identity::PodIdentityUntagged && action == "sts:TagSession"
+            identity == Identity::PodUntagged && action == "sts:TagSession"
         };
         scene.assert_each_action_is_needed(&trust, &own, spare);
     }
     probes::each_does_what_the_docs_say(&scene).await;
     probes::the_operators_own_policy_is_needed(&scene).await;
+    granted::the_policy_about_attribution_is_needed(&scene).await;
 }
 
 #[tokio::test]
@@ -303,12 +305,12 @@ async fn every_example_does_what_the_docs_say_with_irsa() {
 
 #[tokio::test]
 async fn every_example_does_what_the_docs_say_with_pod_identity() {
-    every_example_does_what_the_docs_say(Identity::PodIdentity).await;
+    every_example_does_what_the_docs_say(Identity::Pod).await;
 }
 
 #[tokio::test]
 async fn every_example_does_what_the_docs_say_with_pod_identity_without_tags() {
-    every_example_does_what_the_docs_say(Identity::PodIdentityUntagged).await;
+    every_example_does_what_the_docs_say(Identity::PodUntagged).await;
 }
 
 #[tokio::test]

@@ -9,9 +9,9 @@ use crate::world::World;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
     Irsa,
-    PodIdentity,
+    Pod,
     /// The association disables session tags.
-    PodIdentityUntagged,
+    PodUntagged,
     Ec2,
     User,
 }
@@ -36,8 +36,8 @@ impl Identity {
     pub fn column(self) -> &'static str {
         match self {
             Self::Irsa => "IRSA",
-            Self::PodIdentity => "EKS Pod Identity",
-            Self::PodIdentityUntagged => "EKS Pod Identity without session tags",
+            Self::Pod => "EKS Pod Identity",
+            Self::PodUntagged => "EKS Pod Identity without session tags",
             Self::Ec2 => "EC2",
             Self::User => "IAM user",
         }
@@ -47,7 +47,7 @@ impl Identity {
     pub fn trust_marker(self) -> Option<&'static str> {
         match self {
             Self::Irsa => Some(":oidc-provider/"),
-            Self::PodIdentity | Self::PodIdentityUntagged => Some("pods.eks.amazonaws.com"),
+            Self::Pod | Self::PodUntagged => Some("pods.eks.amazonaws.com"),
             Self::Ec2 => Some("ec2.amazonaws.com"),
             Self::User => None,
         }
@@ -111,10 +111,10 @@ pub fn provide(identity: Identity, world: &mut World, strict: &Strict) -> Source
             set.push(("AWS_ROLE_ARN", Some(ROLE.to_owned())));
             set.push(("AWS_WEB_IDENTITY_TOKEN_FILE", Some(path.clone())));
         }
-        Identity::PodIdentity | Identity::PodIdentityUntagged => {
+        Identity::Pod | Identity::PodUntagged => {
             token("pods.eks.amazonaws.com");
             let tags = match identity {
-                Identity::PodIdentity => session_tags(),
+                Identity::Pod => session_tags(),
                 _ => vec![],
             };
             let role = ROLE.to_owned();

@@ -151,7 +151,7 @@ pub async fn the_operators_own_policy_is_needed(scene: &Scene) {
     scene.assert_each_action_is_needed(&[found], &verdicts, |_, _| false);
 }
 
-fn resource(name: &str, spec: &Value) -> Value {
+pub fn resource(name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
         "metadata": {"name": name}, "spec": spec,
@@ -171,8 +171,7 @@ pub async fn each_does_what_the_docs_say(scene: &Scene) {
         "arn:aws:iam::123456789012:role/reports-reader",
     ];
     let may = json!({"tenantMaySet": ["sourceIdentity", "tags"]});
-    let grant =
-        json!({"namespaces": {"names": [namespace]}, "roleArns": roles, "session": may});
+    let grant = json!({"namespaces": {"names": [namespace]}, "roleArns": roles, "session": may});
     world.grant(&namespace, grant).await;
     for (index, probe) in probes.iter().enumerate() {
         let object = resource(&Probe::name(index), &probe.spec(index));
