@@ -67,7 +67,7 @@ codes! {
     // Denials of additional actions of the request.
     "AccessDenied" | "AccessDeniedException" with "sts:TagSession", 403,
         "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:TagSession on resource: arn:aws:iam::123456789012:role/reports"
-        => AccessDenied, "Allow sts:TagSession, in addition to the action of the call, in the trust policy of the role and in the policy of the caller, or remove tags from the spec and disable the session tags of EKS Pod Identity, which the session inherits.";
+        => AccessDenied, "Allow sts:TagSession too, in the trust policy of the role and in the policy of the caller, or remove all tags: those of the spec, and the session tags of EKS Pod Identity.";
     "AccessDenied" | "AccessDeniedException" with "sts:SetSourceIdentity", 403,
         "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:SetSourceIdentity on resource: arn:aws:iam::123456789012:role/reports"
         => AccessDenied, "Allow sts:SetSourceIdentity, in addition to the action of the call, in the trust policy of the role and in the policy of the caller, or remove sourceIdentity from the spec.";
