@@ -5,6 +5,7 @@ mod granted;
 mod operator;
 mod policies;
 mod probes;
+mod signers;
 mod table;
 
 use std::collections::BTreeMap;

@@ -30,8 +30,13 @@ impl Table {
 
     /// The cell of a row for an identity.
     pub fn cell(&self, name: &str, identity: Identity) -> &str {
-        let column = self.headings.iter().position(|heading| heading == identity.column());
-        let column = column.unwrap_or_else(|| panic!("no column {}", identity.column()));
+        self.cell_in(name, identity.column())
+    }
+
+    /// The cell of a row in the column with this heading.
+    pub fn cell_in(&self, name: &str, heading: &str) -> &str {
+        let column = self.headings.iter().position(|other| other == heading);
+        let column = column.unwrap_or_else(|| panic!("no column {heading}"));
         let row = self.rows.iter().find(|row| row[0] == name);
         &row.unwrap_or_else(|| panic!("docs/identities.md has no row {name}"))[column]
     }
