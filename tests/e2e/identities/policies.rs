@@ -166,6 +166,28 @@ pub fn add(iam: &mut Iam, found: &Found, keys: &[(String, (String, String))]) {
 const NOBODY: &str = r#"{"Version": "2012-10-17", "Statement": []}"#;
 
 #[test]
+fn every_policy_in_the_docs_is_tested() {
+    let mut texts = texts();
+    let chart = "charts/tempcred/README.md".to_owned();
+    texts.push((chart.clone(), fs::read_to_string(root().join(&chart)).unwrap()));
+    for (place, text) in &texts {
+        let found = of_page(place, text).len();
+        assert_eq!(text.matches("\"Statement\"").count(), found, "{place}: not in a block of JSON");
+    }
+    let mut places: Vec<_> = of_docs().iter().map(|f| (f.place.clone(), f.kind)).collect();
+    places.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = [
+        ("docs/grants.md", Kind::Trust),       // granted.rs
+        ("docs/identities.md", Kind::Trust),   // operator.rs, for EC2
+        ("docs/install.md", Kind::Permission), // probes.rs
+        ("docs/install.md", Kind::Trust),      // operator.rs, for EKS Pod Identity
+        ("docs/install.md", Kind::Trust),      // operator.rs, for IRSA
+    ];
+    let expected = expected.map(|(place, kind)| (place.to_owned(), kind));
+    assert_eq!(places, expected, "test a new policy, and add it here");
+}
+
+#[test]
 fn policies_are_read_below_their_heading() {
     let yaml = "# Text.\n#\n# Trust policy of arn:aws:iam::123456789012:role/a:\n#\n#   {\"Version\": \"2012-10-17\",\n#    \"Statement\": []}\n#\n# Maximum session duration of arn:aws:iam::123456789012:role/a: 6h\nkind: A\n";
     let described = of_comments("x", yaml);
