@@ -224,6 +224,9 @@ mod tests {
             ("a maximum duration", json!({"spec": {"maxDuration": "1h"}}), false),
             ("an external id", json!({"spec": {"session": {"externalId": "{{ name }}"}}}), true),
             ("a tag", json!({"spec": {"session": {"tags": {"a": "b"}}}}), true),
+            ("a longer maximum duration", json!({"spec": {"maxDuration": "2h"}}), false),
+            ("a shorter maximum duration", json!({"spec": {"maxDuration": "30m"}}), true),
+            ("a choice of a resource", json!({"spec": {"session": {"tenantMaySet": []}}}), false),
         ] {
             let granted = desired_with_grant(grant, json!({})).unwrap();
             assert_eq!(granted.request_hash != base.request_hash, changes, "{row}");
@@ -249,6 +252,29 @@ mod tests {
         }
         let elsewhere = json!({"metadata": {"namespace": "not-in-the-cache"}});
         assert!(desired_with_grant(json!({}), elsewhere).is_none());
+    }
+
+    #[test]
+    fn no_resource_sets_a_reserved_tag_whoever_signs() {
+        let tags = json!({"Tempcred.dev/namespace": "web"});
+        let keys = json!({"accessKeySecretRef": {"name": "keys"}});
+        let role = json!({"roleArn": "arn:aws:iam::123456789012:role/reports", "tags": tags});
+        let token = json!({"audiences": ["a"], "signingAlgorithm": "RS256", "tags": tags});
+        for (row, spec) in [
+            ("by the operator", json!({"assumeRole": role})),
+            ("by an access key", json!({"assumeRole": role, "identity": keys})),
+            (
+                "a federated user",
+                json!({"assumeRole": null, "getFederationToken": {"name": "ab", "tags": tags}, "identity": keys}),
+            ),
+            (
+                "a web identity token",
+                json!({"assumeRole": null, "getWebIdentityToken": token, "identity": keys}),
+            ),
+        ] {
+            let error = desired(json!({"spec": spec})).request.unwrap_err().to_string();
+            assert!(error.contains("\"Tempcred.dev/namespace\" must be removed"), "{row}: {error}");
+        }
     }
 
     #[test]

@@ -47,7 +47,10 @@ pub(crate) fn desired_with_grant(grant: Value, patch: Value) -> Option<Desired> 
     let mut base = json!({
         "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant",
         "metadata": {"name": "any"},
-        "spec": {"namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"]},
+        "spec": {
+            "namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"],
+            "session": {"tenantMaySet": ["externalId", "sourceIdentity", "sessionName", "tags"]},
+        },
     });
     merge(&mut base, grant);
     let mut grants = Grants::default();

@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 use tempcred_core::api::{CredentialStatus, GrantStatus};
 
 use crate::world::{
-    SOON, World, assume, condition, failure, failure_reason, is_ready, plain, role_arn, wait_until,
+    SOON, World, assume, condition, failure, failure_reason, is_ready, plain, wait_until,
 };
 
 /// The deadline for the effect of a grant change. Shorter than any backoff, so no retry can be the cause.
-const AT_ONCE: Duration = Duration::from_secs(5);
+pub const AT_ONCE: Duration = Duration::from_secs(5);
 
-const ROLE: &str = "arn:aws:iam::123456789012:role/reports";
-const HUB: &str = "arn:aws:iam::123456789012:role/hub";
+pub const ROLE: &str = "arn:aws:iam::123456789012:role/reports";
+pub const HUB: &str = "arn:aws:iam::123456789012:role/hub";
 
 fn is_not_granted(status: &CredentialStatus) -> bool {
     condition(status, "Ready") == Some((false, "NotGranted"))
 }
 
 /// The spec of a grant for the namespace of a world and one role, with more fields.
-fn for_role(world: &World, role: &str, more: Value) -> Value {
+pub fn for_role(world: &World, role: &str, more: Value) -> Value {
     let mut spec = json!({"namespaces": {"names": [world.namespace]}, "roleArns": [role]});
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     spec
@@ -135,14 +135,14 @@ async fn a_grant_withdrawn_while_no_operator_runs_removes_the_secret() {
 async fn a_narrowed_grant_removes_the_secrets_that_it_does_not_allow() {
     let mut world = World::new().await;
     world.start_operator(&[]).await;
-    world.issue("reports", plain()).await;
+    world.issue("reports", json!({"assumeRole": {"roleArn": ROLE, "duration": "1h"}})).await;
     let elsewhere = json!({"namespaces": {"names": ["elsewhere"]}});
     for (row, narrowed, says) in [
         ("another namespace", for_role(&world, ROLE, elsewhere), "No RoleGrant allows"),
         (
             "shorter",
             for_role(&world, ROLE, json!({"maxDuration": "30m"})),
-            "the grant allows a duration of at most 30m, but the resource requests 1h: lower duration",
+            "the grants allow a duration of at most 30m, but the resource requests 1h: lower duration",
         ),
     ] {
         world.grant(&world.namespace, narrowed).await;
@@ -179,7 +179,7 @@ async fn a_changed_namespace_label_takes_effect_at_once() {
 }
 
 /// The parameters of each call, without those that every call has.
-fn forms(world: &World) -> Vec<BTreeMap<String, String>> {
+pub fn forms(world: &World) -> Vec<BTreeMap<String, String>> {
     let form = |request: rig::sts::Received| {
         let mut form = request.form;
         form.retain(|key, _| !["Action", "Version"].contains(&key.as_str()));
@@ -194,12 +194,12 @@ async fn every_call_carries_what_its_grant_sets() {
     let session = json!({
         "externalId": "{{ cluster }}/{{ namespace }}/{{ name }}", "attribution": true,
         "sourceIdentity": "{{ namespace }}", "tags": {"stage": "prod", "of": "{{ name }}"},
-        "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"],
+        "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"], "tenantMaySet": ["tags/App"],
     });
     let demanding = for_role(&world, ROLE, json!({"maxDuration": "2h", "session": session}));
     world.grant(&world.namespace, demanding).await;
     let hub = format!("{}-hub", world.namespace);
-    let session = json!({"externalId": "of-{{ cluster }}", "tags": {"hop": "{{ namespace }}"}, "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]});
+    let session = json!({"externalId": "of-{{ cluster }}", "tags": {"hop": "{{ namespace }}", "stage": "prod"}, "policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]});
     world.grant(&hub, for_role(&world, HUB, json!({"session": session}))).await;
     world.start_operator(&["--cluster-name", "prod-eu"]).await;
     // The resource keeps its own tags, and a value equal to that of the grant is no conflict.
@@ -212,37 +212,6 @@ async fn every_call_carries_what_its_grant_sets() {
     let forms = forms(&world);
     let text = serde_json::to_string_pretty(&forms).unwrap().replace(&world.namespace, "NAMESPACE");
     insta::assert_snapshot!(text);
-    assert!(world.stop_operator().success());
-}
-
-#[tokio::test]
-async fn the_first_grant_by_name_sets_the_session() {
-    let mut world = World::new().await;
-    world.withdraw(&world.namespace).await;
-    let rows = [("ab", ["a", "b"]), ("ba", ["b", "a"])];
-    for (row, order) in rows {
-        for name in order {
-            let session = json!({"session": {"externalId": format!("of-{name}")}});
-            let grant = format!("{}-{row}-{name}", world.namespace);
-            world.grant(&grant, for_role(&world, &role_arn(row), session)).await;
-        }
-    }
-    world.start_operator(&[]).await;
-    let ids = |row: &str| -> Vec<String> {
-        let mut requests = world.sts.requests();
-        requests.retain(|request| request.role_arn() == Some(&role_arn(row)));
-        requests.iter().map(|request| request.form["ExternalId"].clone()).collect()
-    };
-    for (row, _) in rows {
-        world.issue(row, assume(row)).await;
-        assert_eq!(ids(row), ["of-a"]);
-        // Without the first grant the other one applies, with its own session constraints.
-        world.withdraw(&format!("{}-{row}-a", world.namespace)).await;
-        let asked = || async { (ids(row).len() == 2).then_some(()) };
-        wait_until("the other grant takes over", AT_ONCE, asked).await;
-        assert_eq!(ids(row)[1], "of-b");
-        world.wait(row, "ready", is_ready).await;
-    }
     assert!(world.stop_operator().success());
 }
 
@@ -268,7 +237,7 @@ async fn a_grant_change_that_leaves_the_session_as_it_is_costs_no_call() {
     assert!(world.stop_operator().success());
 }
 
-async fn status_of(
+pub async fn status_of(
     world: &World,
     grant: &str,
     wanted: impl Fn(&GrantStatus) -> bool,
@@ -339,18 +308,23 @@ async fn the_status_of_a_grant_has_no_effect_on_decisions() {
 }
 
 #[tokio::test]
-async fn an_invalid_grant_says_what_to_change_and_allows_nothing() {
+async fn an_invalid_grant_says_what_to_change_and_blocks_what_it_matches() {
     let mut world = World::new().await;
     let own = world.namespace.clone();
     let nameless = for_role(&world, ROLE, json!({"session": {"attribution": true}}));
     world.grant(&own, nameless).await;
+    let other = format!("{own}-other");
+    world.grant(&other, world.any_role()).await;
     world.start_operator(&[]).await;
     world.create("reports", plain()).await;
-    world.wait("reports", "refused", is_not_granted).await;
+    let is_blocked = |s: &CredentialStatus| condition(s, "Ready") == Some((false, "GrantInvalid"));
+    let blocked = world.wait("reports", "blocked", is_blocked).await.status.unwrap();
+    assert!(!failure(&blocked).message.contains(&format!("RoleGrant {own}")));
     assert_eq!(world.sts.calls_total(), 0);
+    world.issue("elsewhere", assume("elsewhere")).await;
     let flawed = status_of(&world, &own, |s| !s.conditions.is_empty()).await;
     let ready = &flawed.conditions[0];
-    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "Invalid"));
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "GrantInvalid"));
     insta::assert_snapshot!(ready.message);
     assert!(world.stop_operator().success());
     world.start_operator(&["--cluster-name", "prod"]).await;
@@ -358,8 +332,8 @@ async fn an_invalid_grant_says_what_to_change_and_allows_nothing() {
     status_of(&world, &own, |s| s.conditions[0].status == "True").await;
     let table = world.kubectl(&["get", "rolegrant", &own]).replace(&own, "NAME");
     let words: Vec<_> = table.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).collect();
-    assert_eq!(words[0], ["NAME", "READY", "REASON", "CREDENTIALS", "AGE"]);
-    assert_eq!(words[1][..4], ["NAME", "True", "InEffect", "1"]);
+    assert_eq!(words[0], ["NAME", "MODE", "READY", "REASON", "CREDENTIALS", "AGE"]);
+    assert_eq!(words[1][..5], ["NAME", "Allow", "True", "InEffect", "1"]);
     assert!(world.stop_operator().success());
 }
 

@@ -9,6 +9,7 @@ mod operator;
 mod world;
 
 mod chart;
+mod combined;
 mod crash;
 mod examples;
 mod faults;

@@ -114,13 +114,14 @@ impl World {
         world
     }
 
-    /// The spec of a grant for any role, in this namespace and in those with this prefix and a dash. Each world
-    /// has such a grant, with the name of the namespace.
+    /// The spec of a grant for any role, in this namespace and in those with this prefix and a dash. A resource may
+    /// choose everything that no grant sets. Each world has such a grant, with the name of the namespace.
     pub fn any_role(&self) -> Value {
         let any = |account| format!("arn:aws:iam::{account}:role/*");
         let roles = ["123456789012", "210987654321"].map(any);
         let names = [self.namespace.clone(), format!("{}-*", self.namespace)];
-        json!({"namespaces": {"names": names}, "roleArns": roles})
+        let all = ["externalId", "sourceIdentity", "sessionName", "tags"];
+        json!({"namespaces": {"names": names}, "roleArns": roles, "session": {"tenantMaySet": all}})
     }
 
     /// Creates a grant, or changes it.

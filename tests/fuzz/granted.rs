@@ -11,7 +11,10 @@ const NAMESPACE: &str = "analytics";
 pub fn desired(mut metadata: Value, spec: Value) -> Desired {
     let grant = json!({
         "apiVersion": "tempcred.dev/v1alpha1", "kind": "RoleGrant", "metadata": {"name": "any"},
-        "spec": {"namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"]},
+        "spec": {
+            "namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"],
+            "session": {"tenantMaySet": ["externalId", "sourceIdentity", "sessionName", "tags"]},
+        },
     });
     let mut grants = Grants::default();
     grants.set(&serde_json::from_value(grant).unwrap());

@@ -229,13 +229,8 @@ impl Chain {
             let forbidding = step.combined.forbidding(|choices| choices.tag(key));
             match set {
                 Some(set) if set.value != *value => {
-                    let text = format!("the grants set the tag {folded}: remove {key} from tags");
-                    let text = match demanded.get(&folded) {
-                        Some(tag) => {
-                            format!("the grants set the tag {}: remove {key} from tags", tag.key)
-                        }
-                        None => text,
-                    };
+                    let set_key = demanded.get(&folded).map_or(&folded, |tag| &tag.key);
+                    let text = format!("the grants set the tag {set_key}: remove {key} from tags");
                     step.reject(Kind::Violation, text, set.grants.clone());
                 }
                 Some(_) if is_enforced => {

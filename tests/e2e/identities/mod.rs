@@ -129,7 +129,8 @@ impl Scene {
         for object in &example.objects {
             let mut object = object.clone();
             if object["kind"] == "RoleGrant" {
-                object["metadata"]["name"] = self.world.namespace.clone().into();
+                let name = object["metadata"]["name"].as_str().unwrap();
+                object["metadata"]["name"] = format!("{}-{name}", self.world.namespace).into();
             }
             self.apply_object(&example.name, &object);
             if is_credential(&object) {

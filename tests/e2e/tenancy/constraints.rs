@@ -15,7 +15,7 @@ fn constraints() -> Value {
         "session": {
             "externalId": "{{ namespace }}/{{ name }}",
             "sourceIdentity": "{{ name }}",
-            "tags": {"team": "attacker"},
+            "tags": {"team": "attacker", "stage-key-id": "x"},
             "attribution": true,
             "policyArns": [BOUNDARY],
         },
@@ -37,7 +37,8 @@ fn not_granted(says: &'static str) -> Refused {
 }
 
 pub fn rows(victim: &str) -> Vec<Attack> {
-    let tags: Map<_, _> = (0..47).map(|n| (format!("key-{n}"), json!("value"))).collect();
+    let tags: Map<_, _> = (0..45).map(|n| (format!("key-{n}"), json!("value"))).collect();
+    let reserved = || Refused::ByApiServer("tag keys must not begin with tempcred.dev/");
     vec![
         attack(
             "the external ID of the victim",
@@ -48,28 +49,60 @@ pub fn rows(victim: &str) -> Vec<Attack> {
         attack("the source identity of the victim", own(json!({"sourceIdentity": "payroll"})), not_granted("remove sourceIdentity")),
         attack("another value of a tag", tagged("team", "victim"), not_granted("remove team from tags")),
         attack("a tag in upper case", tagged("TEAM", "victim"), not_granted("remove TEAM from tags")),
-        attack("a tag in upper case, of the same value", tagged("Team", "attacker"), not_granted("remove Team from tags")),
+        attack("a tag of its own", tagged("app", "x"), not_granted("do not let a resource choose these tags: remove app")),
+        attack("many tags of its own", own(json!({"tags": tags})), not_granted("allow tags/key-0 in session.tenantMaySet")),
+        attack("the namespace of the victim as a tag", tagged("tempcred.dev/namespace", victim), reserved()),
+        attack("the same in upper case", tagged("TEMPCRED.DEV/NAMESPACE", victim), reserved()),
         attack(
-            "the namespace of the victim as a tag",
-            tagged("kubernetes-namespace", victim),
-            not_granted("remove kubernetes-namespace from tags"),
+            "a reserved tag of a federated user",
+            json!({
+                "getFederationToken": {"name": "me", "tags": {"tempcred.dev/name": "payroll"}},
+                "identity": {"accessKeySecretRef": {"name": "keys"}},
+            }),
+            reserved(),
+        ),
+        attack(
+            "a reserved tag of a web identity token",
+            json!({
+                "getWebIdentityToken": {"audiences": ["a"], "signingAlgorithm": "RS256", "tags": {"tempcred.dev/name": "payroll"}},
+                "identity": {"accessKeySecretRef": {"name": "keys"}},
+            }),
+            reserved(),
+        ),
+        attack(
+            "a reserved tag with an identity of its own",
+            {
+                let mut spec = tagged("tempcred.dev/namespace", victim);
+                spec["identity"] = json!({"accessKeySecretRef": {"name": "keys"}});
+                spec
+            },
+            reserved(),
+        ),
+        attack(
+            "the session name of the victim",
+            own(json!({"sessionName": format!("tempcred-{victim}.payroll")})),
+            not_granted("do not let a resource choose its session name: remove sessionName"),
+        ),
+        attack(
+            "the session name of the victim for a hop",
+            own(json!({"via": [{"roleArn": OWN, "sessionName": format!("tempcred-{victim}.payroll")}]})),
+            not_granted("remove sessionName"),
         ),
         attack(
             "a tag with a long s",
-            tagged("kubernete\u{17f}-namespace", victim),
-            not_granted("the grant sets the tag kubernetes-namespace: remove"),
+            tagged("\u{17f}tage-key-id", victim),
+            not_granted("the grants set the tag stage-key-id: remove"),
         ),
         attack(
             "a tag with the sign of Kelvin",
-            tagged("\u{212a}ubernetes-namespace", victim),
-            not_granted("the grant sets the tag kubernetes-namespace: remove"),
+            tagged("stage-\u{212a}ey-id", victim),
+            not_granted("the grants set the tag stage-key-id: remove"),
         ),
         attack(
             "a tag with an i without a dot",
-            tagged("kubernetes-credent\u{131}al-name", "payroll"),
-            not_granted("the grant sets the tag kubernetes-credential-name: remove"),
+            tagged("stage-key-\u{131}d", victim),
+            not_granted("the grants set the tag stage-key-id: remove"),
         ),
-        attack("more tags than STS accepts", own(json!({"tags": tags})), not_granted("would have 51 tags")),
         attack(
             "a tag of the grant that outlives the role",
             own(json!({"transitiveTagKeys": ["team"]})),
@@ -83,13 +116,13 @@ pub fn rows(victim: &str) -> Vec<Attack> {
         attack(
             "a name too long for the source identity",
             own(json!({})),
-            not_granted("the source identity that the grant sets would have 253 characters, but STS accepts 2 to 64: use another name"),
+            not_granted("the source identity that the grants set would have 253 characters, but STS accepts 2 to 64: use another name"),
         )
         .called("x".repeat(253)),
         attack(
             "a name too short for the source identity",
             own(json!({})),
-            not_granted("the source identity that the grant sets would have 1 characters"),
+            not_granted("the source identity that the grants set would have 1 characters"),
         )
         .called("x"),
         attack(
@@ -115,9 +148,8 @@ async fn a_resource_cannot_override_what_its_grant_sets() {
     assert_eq!(form["ExternalId"], format!("{namespace}/later"));
     assert_eq!(form["SourceIdentity"], "later");
     assert_eq!(form["PolicyArns.member.1.arn"], BOUNDARY);
-    let keys: Vec<_> = (1..=4).map(|n| form[&format!("Tags.member.{n}.Key")].as_str()).collect();
-    let expected =
-        ["kubernetes-cluster-name", "kubernetes-credential-name", "kubernetes-namespace", "team"];
-    assert_eq!(keys, expected);
-    assert!(!form.contains_key("Tags.member.5.Key"));
+    let keys: Vec<_> = (1..=5).map(|n| form[&format!("Tags.member.{n}.Key")].as_str()).collect();
+    let attribution = ["tempcred.dev/cluster", "tempcred.dev/name", "tempcred.dev/namespace"];
+    assert_eq!(keys, [&["stage-key-id", "team"], &attribution[..]].concat());
+    assert!(!form.contains_key("Tags.member.6.Key"));
 }

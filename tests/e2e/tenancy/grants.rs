@@ -49,6 +49,21 @@ pub fn rows() -> Vec<Attack> {
         attack("a grant for any partition", roles("arn:*:iam::123456789012:role/x"), arn()),
         attack("a grant for everything of an account", roles("arn:aws:iam::123456789012:*"), arn()),
         attack("a grant for everything", roles("*"), arn()),
+        attack(
+            "a constraint for several accounts",
+            grant(json!({"mode": "Constrain", "roleArns": ["arn:aws:iam::*:role/x"]})),
+            arn(),
+        ),
+        attack(
+            "a constraint for two wildcards",
+            grant(json!({"mode": "Constrain", "roleArns": ["**"]})),
+            arn(),
+        ),
+        attack(
+            "a grant of an unknown mode",
+            grant(json!({"mode": "Deny"})),
+            by_api_server("Unsupported value"),
+        ),
         attack("a grant for users", roles("arn:aws:iam::123456789012:user/*"), arn()),
         attack("a grant for no role", roles(name), arn()),
         attack("a grant with a homoglyph", roles(&format!("{name}\u{430}dmin")), arn()),
@@ -97,6 +112,18 @@ pub fn rows() -> Vec<Attack> {
             "a grant for two names in one",
             namespaces(json!({"names": ["a,b"]})),
             by_api_server("each of namespaces.names may contain only"),
+        ),
+        attack(
+            "an empty selector",
+            namespaces(json!({"selector": {}})),
+            by_api_server("namespaces.selector must not be empty"),
+        ),
+        attack(
+            "an empty selector with names",
+            namespaces(
+                json!({"names": ["a"], "selector": {"matchLabels": {}, "matchExpressions": []}}),
+            ),
+            by_api_server("to match every namespace, write names: ['*']"),
         ),
         attack(
             "a selector with an unknown operator",
@@ -154,8 +181,32 @@ pub fn rows() -> Vec<Attack> {
         ),
         attack(
             "a tag that attribution sets",
-            session(json!({"attribution": true, "tags": {"Kubernetes-Namespace": "x"}})),
-            by_api_server("attribution already sets the tags"),
+            session(json!({"attribution": true, "tags": {"Tempcred.dev/Namespace": "x"}})),
+            by_api_server("tag keys must not begin with tempcred.dev/"),
+        ),
+        attack(
+            "an unknown choice",
+            session(json!({"tenantMaySet": ["policy"]})),
+            by_api_server("each of session.tenantMaySet must be externalId"),
+        ),
+        attack(
+            "a choice of a reserved tag",
+            session(json!({"tenantMaySet": ["tags/Tempcred.dev/name"]})),
+            by_api_server(
+                "session.tenantMaySet must not contain keys that begin with tempcred.dev/",
+            ),
+        ),
+        attack(
+            "65 choices",
+            session(
+                json!({"tenantMaySet": (0..65).map(|n| format!("tags/{n}")).collect::<Vec<_>>()}),
+            ),
+            by_api_server("must have at most 64 items"),
+        ),
+        attack(
+            "a choice of a long tag",
+            session(json!({"tenantMaySet": [format!("tags/{}", "x".repeat(129))]})),
+            by_api_server("session.tenantMaySet"),
         ),
         attack(
             "an invalid boundary",
