@@ -67,7 +67,7 @@ codes! {
     // Denials of additional actions of the request.
     "AccessDenied" | "AccessDeniedException" with "sts:TagSession", 403,
         "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:TagSession on resource: arn:aws:iam::123456789012:role/reports"
-        => AccessDenied, "Allow sts:TagSession, in addition to the action of the call, in the trust policy of the role and in the policy of the caller, or remove tags from the spec.";
+        => AccessDenied, "Allow sts:TagSession too, in the trust policy of the role and in the policy of the caller, or remove all tags: those of the spec, and the session tags of EKS Pod Identity.";
     "AccessDenied" | "AccessDeniedException" with "sts:SetSourceIdentity", 403,
         "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:SetSourceIdentity on resource: arn:aws:iam::123456789012:role/reports"
         => AccessDenied, "Allow sts:SetSourceIdentity, in addition to the action of the call, in the trust policy of the role and in the policy of the caller, or remove sourceIdentity from the spec.";
@@ -184,6 +184,9 @@ codes! {
     "ValidationError" | "ValidationException" with "MaxSessionDuration", 400,
         "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
         => RequestInvalid, "Lower duration in the spec, or raise the maximum session duration of the role.";
+    "InvalidParameterValue" with "transitive tag key", 400,
+        "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session."
+        => RequestInvalid, "Remove this key from the tags of the spec or the grant: the session inherits it from EKS Pod Identity or from an earlier role of the chain.";
     "ValidationError" | "ValidationException" with "ARN is invalid", 400,
         "Request ARN is invalid"
         => RequestInvalid, "Correct the type, account or partition of the ARN in the spec.";

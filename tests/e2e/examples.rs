@@ -25,12 +25,12 @@ const KUSTOMIZE: &str = "nameReference:";
 /// The first line of a block that is for Helm.
 const VALUES: &str = "# values.yaml";
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The files below `dir` that end so, in a stable order.
-fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
+pub fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = vec![];
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -45,7 +45,7 @@ fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 /// The objects of a file or block, without their namespace: the test chooses that.
-fn objects(yaml: &str) -> Vec<Value> {
+pub fn objects(yaml: &str) -> Vec<Value> {
     let parsed = serde_yaml::Deserializer::from_str(yaml).map(|d| Value::deserialize(d).unwrap());
     let mut objects: Vec<_> = parsed.filter(|object| !object.is_null()).collect();
     for object in &mut objects {
@@ -56,12 +56,12 @@ fn objects(yaml: &str) -> Vec<Value> {
     objects
 }
 
-fn is_credential(object: &Value) -> bool {
+pub fn is_credential(object: &Value) -> bool {
     object["kind"] == "TemporaryCredential"
 }
 
 /// Applies an object with kubectl, and returns its error if it fails.
-fn apply(world: &World, namespace: &str, object: &Value, dry: bool) -> Result<(), String> {
+pub fn apply(world: &World, namespace: &str, object: &Value, dry: bool) -> Result<(), String> {
     let name = format!(
         "{namespace}-{}-{}.json",
         object["kind"].as_str().unwrap(),
@@ -132,10 +132,10 @@ pub async fn every_example_becomes_ready(world: &World) {
 }
 
 /// A manifest shown in a text.
-struct Block {
+pub struct Block {
     place: String,
     refused: bool,
-    objects: Vec<Value>,
+    pub objects: Vec<Value>,
 }
 
 /// The fenced `yaml` blocks in a Markdown text: the position of each, the line above it, its lines.
@@ -161,7 +161,7 @@ fn fences<'a>(place: &str, text: &'a str) -> Vec<(String, &'a str, Vec<&'a str>)
 }
 
 /// The manifests in a Markdown text: the blocks with a `kind`.
-fn blocks(place: &str, text: &str) -> Vec<Block> {
+pub fn blocks(place: &str, text: &str) -> Vec<Block> {
     let manifests = fences(place, text).into_iter();
     let manifests = manifests.filter(|(.., body)| body.iter().any(|l| l.starts_with("kind:")));
     let block = |(place, before, body): (String, &str, Vec<&str>)| Block {
@@ -173,7 +173,7 @@ fn blocks(place: &str, text: &str) -> Vec<Block> {
 }
 
 /// The pages of the documentation: the path of each, and its text.
-fn texts() -> Vec<(String, String)> {
+pub fn texts() -> Vec<(String, String)> {
     let mut texts = files(&root().join("docs"), "md");
     texts.push(root().join("README.md"));
     let place = |path: &Path| path.strip_prefix(root()).unwrap().display().to_string();

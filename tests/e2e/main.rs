@@ -17,6 +17,7 @@ mod faults;
 mod gitops;
 mod grants;
 mod hardening;
+mod identities;
 mod leak;
 mod limits;
 mod listener;

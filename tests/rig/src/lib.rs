@@ -37,6 +37,7 @@ mod python;
 mod random;
 mod rig;
 mod source;
+pub mod strict;
 pub mod sts;
 mod tool;
 mod users;

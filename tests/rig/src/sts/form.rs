@@ -33,7 +33,7 @@ pub struct Signer {
 }
 
 impl Received {
-    pub(super) fn new(request: &HttpRequest) -> Self {
+    pub(crate) fn new(request: &HttpRequest) -> Self {
         let form: BTreeMap<_, _> = form_urlencoded::parse(&request.body).into_owned().collect();
         let header = |name: &str| request.headers.get(name).cloned();
         Self {
@@ -43,6 +43,18 @@ impl Received {
             security_token: header("x-amz-security-token"),
             user_agent: header("user-agent").unwrap_or_default(),
             at: Timestamp::now(),
+        }
+    }
+
+    /// What an AWS service asks for inside of AWS.
+    pub(crate) fn of_service(role: &str, at: Timestamp) -> Self {
+        Self {
+            action: "AssumeRole".to_owned(),
+            form: BTreeMap::from([("RoleArn".to_owned(), role.to_owned())]),
+            signer: None,
+            security_token: None,
+            user_agent: String::new(),
+            at,
         }
     }
 

@@ -13,25 +13,36 @@ use tokio::net::TcpStream;
 const MOST_HEADERS: usize = 64;
 
 /// A request, read in full.
-pub(super) struct HttpRequest {
+pub(crate) struct HttpRequest {
+    pub(crate) method: String,
+    /// With the query, if there is one.
+    pub(crate) path: String,
     /// Names in lower case.
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: Vec<u8>,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The parts of a request before its body, and their length.
+struct Head {
+    method: String,
+    path: String,
+    headers: BTreeMap<String, String>,
+    length: usize,
 }
 
 /// A reply to be.
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The next request of a connection, None at its end. `buffer` keeps what was read
 /// beyond it.
-pub(super) async fn read_request(
+pub(crate) async fn read_request(
     stream: &mut TcpStream,
     buffer: &mut Vec<u8>,
 ) -> io::Result<Option<HttpRequest>> {
-    let (headers, head_length) = loop {
+    let Head { method, path, headers, length: head_length } = loop {
         if let Some(found) = parse_head(buffer)? {
             break found;
         }
@@ -52,15 +63,20 @@ pub(super) async fn read_request(
     let rest = buffer.split_off(end);
     let body = buffer.split_off(head_length);
     *buffer = rest;
-    Ok(Some(HttpRequest { headers, body }))
+    Ok(Some(HttpRequest { method, path, headers, body }))
 }
 
-fn parse_head(buffer: &[u8]) -> io::Result<Option<(BTreeMap<String, String>, usize)>> {
+fn parse_head(buffer: &[u8]) -> io::Result<Option<Head>> {
     let mut slots = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut request = httparse::Request::new(&mut slots);
     match request.parse(buffer).map_err(invalid)? {
         httparse::Status::Partial => Ok(None),
-        httparse::Status::Complete(length) => Ok(Some((to_map(request.headers), length))),
+        httparse::Status::Complete(length) => Ok(Some(Head {
+            method: request.method.unwrap_or_default().to_owned(),
+            path: request.path.unwrap_or_default().to_owned(),
+            headers: to_map(request.headers),
+            length,
+        })),
     }
 }
 

@@ -54,7 +54,7 @@ pub fn token_for(key_id: &str) -> String {
 }
 
 /// A new key id.
-pub(super) fn key_id() -> String {
+pub(crate) fn key_id() -> String {
     let letter = |bits: u32| char::from(LETTERS[(bits & 31) as usize]);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let mut id = String::from("ASIA");
@@ -65,7 +65,12 @@ pub(super) fn key_id() -> String {
 }
 
 /// A text in the format of a JSON Web Token, without a valid signature.
-pub(super) fn jwt(audiences: &[&String], issued: Timestamp, expiration: Timestamp) -> String {
+pub(crate) fn jwt(
+    audiences: &[&String],
+    subject: &str,
+    issued: Timestamp,
+    expiration: Timestamp,
+) -> String {
     let header = json!({ "alg": "RS256", "kid": random::hex::<8>(), "typ": "JWT" });
     let payload = json!({
         "aud": audiences,
@@ -73,7 +78,7 @@ pub(super) fn jwt(audiences: &[&String], issued: Timestamp, expiration: Timestam
         "iat": issued.as_second(),
         "iss": "https://rig.tokens.sts.global.api.aws",
         "jti": random::hex::<16>(),
-        "sub": format!("arn:aws:iam::{}:user/rig", super::reply::ACCOUNT),
+        "sub": subject,
     });
     let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
     let signed = [header, payload].map(|part| encode(part.to_string().as_bytes())).join(".");

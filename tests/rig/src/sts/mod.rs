@@ -13,6 +13,7 @@ mod issued;
 mod reply;
 mod serve;
 mod state;
+pub(crate) mod xml;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -20,13 +21,17 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 use crate::background::Background;
+use crate::strict::Strict;
 
 pub use fault::{Fault, FaultId, Field, Matching};
 pub use form::{Received, Signer};
 pub use hold::Hold;
 pub use issued::{IssuedRecord, secret_for, token_for};
 
-use state::State;
+pub(crate) use http::{HttpRequest, read_request};
+pub(crate) use issued::{jwt, key_id};
+
+use state::{Peer, State};
 
 /// A handle to a running STS; it ends when the last is dropped.
 ///
@@ -50,7 +55,12 @@ pub struct Responder {
 impl Responder {
     /// Starts one that issues its own credentials.
     pub fn start() -> Result<Self> {
-        Self::with(State::new(None))
+        Self::with(State::new(Peer::None))
+    }
+
+    /// Starts one that judges like AWS. [`Fault`]s that shape credentials have no effect then.
+    pub fn judging(strict: &Strict) -> Result<Self> {
+        Self::with(State::new(Peer::Strict(strict.clone())))
     }
 
     /// Starts one that passes what no fault stops to another STS, such as
@@ -61,7 +71,7 @@ impl Responder {
     pub fn forwarding_to(url: &str) -> Result<Self> {
         let host = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
         let peer = host.parse().with_context(|| format!("{url} is not http://ADDRESS:PORT"))?;
-        Self::with(State::new(Some(peer)))
+        Self::with(State::new(Peer::Forward(peer)))
     }
 
     fn with(state: State) -> Result<Self> {

@@ -11,12 +11,11 @@ use super::form::Received;
 use super::http::Reply;
 use super::issued::{self, IssuedRecord};
 use super::state::State;
+use super::xml::{self, NAMESPACE, element, escape, unique_id, wrap};
 use crate::random;
 
 /// The account of a caller without a role.
 pub(super) const ACCOUNT: &str = "123456789012";
-
-const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// An error in the form of STS.
 pub(super) fn error(status: u16, code: &str, message: &str) -> Reply {
@@ -133,7 +132,8 @@ impl Call<'_> {
         let audiences: Vec<_> =
             form.iter().filter(|(key, _)| key.starts_with("Audience.")).map(|(_, v)| v).collect();
         let (now, expiration) = self.times(300);
-        let token = issued::jwt(&audiences, now, expiration);
+        let subject = format!("arn:aws:iam::{ACCOUNT}:user/rig");
+        let token = issued::jwt(&audiences, &subject, now, expiration);
         self.record("", "", &token, expiration);
         let xml = self.field("WebIdentityToken", &token, Field::SessionToken)
             + &self.field("Expiration", &expiration.to_string(), Field::Expiration);
@@ -189,14 +189,8 @@ impl Call<'_> {
         element(name, if empty { "" } else { value })
     }
 
-    fn result(&self, xml: &str) -> Reply {
-        let (action, id) = (&self.request.action, request_id());
-        let body = format!(
-            "<{action}Response xmlns=\"{NAMESPACE}\">\n<{action}Result>\n{xml}</{action}Result>\n\
-             <ResponseMetadata>\n<RequestId>{id}</RequestId>\n</ResponseMetadata>\n\
-             </{action}Response>\n"
-        );
-        Reply { status: 200, body: body.into_bytes() }
+    fn result(&self, content: &str) -> Reply {
+        xml::result(&self.request.action, content)
     }
 }
 
@@ -210,18 +204,6 @@ pub(super) fn clock(skew: i64) -> Timestamp {
 pub(super) fn text_of<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once("</").map(|(text, _)| text)
-}
-
-fn element(name: &str, value: &str) -> String {
-    format!("<{name}>{}</{name}>\n", escape(value))
-}
-
-fn wrap(name: &str, inner: &str) -> String {
-    format!("<{name}>\n{inner}</{name}>\n")
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// How much of the space for policies and tags is used, in percent. The packed format
@@ -245,12 +227,6 @@ fn account_of(arn: &str) -> &str {
         return arn;
     }
     arn.split(':').nth(4).filter(|account| !account.is_empty()).unwrap_or(ACCOUNT)
-}
-
-/// Such as `AROA…` for a role: the same for the same name.
-fn unique_id(prefix: &str, of: &str) -> String {
-    let hex = random::to_hex(&random::sha256(of.as_bytes())).to_uppercase();
-    format!("{prefix}{}", &hex[..17])
 }
 
 fn claims(jwt: &str) -> serde_json::Value {

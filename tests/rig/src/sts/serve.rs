@@ -14,7 +14,9 @@ use super::form::Received;
 use super::http::{self, HttpRequest, Reply};
 use super::issued::IssuedRecord;
 use super::reply;
-use super::state::State;
+use super::state::{Peer, State};
+use super::xml;
+use crate::strict::Refusal;
 
 /// Accepts connections without end.
 pub(super) async fn serve(listener: StdListener, state: Arc<State>) {
@@ -89,9 +91,19 @@ async fn credentials(
     request: &Received,
     plan: &Plan,
 ) -> Reply {
-    let Some(peer) = state.peer.filter(|_| !UNKNOWN_TO_PEERS.contains(&request.action.as_str()))
-    else {
-        return reply::answer(state, request, plan);
+    let unknown = UNKNOWN_TO_PEERS.contains(&request.action.as_str());
+    let peer = match &state.peer {
+        Peer::Forward(peer) if !unknown => *peer,
+        Peer::None | Peer::Forward(_) => return reply::answer(state, request, plan),
+        Peer::Strict(strict) => {
+            return match strict.answer(http_request, request, reply::clock(plan.skew)) {
+                Ok((content, issued)) => {
+                    state.log().issued.extend(issued);
+                    xml::result(&request.action, &content)
+                }
+                Err(Refusal { status, code, message }) => reply::error(status, code, &message),
+            };
+        }
     };
     match http::forward(peer, http_request).await {
         Ok(reply) => {

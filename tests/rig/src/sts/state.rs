@@ -7,10 +7,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::fault::Rules;
 use super::form::Received;
 use super::issued::IssuedRecord;
+use crate::strict::Strict;
+
+/// What answers in place of this responder.
+pub(super) enum Peer {
+    None,
+    /// Another STS.
+    Forward(SocketAddr),
+    /// The STS that judges like AWS.
+    Strict(Strict),
+}
 
 pub(super) struct State {
-    /// Another STS that answers in place of this one.
-    pub(super) peer: Option<SocketAddr>,
+    pub(super) peer: Peer,
     rules: Mutex<Rules>,
     log: Mutex<Log>,
 }
@@ -27,7 +36,7 @@ pub(super) struct Log {
 }
 
 impl State {
-    pub(super) fn new(peer: Option<SocketAddr>) -> Self {
+    pub(super) fn new(peer: Peer) -> Self {
         Self { peer, rules: Mutex::default(), log: Mutex::default() }
     }
 
