@@ -125,7 +125,7 @@ pub struct Run {
 
     /// Require a token of a Kubernetes user that may get the nonResourceURL /metrics. /livez and /readyz need no token.
     /// Requires --metrics-tls-cert, because a token must not be sent unencrypted.
-    #[arg(long, env = "TEMPCRED_METRICS_AUTH", requires = "metrics_tls_cert")]
+    #[arg(long, env = "TEMPCRED_METRICS_AUTH", requires_if("true", "metrics_tls_cert"))]
     pub metrics_auth: bool,
 
     /// Format of the log lines.

@@ -1,4 +1,4 @@
-//! Who may read `/metrics`, and what that costs the API server.
+//! Tokens for `/metrics`, and what they cost the API server.
 
 use std::time::Instant;
 

@@ -51,9 +51,10 @@ async fn a_replaced_certificate_is_used_and_an_invalid_one_is_not() {
 
 #[test]
 fn settings_that_do_not_fit_together_are_rejected() {
-    let run = |args: &[&str]| {
+    let run_with = |args: &[&str], variables: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tempcred"));
-        let output = command.arg("run").args(args).env_clear().output().unwrap();
+        command.arg("run").args(args).env_clear().envs(variables.iter().copied());
+        let output = command.output().unwrap();
         assert!(!output.status.success(), "{args:?}");
         String::from_utf8(output.stderr).unwrap()
     };
@@ -62,9 +63,13 @@ fn settings_that_do_not_fit_together_are_rejected() {
         (&["--metrics-tls-cert", "a"], "--metrics-tls-key"),
         (&["--metrics-tls-key", "a"], "--metrics-tls-cert"),
     ] {
-        let error = run(args);
+        let error = run_with(args, &[]);
         assert!(error.contains(complaint) && error.contains("required"), "{args:?}: {error}");
     }
+    let auth = |value| run_with(&[], &[("TEMPCRED_METRICS_AUTH", value)]);
+    assert!(auth("true").contains("--metrics-tls-cert"));
+    let error = auth("false");
+    assert!(error.contains("no Kubernetes cluster is configured"), "{error}");
 }
 
 #[tokio::test]
