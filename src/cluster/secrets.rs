@@ -1,13 +1,17 @@
 //! Requests for Secrets. They are read when they must be verified, and written in one server-side apply.
 
+use axum::http::header::{ACCEPT, HeaderValue};
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
-use kube::api::{DeleteParams, PartialObjectMeta, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, PartialObjectMeta, Patch, PatchParams, Preconditions, Request};
+use kube::{Api, Resource};
 
 use super::client::{Cluster, MANAGER};
 use super::errors::{Failed, request};
 use tempcred_core::problem::Reason;
 use tempcred_core::secret::{Manifest, SecretVersion};
+
+/// The media type of a reply that contains only the metadata of an object.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 impl Cluster {
     /// Reads a Secret.
@@ -54,15 +58,20 @@ impl Cluster {
         name: &str,
         version: &SecretVersion,
     ) -> Result<(), Failed> {
-        // If a finalizer keeps the Secret, the reply contains it with its values.
-        let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.values.clone(), namespace);
         let preconditions = Preconditions {
             uid: Some(version.uid.clone()),
             resource_version: Some(version.resource_version.clone()),
         };
         let params = DeleteParams::default().preconditions(preconditions);
+        let delete = Request::new(Secret::url_path(&(), Some(namespace)));
+        let delete = async {
+            let mut delete = delete.delete(name, &params).map_err(kube::Error::BuildRequest)?;
+            // If a finalizer keeps the Secret, the reply contains it, but only its metadata, and so no values.
+            delete.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
+            self.client.request_status::<PartialObjectMeta<Secret>>(delete).await
+        };
         let what = format!("Removing Secret {name}");
-        request(&what, Reason::SecretRejected, api.delete(name, &params)).await?;
+        request(&what, Reason::SecretRejected, delete).await?;
         self.metrics.write("secret");
         Ok(())
     }

@@ -192,7 +192,20 @@ async fn flux_and_argo_cd_show_every_state_correctly() {
     world.wait("never", "seen", |s| condition(s, "Ready") == Some((false, "Suspended"))).await;
     states.assert_shown(&world, "never", "InProgress", "Suspended", "No credentials are issued");
 
-    assert_eq!(states.shown.len(), 11);
+    world.withdraw(&world.namespace).await;
+    for name in ["new", "suspended"] {
+        let denied = |s: &_| condition(s, "Ready") == Some((false, "NotGranted"));
+        world.wait(name, "not granted", denied).await;
+        states.assert_shown(
+            &world,
+            name,
+            "Failed",
+            "Degraded",
+            "stays until its credentials expire",
+        );
+    }
+
+    assert_eq!(states.shown.len(), 13);
 }
 
 #[tokio::test]

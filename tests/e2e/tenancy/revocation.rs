@@ -180,9 +180,11 @@ async fn revoking_a_grant_of_500_credentials() {
     let fast = ["--sts-rate", "1000"];
     world.start_operator(&fast).await;
     let names: Vec<_> = (0..MANY).map(|n| format!("c-{n}")).collect();
+    let begin = Instant::now();
     let created = names.iter().map(|name| world.create(name, plain()));
     stream::iter(created).buffer_unordered(16).collect::<Vec<_>>().await;
     all(&world, "all are issued", is_ready).await;
+    let issuing = begin.elapsed();
     let (calls, before) = (world.sts.calls_total(), versions(&world).await);
     assert_eq!((calls, before.len()), (MANY, MANY));
     assert_eq!(world.metric("tempcred_credentials_withdrawn_total").await, Some(0.0));
@@ -217,8 +219,12 @@ async fn revoking_a_grant_of_500_credentials() {
     .await;
     let last = removals(&world).into_values().max().unwrap();
     let took = last.duration_since(begin);
-    println!("{MANY} Secrets are removed {took} after the deletion of their grant");
-    assert!(took.as_secs() < 5, "{took}");
+    println!(
+        "{MANY} Secrets are removed {took} after the deletion of their grant, issued in {issuing:?}"
+    );
+    // A machine that is busy with other tests takes longer for both.
+    let limit = Duration::from_secs(5).max(issuing / 2);
+    assert!(Duration::try_from(took).unwrap() < limit, "{took} is longer than {limit:?}");
     assert_eq!(world.sts.calls_total(), calls);
     assert!(world.stop_operator().success());
 }
