@@ -81,6 +81,7 @@ pub enum GrantMode {
 #[x_kube(
     validation = ("has(self.names) || has(self.selector)", "set namespaces.names or namespaces.selector: to match every namespace, write names: ['*']"),
     validation = ("!has(self.selector) || (has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0) || (has(self.selector.matchExpressions) && size(self.selector.matchExpressions) > 0)", "namespaces.selector must not be empty, because an empty selector matches every namespace: to match every namespace, write names: ['*']"),
+    validation = ("!has(self.selector) || !has(self.selector.matchLabels) || self.selector.matchLabels.all(k, size(k) <= 317)", "keys of selector.matchLabels must have at most 317 characters: no label of a namespace has a longer key"),
     validation = ("!has(self.selector) || !has(self.selector.matchExpressions) || self.selector.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && size(e.values) > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || size(e.values) == 0))", "each of selector.matchExpressions must have the operator In or NotIn with values, or Exists or DoesNotExist without values")
 )]
 pub struct GrantedNamespaces {

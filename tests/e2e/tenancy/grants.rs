@@ -114,6 +114,11 @@ pub fn rows() -> Vec<Attack> {
             by_api_server("each of namespaces.names may contain only"),
         ),
         attack(
+            "a selector with a long key",
+            namespaces(json!({"selector": {"matchLabels": {"x".repeat(318): "x"}}})),
+            by_api_server("keys of selector.matchLabels must have at most 317 characters"),
+        ),
+        attack(
             "an empty selector",
             namespaces(json!({"selector": {}})),
             by_api_server("namespaces.selector must not be empty"),
