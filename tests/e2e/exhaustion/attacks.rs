@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 use super::siege::Siege;
 use crate::world::{condition, is_ready};
 
-/// How long an attack goes on that repeats requests.
-const LONG: Duration = Duration::from_secs(20);
-
 fn role(name: impl std::fmt::Display) -> Value {
     json!({"roleArn": format!("arn:aws:iam::123456789012:role/{name}")})
 }
@@ -75,7 +72,7 @@ async fn many_readers_and_writers_of_a_secret_that_changes() {
     };
     siege.create(count, spec).await;
     let begin = Instant::now();
-    while begin.elapsed() < LONG {
+    while begin.elapsed() < siege.duration() {
         let edit = json!({"stringData": {"n": begin.elapsed().as_nanos().to_string()}});
         siege.attacker.edit_secret("shared", edit).await;
     }
@@ -160,7 +157,7 @@ async fn renewal_requests_without_end() {
     let spec = |n: usize| json!({"assumeRole": role(n)});
     siege.create(count, spec).await;
     let begin = Instant::now();
-    while begin.elapsed() < LONG {
+    while begin.elapsed() < siege.duration() {
         let value = begin.elapsed().as_nanos().to_string();
         let patch =
             json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": value}}});
@@ -183,7 +180,7 @@ async fn resources_that_are_deleted_and_created_again() {
     let siege = Siege::begin().await;
     let count = siege.size / 10;
     let begin = Instant::now();
-    while begin.elapsed() < LONG {
+    while begin.elapsed() < siege.duration() {
         siege.create(count, |n| json!({"assumeRole": role(n)})).await;
         let deletions = (0..count).map(|n| {
             let api = siege.resources();
@@ -205,7 +202,7 @@ async fn statuses_that_cannot_be_decoded() {
         "since": "0000-01-01T00:00:00Z", "nextAttempt": "9999-12-31T23:59:59.999999Z",
     }}});
     let begin = Instant::now();
-    while begin.elapsed() < LONG {
+    while begin.elapsed() < siege.duration() {
         let patches = (0..count).map(|n| {
             let (api, status) = (siege.resources(), &status);
             async move {

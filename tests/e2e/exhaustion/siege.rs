@@ -19,7 +19,7 @@ const FEW: usize = 300;
 
 /// Lifetime of the victim's credentials. Without a setting, they are renewed when a third of it is left, and up to a
 /// tenth of the wait earlier.
-const LIFETIME: Duration = Duration::from_secs(30);
+const LIFETIME: Duration = Duration::from_secs(18);
 
 /// The role of the victim.
 const VICTIM: &str = "arn:aws:iam::123456789012:role/victim";
@@ -36,28 +36,35 @@ pub struct Siege {
     probe: JoinHandle<()>,
     slowest: Arc<AtomicU64>,
     done: Arc<AtomicBool>,
-    _heavy: tokio::sync::MutexGuard<'static, ()>,
+    _heavy: Option<tokio::sync::MutexGuard<'static, ()>>,
 }
 
 impl Siege {
     pub async fn begin() -> Self {
-        let heavy = heavy().await;
+        let size = std::env::var("TEMPCRED_ATTACK_SIZE").ok().and_then(|size| size.parse().ok());
+        let size = size.unwrap_or(FEW);
+        // At full size, one attack at a time.
+        let heavy = if size > FEW { Some(heavy().await) } else { None };
         let (victim, mut attacker) = (World::new().await, World::new().await);
         attacker.sts.inject(Fault::lifetime(LIFETIME).for_role("role/victim"));
         let args = ["--namespaces", &victim.namespace, "--sts-rate", "10", "--log", "warn"];
         attacker.start_operator(&args).await;
         victim.issue("victim", json!({"assumeRole": {"roleArn": VICTIM}})).await;
-        let size = std::env::var("TEMPCRED_ATTACK_SIZE").ok().and_then(|size| size.parse().ok());
         let (slowest, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let probe =
             tokio::spawn(probe(attacker.address(), Arc::clone(&slowest), Arc::clone(&done)));
-        Self { attacker, victim, size: size.unwrap_or(FEW), probe, slowest, done, _heavy: heavy }
+        Self { attacker, victim, size, probe, slowest, done, _heavy: heavy }
     }
 
     /// Whether the attack has its full size, so that the promised limits apply. Few objects are for a machine that runs
     /// many other tests at the same time.
     fn is_full(&self) -> bool {
         self.size > FEW
+    }
+
+    /// How long an attack goes on that repeats requests.
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs(if self.is_full() { 30 } else { 6 })
     }
 
     /// Creates resources of the attacker. `spec` returns the spec of each.
