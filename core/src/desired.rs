@@ -85,7 +85,7 @@ impl SignedRequest {
     }
 
     /// Whether the operator signs the request with its own identity.
-    fn is_signed_by_operator(&self) -> bool {
+    pub(crate) fn is_signed_by_operator(&self) -> bool {
         self.caller == Caller::Operator && self.operation.signer() != Signer::Unsigned
     }
 

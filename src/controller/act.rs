@@ -9,7 +9,8 @@ use tempcred_core::desired::{Desired, SignedRequest};
 use tempcred_core::observed::{KnownSecret, PendingWrite};
 use tempcred_core::plan::{Issue, Rewrite};
 use tempcred_core::problem::Problem;
-use tempcred_core::queue::BudgetKey;
+use tempcred_core::queue::{BudgetKey, Demand};
+use tempcred_core::request::inputs::Inputs;
 use tempcred_core::secret::{IssueRecord, Manifest, SecretVersion, WriteTarget};
 use tempcred_core::status::Outcome;
 use tracing::{Instrument, Span};
@@ -24,23 +25,67 @@ use crate::telemetry::traces;
 /// A wait for a turn after which the status is updated, if it would otherwise be wrong.
 const NOTICEABLE_WAIT: Duration = Duration::from_secs(5);
 
+/// Whether the calls of a request may be made.
+pub(super) enum MayIssue {
+    /// Now, with these inputs, unless they have to be fetched again.
+    Now(Option<Inputs>),
+    /// After a turn that the resource has waited for this long.
+    After(Duration),
+}
+
 impl Step<'_> {
-    /// Adds the resource to the queue for turns at STS. When its turn comes, it is requeued.
+    /// Whether the calls of a request may be made now. Without a turn, the inputs are fetched first: a resource whose
+    /// inputs are missing takes no turn. They are not kept while the resource waits.
+    ///
+    /// # Errors
+    /// The problem with the references to other Secrets, or with the inputs.
+    pub(super) async fn may_issue(
+        &mut self,
+        desired: &Desired,
+        issue: &Issue<'_>,
+    ) -> Result<MayIssue, Problem> {
+        self.shared().indexes.references.check(self.key)?;
+        if self.turn.is_some() {
+            return Ok(MayIssue::Now(None));
+        }
+        let inputs = self.inputs(desired, issue.request).await?;
+        let own_region = self.shared().parts.sts.regions().own();
+        let demand = Demand {
+            due: issue.due,
+            budget: BudgetKey::of(desired, issue.request, own_region),
+            calls: issue.request.calls(),
+        };
+        match self.shared().queue.begin(self.key, demand) {
+            Ok(turn) => {
+                self.turn = Some(turn);
+                self.slot = None;
+                Ok(MayIssue::Now(Some(inputs)))
+            }
+            Err(waited) => Ok(MayIssue::After(waited)),
+        }
+    }
+
+    async fn inputs(&self, desired: &Desired, request: &SignedRequest) -> Result<Inputs, Problem> {
+        let inputs = [request.caller.inputs(), request.operation.inputs()].concat();
+        self.shared().parts.cluster.inputs(&desired.namespace, inputs).await
+    }
+
+    /// Waits in the queue for turns at STS. When the turn comes, the resource is requeued.
     pub(super) async fn wait_for_turn(
         &mut self,
         desired: &Desired,
         known: &KnownSecret,
         issue: &Issue<'_>,
+        waited: Duration,
     ) -> Action {
-        let budget = BudgetKey::of(desired, issue.request);
-        let waited = self.shared().queue.add(self.key, issue.due, budget);
         let says_ready = self.entry.saved.readiness().is_some_and(|ready| ready.ready);
         if says_ready && waited >= NOTICEABLE_WAIT {
             // The credentials may expire, or stop matching the spec, before the turn comes.
             self.report(desired, known, Outcome::BackingOff).await;
         }
         let now = Timestamp::now();
-        let again = if waited < NOTICEABLE_WAIT { now + NOTICEABLE_WAIT } else { issue.due };
+        let soon = waited < NOTICEABLE_WAIT || self.entry.unreachable > 0;
+        let again = if soon { now + NOTICEABLE_WAIT } else { issue.due };
         requeue_at(Some(again).filter(|at| *at > now), now)
     }
 
@@ -50,13 +95,14 @@ impl Step<'_> {
         desired: &Desired,
         known: KnownSecret,
         issue: Issue<'_>,
+        inputs: Option<Inputs>,
     ) -> Action {
         let action = issue.request.operation.action();
         let waited = self.turn.as_ref().map_or(0.0, TakenTurn::waited);
         let (cause, grants) = (issue.cause.as_str(), audit::grants(desired));
         let (namespace, name) = (&desired.namespace, &desired.name);
         let span = traces::rotation(namespace, name, action, cause, grants.as_deref(), waited);
-        self.issue_in_span(desired, known, issue).instrument(span).await
+        self.issue_in_span(desired, known, issue, inputs).instrument(span).await
     }
 
     async fn issue_in_span(
@@ -64,19 +110,23 @@ impl Step<'_> {
         desired: &Desired,
         known: KnownSecret,
         Issue { cause, request, target, .. }: Issue<'_>,
+        inputs: Option<Inputs>,
     ) -> Action {
         if !self.is_current() || !self.may_write(desired) {
             return Action::requeue(RETRY);
         }
-        self.entry.memory.called(Timestamp::now());
+        let begin = Timestamp::now();
         let records = CallRecords::default();
         // Boxed, because this future is large, and most reconciliations do not need it.
         let issued = tokio::select! {
-            issued = Box::pin(self.call_sts(desired, request, &records)) => Some(issued),
+            issued = Box::pin(self.call_sts(desired, request, inputs, &records)) => Some(issued),
             // If the grant is withdrawn during a chain of roles, the next role is not assumed.
             () = self.until_revoked(desired) => None,
         };
         let calls = records.all();
+        if !calls.is_empty() {
+            self.entry.memory.called(begin);
+        }
         if let Some(turn) = &mut self.turn {
             turn.calls = u32::try_from(calls.len()).unwrap_or(u32::MAX);
         }
@@ -102,16 +152,20 @@ impl Step<'_> {
         }
     }
 
-    /// Fetches the inputs of the request, and makes it. Records the calls that are made.
+    /// Makes the request, with the inputs that were fetched before the turn, or else with new ones. Records the calls that are made.
     async fn call_sts(
         &self,
         desired: &Desired,
-        SignedRequest { caller, operation }: &SignedRequest,
+        request: &SignedRequest,
+        inputs: Option<Inputs>,
         records: &CallRecords,
     ) -> Result<Credentials, Problem> {
         let shared = self.shared();
-        let inputs = [caller.inputs(), operation.inputs()].concat();
-        let inputs = shared.parts.cluster.inputs(&desired.namespace, inputs).await?;
+        let inputs = match inputs {
+            Some(inputs) => inputs,
+            None => self.inputs(desired, request).await?,
+        };
+        let SignedRequest { caller, operation } = request;
         let session = shared.parts.sts.session(desired.region.as_deref(), records.clone())?;
         let issued = async {
             let session = aws::sign(caller, session, &inputs).await?;

@@ -10,15 +10,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::debounce::Debounce;
 use super::grants::Affected;
-use super::queue::StsQueue;
-use super::shared::Indexes;
+use super::shared::{Indexes, Shared};
 use super::waker::Waker;
 use crate::cluster::watch::{Change, Key, NamespaceMeta, SecretMeta, Synced};
 
 /// Processes the changes of resources.
 pub(super) async fn credentials(
-    indexes: &Indexes,
-    queue: &StsQueue,
+    shared: &Shared,
     waker: &Waker,
     synced: &Synced,
     changes: impl Stream<Item = Change<TemporaryCredential>>,
@@ -26,9 +24,9 @@ pub(super) async fn credentials(
     let mut changes = std::pin::pin!(changes);
     while let Some(change) = changes.next().await {
         if let Change::Removed(key, _) | Change::Undecodable(key, _) = &change {
-            queue.remove(key);
+            shared.leave_queues(key);
         }
-        if let Some(key) = on_credential(indexes, synced, change) {
+        if let Some(key) = on_credential(&shared.indexes, synced, change) {
             waker.wake(&key);
         }
     }
@@ -109,7 +107,7 @@ pub(super) async fn secrets(
             }
             None => return,
         };
-        if debounce.change(&secret, Instant::now()) {
+        if indexes.references.is_used(&secret) && debounce.change(&secret, Instant::now()) {
             wake_others(indexes, waker, &secret);
         }
     }

@@ -1,7 +1,7 @@
-//! The STS queue: decides when it is the turn of a resource to call STS.
+//! Queues for turns: at STS, and for the reconciliations that make no call to STS.
 //!
 //! A resource that waits is a key in the [`Queue`]. When its turn comes, the resource is requeued, and its
-//! reconciliation [takes the turn](StsQueue::take_turn).
+//! reconciliation [takes the turn](TurnQueue::take_turn).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,19 +9,24 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tempcred_core::key::Key;
-use tempcred_core::queue::{BudgetKey, Next, Queue, Turn};
+use tempcred_core::queue::{BudgetKey, BudgetSigner, Demand, Next, Queue, Turn};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::telemetry::metrics::Metrics;
+/// Number of reconciliations without a turn at STS that run at the same time. They take milliseconds.
+const SHORT_RECONCILIATIONS: usize = 32;
 
-/// The STS queue.
-pub(super) struct StsQueue {
+/// A rate without an effect.
+const UNLIMITED: f64 = 1e9;
+
+/// A queue for turns.
+pub(super) struct TurnQueue {
     state: Mutex<State>,
     /// Notified when the next turn may be due.
     changed: Notify,
     begin: Instant,
-    metrics: Arc<Metrics>,
+    /// Called with the number of waiting resources.
+    depth: Box<dyn Fn(usize) + Send + Sync>,
 }
 
 struct State {
@@ -30,15 +35,28 @@ struct State {
     begun: HashMap<Key, Turn>,
 }
 
-impl StsQueue {
-    /// An empty queue. At most `concurrency` turns at the same time, and `rate` STS calls per second for each budget.
-    pub(super) fn new(concurrency: u16, rate: u32, metrics: Arc<Metrics>) -> Self {
-        let queue = Queue::new(concurrency.into(), rate.into());
+impl TurnQueue {
+    /// The queue for turns at STS. At most `concurrency` turns at the same time, and `rate` calls per second for each
+    /// budget. `depth` is called with the number of waiting resources.
+    pub(super) fn of_sts(
+        concurrency: u16,
+        rate: u32,
+        depth: impl Fn(usize) + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Queue::new(concurrency.into(), rate.into()), Box::new(depth))
+    }
+
+    /// The queue for reconciliations without a turn at STS. Namespaces share them equally.
+    pub(super) fn of_reconciliations() -> Self {
+        Self::new(Queue::new(SHORT_RECONCILIATIONS, UNLIMITED), Box::new(|_| {}))
+    }
+
+    fn new(queue: Queue, depth: Box<dyn Fn(usize) + Send + Sync>) -> Self {
         Self {
             state: Mutex::new(State { queue, begun: HashMap::new() }),
             changed: Notify::new(),
             begin: Instant::now(),
-            metrics,
+            depth,
         }
     }
 
@@ -52,14 +70,32 @@ impl StsQueue {
             let result = change(&mut state);
             (result, state.queue.len())
         };
-        self.metrics.sts_queue(depth);
+        (self.depth)(depth);
         self.changed.notify_one();
         result
     }
 
-    /// Adds a resource that is due at `due`, and returns how long it has waited. Does nothing if it has a turn.
-    pub(super) fn add(&self, key: &Key, due: Timestamp, budget: BudgetKey) -> Duration {
-        self.change(|state| state.queue.add(key, due, budget, self.begin.elapsed()))
+    /// The turn of a resource that needs one, if it can begin at once. Otherwise the resource waits.
+    ///
+    /// # Errors
+    /// How long the resource has waited.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        key: &Key,
+        demand: Demand,
+    ) -> Result<TakenTurn, Duration> {
+        let now = self.begin.elapsed();
+        let turn = self.change(|state| {
+            let waited = state.queue.waited(key, now);
+            state.queue.begin(key, demand, now).ok_or(waited)
+        });
+        turn.map(|turn| self.taken(turn))
+    }
+
+    /// The slot of a reconciliation, if it can begin at once. Otherwise the resource waits.
+    pub(super) fn begin_reconciliation(self: &Arc<Self>, key: &Key) -> Option<TakenTurn> {
+        let budget = BudgetKey { signer: BudgetSigner::Operator, region: None };
+        self.begin(key, Demand { due: Timestamp::UNIX_EPOCH, budget, calls: 1 }).ok()
     }
 
     /// Removes a resource, because it needs no call or is gone. If it has a turn that no reconciliation has taken, the
@@ -82,7 +118,11 @@ impl StsQueue {
     /// The turn of a resource, if it has one. It ends when the result is dropped.
     pub(super) fn take_turn(self: &Arc<Self>, key: &Key) -> Option<TakenTurn> {
         let turn = self.state().begun.remove(key)?;
-        Some(TakenTurn { queue: Arc::clone(self), turn: Some(turn), calls: 0 })
+        Some(self.taken(turn))
+    }
+
+    fn taken(self: &Arc<Self>, turn: Turn) -> TakenTurn {
+        TakenTurn { queue: Arc::clone(self), turn: Some(turn), calls: 0 }
     }
 
     /// Begins turns, and requeues their resources. Never returns.
@@ -92,8 +132,12 @@ impl StsQueue {
             match next {
                 Next::Turn(turn) => {
                     let key = turn.key().clone();
-                    self.state().begun.insert(key.clone(), turn);
-                    self.metrics.sts_queue(self.state().queue.len());
+                    let depth = {
+                        let mut state = self.state();
+                        state.begun.insert(key.clone(), turn);
+                        state.queue.len()
+                    };
+                    (self.depth)(depth);
                     wake(&key);
                 }
                 Next::At(at) => {
@@ -111,7 +155,7 @@ impl StsQueue {
 
 /// A turn that a reconciliation has taken.
 pub(super) struct TakenTurn {
-    queue: Arc<StsQueue>,
+    queue: Arc<TurnQueue>,
     turn: Option<Turn>,
     /// Number of calls that were made.
     pub(super) calls: u32,
@@ -136,32 +180,25 @@ impl Drop for TakenTurn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tempcred_core::queue::BudgetSigner;
     use tokio::sync::mpsc;
 
     fn key(name: &str) -> Key {
         Key { namespace: "n".to_owned(), name: name.to_owned() }
     }
 
-    fn budget() -> BudgetKey {
-        BudgetKey { signer: BudgetSigner::Operator, region: None }
-    }
-
     #[tokio::test]
     async fn requeues_resources_as_their_turns_come() {
-        let queue = Arc::new(StsQueue::new(1, 1000, Arc::new(Metrics::new(false))));
+        let queue = Arc::new(TurnQueue::of_sts(1, 1000, |_| {}));
         let (wake, mut woken) = mpsc::unbounded_channel();
         let running = Arc::clone(&queue);
         let run = tokio::spawn(async move {
             running.run(|key| drop(wake.send(key.name.clone()))).await;
         });
-        for name in ["a", "b", "c"] {
-            queue.add(&key(name), Timestamp::UNIX_EPOCH, budget());
+        let first = queue.begin_reconciliation(&key("a")).unwrap();
+        for name in ["b", "c"] {
+            assert!(queue.begin_reconciliation(&key(name)).is_none());
         }
-        assert_eq!(woken.recv().await.unwrap(), "a");
-        let turn = queue.take_turn(&key("a")).unwrap();
-        assert!(queue.take_turn(&key("a")).is_none(), "a turn is taken once");
-        drop(turn);
+        drop(first);
         assert_eq!(woken.recv().await.unwrap(), "b");
         // The resource was deleted before its reconciliation took the turn.
         queue.remove(&key("b"));

@@ -18,6 +18,7 @@ use tempcred_core::schedule::CALL_INTERVAL;
 use tempcred_core::status::{self, Outcome};
 use tracing::Instrument;
 
+use super::act::MayIssue;
 use super::audit;
 use super::memories::Entry;
 use super::queue::TakenTurn;
@@ -42,8 +43,9 @@ pub(super) async fn reconcile(
 ) -> Result<Action, Infallible> {
     let memories = &scope.shared.indexes.memories;
     let key = Key::of(&resource.metadata);
-    // If this reconciliation does not call STS, the turn ends when it returns.
+    // Whatever this reconciliation does not use ends when it returns.
     let turn = scope.shared.queue.take_turn(&key);
+    let mut slot = scope.shared.slots.take_turn(&key);
     // A standby replica only keeps its caches synced. When it becomes the leader, it reconciles every resource.
     let Some(term) = scope.shared.parts.leadership.term() else {
         memories.drop_outdated(&resource, Timestamp::now());
@@ -52,6 +54,12 @@ pub(super) async fn reconcile(
     if !scope.is_synced(&resource) {
         return Ok(Action::await_change());
     }
+    if turn.is_none() && slot.is_none() {
+        slot = scope.shared.slots.begin_reconciliation(&key);
+        if slot.is_none() {
+            return Ok(Action::await_change());
+        }
+    }
     let exists = || scope.current(&resource).is_some();
     let Some(entry) = memories.take(&resource, term, exists) else {
         return Ok(Action::await_change());
@@ -59,8 +67,9 @@ pub(super) async fn reconcile(
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let span = tracing::info_span!("reconcile", namespace, credential = name);
     let begin = Instant::now();
-    let mut step = Step { resource: &resource, scope: &scope, key: &key, entry, term, turn };
-    let action = step.run().instrument(span).await;
+    let mut step = Step { resource: &resource, scope: &scope, key: &key, entry, term, turn, slot };
+    // Boxed, so that a reconciliation that has to wait for its slot takes little memory.
+    let action = Box::pin(step.run().instrument(span)).await;
     scope.shared.parts.metrics.reconciled(begin.elapsed());
     if !memories.put(&resource.uid().unwrap_or_default(), step.entry) {
         // Removed meanwhile, perhaps before this reconciliation recorded its grants.
@@ -78,6 +87,8 @@ pub(super) struct Step<'a> {
     term: Term,
     /// The turn to call STS, if it has come.
     pub(super) turn: Option<TakenTurn>,
+    /// The slot of a reconciliation without a turn.
+    pub(super) slot: Option<TakenTurn>,
 }
 
 impl Step<'_> {
@@ -92,12 +103,16 @@ impl Step<'_> {
                 plan(&desired, observed, withdrawn, Timestamp::now());
             self.entry.memory.keep(pending);
             tracing::debug!(plan = plan.as_str(), "planned");
+            let mut inputs = None;
             let plan = match plan {
-                Plan::Issue(issue) => match self.shared().indexes.references.check(self.key) {
-                    Ok(()) if self.turn.is_none() => {
-                        return self.wait_for_turn(&desired, &known, &issue).await;
+                Plan::Issue(issue) => match self.may_issue(&desired, &issue).await {
+                    Ok(MayIssue::Now(fetched)) => {
+                        inputs = fetched;
+                        Plan::Issue(issue)
                     }
-                    Ok(()) => Plan::Issue(issue),
+                    Ok(MayIssue::After(waited)) => {
+                        return self.wait_for_turn(&desired, &known, &issue, waited).await;
+                    }
                     Err(problem) => Plan::Report(problem),
                 },
                 other => other,
@@ -118,7 +133,7 @@ impl Step<'_> {
                     }
                     Err(failed) => return self.could_not_read(&desired, known, failed).await,
                 },
-                Plan::Issue(issue) => return self.issue(&desired, known, issue).await,
+                Plan::Issue(issue) => return self.issue(&desired, known, issue, inputs).await,
                 Plan::WritePending { pending, target } => {
                     return self.write_pending(&desired, known, pending, &target).await;
                 }

@@ -85,6 +85,12 @@ impl References {
         self.index().changed.remove(resource)
     }
 
+    /// Whether a resource reads this Secret, or would write it.
+    pub(super) fn is_used(&self, secret: &Key) -> bool {
+        let index = self.index();
+        index.readers.contains_key(secret) || index.writers.contains_key(secret)
+    }
+
     /// Records the UID of the resource that a Secret was written for.
     pub(super) fn set_holder(&self, secret: Key, uid: &str) {
         self.index().holders.insert(secret, uid.to_owned());
@@ -130,6 +136,7 @@ impl References {
             && index.writers.is_empty()
             && index.changed.is_empty()
             && index.names.is_empty()
+            && index.holders.is_empty()
     }
 }
 

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use futures::{StreamExt, stream};
 use kube::Client;
 use kube::runtime::Controller;
-use kube::runtime::controller::{Action, Config, Error};
+use kube::runtime::controller::{Action, Error};
 use tempcred_core::api::TemporaryCredential;
 use tempcred_core::plan::WithdrawnSecrets;
 use tempcred_core::secret::KeyPrefixes;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::follow;
 use super::grant_statuses;
 use super::grant_watch;
-use super::queue::StsQueue;
+use super::queue::TurnQueue;
 use super::reconcile::reconcile;
 use super::shared::{Indexes, Parts, Scope, Shared};
 use super::waker::Waker;
@@ -44,10 +44,6 @@ pub struct Settings {
     pub withdrawn_secrets: WithdrawnSecrets,
 }
 
-/// Number of reconciliations that run at the same time, beside those that have a turn at STS. They take milliseconds: a
-/// resource that waits for its turn is not reconciled meanwhile.
-const SHORT_RECONCILIATIONS: u16 = 32;
-
 /// Runs the controller until `stop` is cancelled and all operations in progress are finished.
 pub async fn run(
     client: Client,
@@ -56,13 +52,15 @@ pub async fn run(
     readiness: Arc<Readiness>,
     stop: CancellationToken,
 ) {
-    let concurrency = settings.concurrency.get();
     let metrics = Arc::clone(&parts.metrics);
-    let queue = Arc::new(StsQueue::new(concurrency, settings.sts_rate.get(), metrics));
+    let (concurrency, rate) = (settings.concurrency.get(), settings.sts_rate.get());
+    let depth = move |depth| metrics.sts_queue(depth);
+    let queue = Arc::new(TurnQueue::of_sts(concurrency, rate, depth));
+    let slots = Arc::new(TurnQueue::of_reconciliations());
     let key_prefixes = KeyPrefixes::new(settings.secret_key_prefixes.clone());
     let indexes = Indexes::new(settings.cluster.clone());
     let withdrawn_secrets = settings.withdrawn_secrets;
-    let shared = Arc::new(Shared { parts, queue, indexes, key_prefixes, withdrawn_secrets });
+    let shared = Arc::new(Shared { parts, queue, slots, indexes, key_prefixes, withdrawn_secrets });
     let weak = Arc::downgrade(&shared);
     shared.parts.metrics.count_grants(move || {
         weak.upgrade().map(|shared| shared.indexes.grants.figures()).unwrap_or_default()
@@ -79,7 +77,10 @@ pub async fn run(
     });
     let grants = grant_watch::follow(&shared, &client);
     let statuses = grant_statuses::write(&shared, serves_all);
-    let turns = stop.run_until_cancelled(shared.queue.run(|key| shared.indexes.wake(key)));
+    let turns = stop.run_until_cancelled(async {
+        let wake = |key: &Key| shared.indexes.wake(key);
+        tokio::join!(shared.queue.run(wake), shared.slots.run(wake))
+    });
     // The watch of the grants never ends. It is dropped when all scopes have ended.
     tokio::select! {
         _ = join_all(scopes) => {}
@@ -118,13 +119,7 @@ async fn serve(
     let indexes = &shared.indexes;
     let follow_all = async {
         tokio::join!(
-            follow::credentials(
-                indexes,
-                &shared.queue,
-                &waker,
-                &resources_synced,
-                resources.changes
-            ),
+            follow::credentials(&shared, &waker, &resources_synced, resources.changes),
             follow::secrets(indexes, &waker, &scope.secrets_synced, secrets.changes),
             follow::secrets(indexes, &waker, &scope.other_secrets_synced, other_secrets.changes),
             follow::namespaces(indexes, &scope.namespaces_synced, namespaces),
@@ -148,9 +143,7 @@ async fn serve(
             }
         );
     };
-    let concurrency = settings.concurrency.get().saturating_add(SHORT_RECONCILIATIONS);
     let reconciliations = Controller::for_stream(stream::empty(), resources.store)
-        .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(woken)
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), Arc::clone(&scope))
@@ -158,7 +151,7 @@ async fn serve(
             match ended {
                 Ok(_) => {}
                 // It is not an error if a resource was deleted after it was requeued.
-                Err(Error::ObjectNotFound(resource)) => shared.queue.remove(&Key {
+                Err(Error::ObjectNotFound(resource)) => shared.leave_queues(&Key {
                     namespace: resource.namespace.unwrap_or_default(),
                     name: resource.name,
                 }),

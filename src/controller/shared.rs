@@ -9,7 +9,7 @@ use tempcred_core::secret::KeyPrefixes;
 
 use super::grants::GrantCache;
 use super::memories::Memories;
-use super::queue::StsQueue;
+use super::queue::TurnQueue;
 use super::references::References;
 use super::waker::Waker;
 use crate::aws::Sts;
@@ -33,11 +33,22 @@ pub struct Parts {
 /// The state that all reconciliations share.
 pub(super) struct Shared {
     pub(super) parts: Parts,
-    pub(super) queue: Arc<StsQueue>,
+    /// The turns at STS.
+    pub(super) queue: Arc<TurnQueue>,
+    /// The reconciliations without a turn at STS.
+    pub(super) slots: Arc<TurnQueue>,
     pub(super) indexes: Indexes,
     /// The labels and annotations that resources may put on Secrets.
     pub(super) key_prefixes: KeyPrefixes,
     pub(super) withdrawn_secrets: WithdrawnSecrets,
+}
+
+impl Shared {
+    /// Removes a resource from the queues.
+    pub(super) fn leave_queues(&self, key: &Key) {
+        self.queue.remove(key);
+        self.slots.remove(key);
+    }
 }
 
 /// The indexes of watched objects, and the memory of the process.

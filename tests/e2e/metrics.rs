@@ -139,7 +139,7 @@ async fn every_metric_is_documented_and_changes() {
     let operation = [("operation", "AssumeRole")];
     let denied = [("operation", "AssumeRole"), ("class", "Refused"), ("reason", "AccessDenied")];
     for (name, labels, expected) in [
-        ("tempcred_credentials_issued_total", &operation[..], 4.0),
+        ("tempcred_credentials_issued_total", &operation[..], 5.0),
         ("tempcred_credentials_renewed_total", &operation, 1.0),
         ("tempcred_credentials", &[("condition", "Ready"), ("status", "True")], 3.0),
         ("tempcred_credentials_not_ready", &[("reason", "AccessDenied")], 1.0),

@@ -136,8 +136,13 @@ async fn a_secret_that_cannot_be_read_is_not_read_in_a_loop() {
     let beyond = format!("{}-grants", world.namespace);
     let of_grants = "--resource=rolegrants.tempcred.dev,namespaces";
     world.kubectl(&["create", "clusterrole", &beyond, "--verb=list,watch", of_grants]);
-    let to = format!("--clusterrole={beyond}");
-    world.kubectl(&["create", "clusterrolebinding", &beyond, &to, &user]);
+    let of_crd = format!("{beyond}-crd");
+    let crds = "--resource=customresourcedefinitions.apiextensions.k8s.io";
+    world.kubectl(&["create", "clusterrole", &of_crd, "--verb=get", crds]);
+    for role in [&beyond, &of_crd] {
+        let to = format!("--clusterrole={role}");
+        world.kubectl(&["create", "clusterrolebinding", role, &to, &user]);
+    }
     let kubeconfig = world.rig.kubeconfig_for(world.rig.tenant(), None);
     world.start_operator_with(kubeconfig.unwrap(), &[]).await;
     world.issue("reports", plain()).await;

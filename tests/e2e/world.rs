@@ -184,9 +184,11 @@ impl World {
             .env("AWS_SECRET_ACCESS_KEY", OPERATOR_SECRET)
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
-            .args(["run", "--http-addr", &address.to_string(), "--namespaces", &self.namespace])
-            .args(["--sts-endpoint", &self.sts.url()])
+            .args(["run", "--http-addr", &address.to_string(), "--sts-endpoint", &self.sts.url()])
             .args(args);
+        if !args.contains(&"--selector") {
+            command.args(["--namespaces", &self.namespace]);
+        }
         if !args.contains(&"--log") {
             command.args(["--log", "info,tempcred=debug"]);
         }

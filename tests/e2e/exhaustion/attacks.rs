@@ -207,11 +207,17 @@ async fn statuses_that_cannot_be_decoded() {
             let (api, status) = (siege.resources(), &status);
             async move {
                 let patch = Patch::Merge(status);
-                let _ = api.patch_status(&format!("r{n}"), &PatchParams::default(), &patch).await;
+                api.patch_status(&format!("r{n}"), &PatchParams::default(), &patch).await.unwrap();
             }
         });
         siege.all(patches).await;
     }
+    let deletions = (0..count).map(|n| {
+        let api = siege.resources();
+        async move { api.delete(&format!("r{n}"), &DeleteParams::default()).await.unwrap() }
+    });
+    siege.all(deletions).await;
+    siege.attacker.wait_for_removal("r0").await;
     siege.end("statuses", count, count * 10_000).await;
 }
 
@@ -231,4 +237,65 @@ async fn calls_that_hang() {
     };
     siege.create(count, spec).await;
     siege.end("slow calls", count, count * size(&spec(0))).await;
+}
+
+#[tokio::test]
+async fn chains_of_roles() {
+    let siege = Siege::begin().await;
+    let count = siege.size / 5;
+    siege
+        .attacker
+        .sts
+        .inject(rig::sts::Fault::delay(Duration::from_millis(300)).for_role("role/hub"));
+    let spec = |n: usize| {
+        let mut spec = json!({"assumeRole": role(n)});
+        spec["assumeRole"]["via"] = json!([role("hub"), role("hub2"), role("hub3"), role("hub4")]);
+        spec
+    };
+    siege.create(count, spec).await;
+    siege.end("chains of roles", count, count * size(&spec(1000))).await;
+}
+
+#[tokio::test]
+async fn own_secrets_that_are_edited_without_end() {
+    let siege = Siege::begin().await;
+    let count = siege.size / 10;
+    siege.create(count, |n| json!({"assumeRole": role(n)})).await;
+    let begin = Instant::now();
+    while begin.elapsed() < siege.duration() {
+        let edit = json!({"data": {"AWS_ACCESS_KEY_ID": "ZWRpdGVk"}});
+        let edits = (0..count).map(|n| {
+            let (api, edit) = (siege.attacker.secrets(), &edit);
+            async move {
+                // Some are not issued yet.
+                let _ =
+                    api.patch(&format!("r{n}"), &PatchParams::default(), &Patch::Merge(edit)).await;
+            }
+        });
+        siege.all(edits).await;
+    }
+    siege.end("own Secrets edited", count, count * size(&json!({"assumeRole": role(1000)}))).await;
+}
+
+#[tokio::test]
+async fn many_small_secrets_of_others() {
+    let siege = Siege::begin().await;
+    let count = siege.size;
+    let api = siege.attacker.secrets();
+    let secrets = (0..count).map(|n| {
+        let api = api.clone();
+        async move {
+            // Half of them look as if tempcred had written them.
+            let labels = if n % 2 == 0 {
+                json!({"tempcred.dev/credential-uid": n.to_string()})
+            } else {
+                json!({})
+            };
+            let secret = json!({"metadata": {"name": format!("s{n}"), "labels": labels}});
+            let secret = serde_json::from_value(secret).unwrap();
+            api.create(&PostParams::default(), &secret).await.unwrap();
+        }
+    });
+    siege.all(secrets).await;
+    siege.end("small Secrets of others", count, 0).await;
 }

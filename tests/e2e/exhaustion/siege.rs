@@ -47,9 +47,15 @@ impl Siege {
         let heavy = if size > FEW { Some(heavy().await) } else { None };
         let (victim, mut attacker) = (World::new().await, World::new().await);
         attacker.sts.inject(Fault::lifetime(LIFETIME).for_role("role/victim"));
-        let args = ["--namespaces", &victim.namespace, "--sts-rate", "10", "--log", "warn"];
+        // All namespaces, as in an ordinary installation: victim and attacker share everything.
+        let selector = format!("siege={}", attacker.namespace);
+        let args = ["--selector", &selector, "--sts-rate", "10", "--log", "warn"];
         attacker.start_operator(&args).await;
-        victim.issue("victim", json!({"assumeRole": {"roleArn": VICTIM}})).await;
+        let spec = json!({"assumeRole": {"roleArn": VICTIM}});
+        let object = labelled(&attacker.namespace, "victim", &spec);
+        let api = resources(&victim);
+        api.create(&PostParams::default(), &object).await.unwrap();
+        victim.wait("victim", "ready", is_ready).await;
         let (slowest, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let probe =
             tokio::spawn(probe(attacker.address(), Arc::clone(&slowest), Arc::clone(&done)));
@@ -71,11 +77,7 @@ impl Siege {
     pub async fn create(&self, count: usize, spec: impl Fn(usize) -> Value) {
         let api = self.resources();
         let objects = (0..count).map(|n| {
-            let object: DynamicObject = serde_json::from_value(json!({
-                "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
-                "metadata": {"name": format!("r{n}")}, "spec": spec(n),
-            }))
-            .unwrap();
+            let object = labelled(&self.attacker.namespace, &format!("r{n}"), &spec(n));
             let api = api.clone();
             async move { api.create(&PostParams::default(), &object).await.map(drop) }
         });
@@ -85,8 +87,7 @@ impl Siege {
 
     /// The attacker's resources.
     pub fn resources(&self) -> Api<DynamicObject> {
-        let resource = ApiResource::erase::<TemporaryCredential>(&());
-        Api::namespaced_with(self.attacker.client.clone(), &self.attacker.namespace, &resource)
+        resources(&self.attacker)
     }
 
     /// Makes requests, some at the same time.
@@ -133,6 +134,20 @@ impl Siege {
             assert!(peak <= allowed + (60 << 20), "{name}: {peak} bytes of {allowed}");
         }
     }
+}
+
+fn resources(world: &World) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<TemporaryCredential>(&());
+    Api::namespaced_with(world.client.clone(), &world.namespace, &resource)
+}
+
+/// A resource that the operator of this siege serves.
+fn labelled(siege: &str, name: &str, spec: &Value) -> DynamicObject {
+    serde_json::from_value(json!({
+        "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+        "metadata": {"name": name, "labels": {"siege": siege}}, "spec": spec,
+    }))
+    .unwrap()
 }
 
 /// Asks the listener whether the operator lives, until `done`.

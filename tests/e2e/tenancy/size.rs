@@ -5,7 +5,7 @@ use tempcred_core::api::CredentialStatus;
 
 use super::attack::{Attack, NOT_GRANTED, Refused, attack};
 use super::scene::{OWN, VICTIM_ROLE};
-use crate::world::{World, condition, is_ready};
+use crate::world::{World, is_ready};
 
 fn own(fields: Value) -> Value {
     let mut request = json!({"roleArn": VICTIM_ROLE});
@@ -129,22 +129,4 @@ async fn a_renewal_request_of_200_kib_is_served_once_and_shown_as_a_hash() {
     }
     world.issue("another", json!({"assumeRole": {"roleArn": OWN.replace("own", "other")}})).await;
     assert_eq!(world.sts.calls_for_role(OWN), 3);
-}
-
-#[tokio::test]
-async fn a_secret_with_too_many_annotations_costs_one_call() {
-    let world = World::start().await;
-    let annotations = many(64, &"x".repeat(4096));
-    let spec = json!({
-        "assumeRole": {"roleArn": OWN}, "secret": {"annotations": annotations},
-    });
-    world.create("reports", spec).await;
-    let rejected = |s: &CredentialStatus| condition(s, "Ready") == Some((false, "SecretRejected"));
-    world.wait("reports", "rejected", rejected).await;
-    world.request_renewal("reports", "1").await;
-    let twice = |s: &CredentialStatus| s.failure.as_ref().is_some_and(|f| f.count >= 2);
-    world.wait("reports", "rejected again", twice).await;
-    assert_eq!(world.sts.calls_total(), 1, "what was issued is kept");
-    world.patch("reports", json!({"spec": {"secret": {"annotations": null}}})).await;
-    world.wait("reports", "ready", is_ready).await;
 }
