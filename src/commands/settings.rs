@@ -44,9 +44,10 @@ pub struct Run {
     #[arg(long, env = "TEMPCRED_CONCURRENCY", value_name = "COUNT", default_value = "96")]
     pub concurrency: NonZeroU16,
 
-    /// Maximum average number of STS calls per second for each signing identity and region, at least 1. Namespaces share
-    /// it equally. After an idle period, a burst of this many calls is possible. Each call of a chain of roles counts. AWS throttles at about 600 calls per second for each account and
-    /// region, a quota that all clients in the account share.
+    /// Maximum average number of STS calls per second in each region, at least 1, for the operator's identity, and for the
+    /// other identities of each namespace together. Namespaces share it equally. After an idle period, a burst of this many
+    /// calls is possible. Each call of a chain of roles counts. AWS throttles at about 600 calls per second for each account
+    /// and region, a quota that all clients in the account share.
     #[arg(long, env = "TEMPCRED_STS_RATE", value_name = "PER_SECOND", default_value = "100")]
     pub sts_rate: NonZeroU32,
 

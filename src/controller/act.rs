@@ -131,7 +131,7 @@ impl Step<'_> {
             turn.calls = u32::try_from(calls.len()).unwrap_or(u32::MAX);
         }
         let Some(issued) = issued else {
-            audit::revoked(desired, &calls);
+            audit::outdated(desired, &calls);
             return Action::requeue(RETRY);
         };
         match issued {

@@ -36,15 +36,15 @@ pub(super) fn issued(
     );
 }
 
-/// Logs that a grant was withdrawn while these calls were made. What they issued is not used.
-pub(super) fn revoked(desired: &Desired, calls: &[CallRecord]) {
+/// Logs that the grants changed while these calls were made. What they issued is not used.
+pub(super) fn outdated(desired: &Desired, calls: &[CallRecord]) {
     tracing::warn!(
         action = action(desired),
         role = names(calls.iter().map(|call| call.role.as_deref())),
         session_name = names(calls.iter().map(|call| call.session_name.as_deref())),
         request_id = names(calls.iter().map(|call| call.request_id.as_deref())),
         trace_id = traces::id(),
-        "a grant was revoked during the calls to STS, and their result is not used"
+        "the grants changed during the calls to STS, and their result is not used"
     );
 }
 

@@ -127,11 +127,6 @@ impl IssueCause {
             Self::Due => "Due",
         }
     }
-
-    /// Whether the new credentials replace a missing or damaged Secret.
-    pub fn is_repair(self) -> bool {
-        matches!(self, Self::Missing | Self::Damaged)
-    }
 }
 
 /// A plan, and the state to keep.

@@ -46,7 +46,7 @@ pub enum InvalidRequest {
         region: String,
         /// The partition of the region.
         expected: &'static str,
-        /// Who sets the region: `spec.region` or `the operator's region`.
+        /// Where the region is set: `spec.region` or `the operator's region`.
         which: &'static str,
     },
     /// Only the operator may set a tag with this key. Contains its first 128 characters.

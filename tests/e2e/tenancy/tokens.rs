@@ -97,7 +97,7 @@ async fn no_token_for_the_api_server_and_none_of_the_operator_is_sent_to_sts() {
     assert_eq!(world.sts.calls_total(), 2);
 }
 
-/// When the Secret is replaced by one of another type, the resource is issued without a wait for its backoff.
+/// When the Secret is replaced by one of another type, the resource is issued although its backoff has not ended.
 #[tokio::test]
 async fn a_refused_secret_can_be_replaced() {
     let world = World::start().await;
