@@ -149,7 +149,7 @@ async fn every_metric_is_documented_and_changes() {
         ("tempcred_rolegrants_watched", &[], 1.0),
         ("tempcred_credential_ready", &resource("first"), 1.0),
         ("tempcred_credential_ready", &resource("refused"), 0.0),
-        ("tempcred_api_writes_total", &[("object", "secret")], 5.0),
+        ("tempcred_api_writes_total", &[("object", "secret")], 6.0),
         ("tempcred_credentials_expired", &[], 1.0),
         ("tempcred_credentials_suspended", &[], 1.0),
         ("tempcred_credential_suspended", &resource("suspended"), 1.0),

@@ -1,7 +1,6 @@
 //! A watch that is cut for so long that a new list takes its place: it contains no deletions.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
@@ -10,7 +9,7 @@ use rig::Proxy;
 use serde_json::json;
 
 use crate::denial::{Denial, Denied};
-use crate::hardening::copies;
+use crate::hardening::{copies, wait_until_forgotten};
 use crate::leak::Detector;
 use crate::outage::{RECOVERY, blocking, own_rig};
 use crate::world::{SOON, World, failure_reason, plain, wait_until};
@@ -97,14 +96,7 @@ async fn a_resource_deleted_while_its_watch_is_cut_is_forgotten_everywhere() {
     })
     .await;
     assert_eq!(world.secrets().list(&ListParams::default()).await.unwrap().items.len(), 1);
-    // The last block that was encrypted is left on the stack of an idle thread, until the thread encrypts again.
-    let busy = AtomicUsize::new(0);
-    wait_until("no value of a deleted resource is kept", RECOVERY, || async {
-        let name = format!("busy-{}", "x".repeat(busy.fetch_add(1, Relaxed)));
-        world.issue(name.trim_end_matches('-'), plain()).await;
-        (copies(world.pid(), &values).unwrap() == 0).then_some(())
-    })
-    .await;
+    wait_until_forgotten(&world, &values, 2 * RECOVERY).await;
     assert!(world.stop_operator().success());
     blocking(|| rig.stop_api_server().unwrap()).await;
 }
