@@ -371,15 +371,6 @@ fn a_foreign_secret_is_reported_even_if_a_renewal_is_requested_or_pending() {
 }
 
 #[test]
-fn pending_credentials_are_dropped_the_moment_they_expire() {
-    for (now, kept) in [(3599, true), (3600, false)] {
-        let mut case = Case::new(json!({})).pending(3600).failing("SecretRejected", 4000);
-        case.secret = SecretView::Watched(WatchedSecret::Unknown);
-        assert_eq!(case.decide(now).pending.is_some(), kept, "at {now}");
-    }
-}
-
-#[test]
 fn only_a_plan_that_does_something_is_an_attempt() {
     let plain = || Case::new(json!({}));
     for (row, mut case, expected) in [

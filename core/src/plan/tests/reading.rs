@@ -198,3 +198,12 @@ fn a_secret_that_was_not_read_leaves_the_last_status_as_it_is() {
         assert_eq!(record.map(|record| record.issued_at), expected, "{row}");
     }
 }
+
+#[test]
+fn pending_credentials_are_dropped_the_moment_they_expire() {
+    for (now, kept) in [(3599, true), (3600, false)] {
+        let mut case = Case::new(json!({})).pending(3600).failing("SecretRejected", 4000);
+        case.secret = SecretView::Watched(WatchedSecret::Unknown);
+        assert_eq!(case.decide(now).pending.is_some(), kept, "at {now}");
+    }
+}
