@@ -7,13 +7,20 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tempcred_core::api::{CredentialStatus, RoleGrant};
 
-use crate::grants::{AT_ONCE, HUB, ROLE, for_role, forms, status_of};
+use crate::grants::{AFTER_A_CALL, AT_ONCE, HUB, ROLE, for_role, forms, status_of};
 use crate::outage::own_rig;
 use crate::world::{SOON, World, condition, failure, is_ready, plain, wait_until};
 
 /// Whether `Ready` is false with this reason.
 fn is_denied(reason: &'static str) -> impl Fn(&CredentialStatus) -> bool {
     move |status| condition(status, "Ready") == Some((false, reason))
+}
+
+/// The message of `Ready` without what differs in each run: the namespace, and the time until which the Secret stays.
+fn message(world: &World, status: &CredentialStatus) -> String {
+    let until = status.expiration.as_ref().unwrap().0.to_string();
+    let message = failure(status).message.replace(&world.namespace, "NAMESPACE");
+    message.replace(&until, "TIME")
 }
 
 /// A constraint for all roles in the namespace of a world.
@@ -79,7 +86,7 @@ async fn a_baseline_constrains_what_other_grants_allow() {
     // A shorter limit applies at once, and without the grant that allows it, nothing is allowed.
     let shorter = constraint(&world, json!({"maxDuration": "20m"}));
     world.grant(&baseline, shorter).await;
-    wait_until("issued for 20 minutes", AT_ONCE, || async {
+    wait_until("issued for 20 minutes", AFTER_A_CALL, || async {
         (forms(&world).last()?.get("DurationSeconds")? == "1200").then_some(())
     })
     .await;
@@ -104,8 +111,7 @@ async fn conflicting_grants_block_a_resource_until_they_agree() {
     let blocked = world.wait_at_most(AT_ONCE, "reports", "blocked", is_conflict).await;
     let status = blocked.status.unwrap();
     assert_eq!(condition(&status, "Stalled"), Some((true, "GrantConflict")));
-    let message = failure(&status).message.replace(&own, "NAMESPACE");
-    insta::assert_snapshot!(message);
+    insta::assert_snapshot!(message(&world, &status));
     let conflicts = |grant: &str, count: u32| {
         format!(
             "tempcred_rolegrant_rejections{{rolegrant=\"{grant}\",reason=\"GrantConflict\"}} {count}.0"
@@ -115,7 +121,7 @@ async fn conflicting_grants_block_a_resource_until_they_agree() {
         shows(&world, &conflicts(grant, count)).await;
     }
     world.grant(&other, agreeing).await;
-    world.wait_at_most(AT_ONCE, "reports", "ready", is_ready).await;
+    world.wait_at_most(AFTER_A_CALL, "reports", "ready", is_ready).await;
     shows(&world, &conflicts(&one, 0)).await;
     // The series of a grant end with it.
     world.withdraw(&other).await;
@@ -172,8 +178,7 @@ async fn a_limit_of_a_newer_version_is_not_overlooked() {
     set(spec.clone()).await;
     let is_invalid = is_denied("GrantInvalid");
     let blocked = world.wait_at_most(AT_ONCE, "reports", "blocked", is_invalid).await;
-    let message = failure(&blocked.status.unwrap()).message.replace(&world.namespace, "NAMESPACE");
-    insta::assert_snapshot!(message);
+    insta::assert_snapshot!(message(&world, &blocked.status.unwrap()));
     let is_reported = |s: &tempcred_core::api::GrantStatus| !s.conditions.is_empty();
     let status = status_of(&world, &newer, is_reported).await;
     assert_eq!(status.conditions[0].reason, "GrantInvalid");

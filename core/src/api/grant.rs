@@ -144,9 +144,8 @@ pub struct GrantedSession {
     pub source_identity: Option<String>,
 
     /// ARNs of managed policies that are attached to the session as a boundary. The session has only the permissions
-    /// that both these policies and the policies of the role allow. A resource that sets `policy` or other `policyArns`
-    /// is rejected: AWS allows what any session policy of a session allows, so they would widen the boundary. At most
-    /// 10.
+    /// that both these policies and the policies of the role allow. A resource that sets `policy`, or other `policyArns`
+    /// than exactly these, is rejected: AWS allows what any session policy of a session allows. At most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::policy_arns")]
     pub policy_arns: Vec<String>,

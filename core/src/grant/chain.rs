@@ -233,9 +233,17 @@ impl Chain {
                     let text = format!("the grants set the tag {set_key}: remove {key} from tags");
                     step.reject(Kind::Violation, text, set.grants.clone());
                 }
-                Some(_) if is_enforced => {
-                    let sent = demanded.get(&folded).filter(|tag| tags.contains_key(&tag.key));
-                    transitive.extend(sent.filter(|_| is_transitive).map(|tag| tag.key.clone()));
+                Some(set) if is_enforced => {
+                    // The grants demand it for this session only, unless it is inherited.
+                    let kept = demanded.get(&folded).filter(|_| is_transitive && !set.inherited);
+                    if kept.is_some() && !forbidding.is_empty() {
+                        let text = format!(
+                            "the grants do not let a resource make the tag {key} transitive: remove {key} from transitiveTagKeys, or ask the platform team to allow tags/{key} in session.tenantMaySet"
+                        );
+                        step.reject(Kind::Violation, text, forbidding);
+                    } else {
+                        transitive.extend(kept.map(|tag| tag.key.clone()));
+                    }
                 }
                 Some(_) | None if !forbidding.is_empty() => {
                     forbidden.0.push(key.as_str());
@@ -297,8 +305,12 @@ fn policies(step: &mut Step<'_>, own: &SessionOverrides<'_>) -> Vec<String> {
         step.rejections,
     );
     let Some(boundary) = boundary else { return own.policy_arns.to_vec() };
-    if own.has_policy || own.policy_arns.iter().any(|arn| !boundary.contains(arn)) {
-        let text = "the grants set session policies as a boundary, and other session policies would widen it: remove policy and policyArns";
+    // All session policies of a call together allow what any of them allows. A part of the boundary means to allow less,
+    // which the whole boundary does not.
+    let chosen: BTreeSet<_> = own.policy_arns.iter().collect();
+    let is_same = chosen.is_empty() || chosen == boundary.iter().collect();
+    if own.has_policy || !is_same {
+        let text = "the grants set session policies as a boundary, so a resource may set none of its own: remove policy and policyArns";
         let setting = step.combined.grants(|demand| demand.boundary.is_some());
         step.reject(Kind::Violation, text, setting);
     }

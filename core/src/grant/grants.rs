@@ -71,12 +71,9 @@ impl Grants {
         Self { cluster, ..Self::default() }
     }
 
-    /// Adds or replaces a grant. Returns the namespaces that the change may affect.
+    /// Adds or replaces a grant that is not being deleted. Returns the namespaces that the change may affect.
     pub fn set(&mut self, resource: &StoredGrant) -> BTreeSet<String> {
         let name = GrantName::from(resource.name_any());
-        if resource.meta().deletion_timestamp.is_some() {
-            return self.remove(&name);
-        }
         let (uid, generation) = (resource.uid(), resource.meta().generation);
         let seen = self.grants.get(&name);
         if seen.is_some_and(|seen| (&seen.uid, seen.generation) == (&uid, generation)) {
@@ -123,13 +120,6 @@ impl Grants {
             }
         }
         affected
-    }
-
-    /// Removes all grants except these. Returns the namespaces that the removed grants matched.
-    pub fn retain(&mut self, names: &BTreeSet<String>) -> BTreeSet<String> {
-        let gone: Vec<GrantName> =
-            self.grants.keys().filter(|name| !names.contains(&***name)).cloned().collect();
-        gone.iter().flat_map(|name| self.remove(name)).collect()
     }
 
     /// Adds or updates a namespace. Returns whether the set of grants that match it changed.

@@ -40,6 +40,11 @@ pub enum InvalidGrant {
     /// Neither `names` nor `selector` is set.
     #[error("namespaces matches no namespace: set namespaces.names or namespaces.selector")]
     NoNamespaces,
+    /// A name cannot match any namespace.
+    #[error(
+        "{0:?} in namespaces.names can match no namespace: use only lower-case letters, digits, - and the wildcards * and ?"
+    )]
+    NamespaceName(String),
     /// The selector is empty.
     #[error(
         "namespaces.selector is empty and would match every namespace: to match every namespace, write names: ['*']"

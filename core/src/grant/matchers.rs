@@ -5,6 +5,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube_core::{Selector, SelectorExt};
 use serde_json::Value;
 use wildmatch::WildMatch;
@@ -17,6 +18,12 @@ use crate::request::arn::{RoleArn, is_segment};
 /// The entry of `roleArns` that matches all roles.
 const ALL_ROLES: &str = "*";
 
+/// Length of the longest name of a namespace.
+const LONGEST_NAME: usize = 63;
+
+/// The operators of a selector, in messages.
+const OPERATORS: &str = "each of matchExpressions must have the operator In or NotIn with values, or Exists or DoesNotExist without values";
+
 /// The compiled namespace matcher of a grant.
 #[derive(Debug)]
 pub struct NamespaceMatcher {
@@ -28,7 +35,7 @@ impl NamespaceMatcher {
     /// Compiles `spec.namespaces`.
     ///
     /// # Errors
-    /// [`InvalidGrant`] if neither field is set, or the selector is empty or invalid.
+    /// [`InvalidGrant`] if neither field is set, a name can match no namespace, or the selector is empty or invalid.
     pub fn compile(namespaces: &GrantedNamespaces) -> Result<Self, InvalidGrant> {
         let names = namespaces.names.as_deref();
         if names.is_some_and(<[_]>::is_empty) || (names.is_none() && namespaces.selector.is_none())
@@ -42,10 +49,9 @@ impl NamespaceMatcher {
         if is_empty {
             return Err(InvalidGrant::EmptySelector);
         }
-        let selector = namespaces.selector.clone().map(Selector::try_from).transpose();
         Ok(Self {
-            names: names.map(patterns),
-            selector: selector.map_err(|error| InvalidGrant::Selector(error.to_string()))?,
+            names: names.map(name_patterns).transpose()?,
+            selector: namespaces.selector.as_ref().map(selector).transpose()?,
         })
     }
 
@@ -61,11 +67,10 @@ impl NamespaceMatcher {
         // A namespace must match both fields, so the names alone are wider. The meaning of other fields is unknown.
         let is_known = raw.keys().all(|key| ["names", "selector"].contains(&key.as_str()));
         let names = raw.get("names").map(decode::<Vec<String>>);
-        match names {
-            Some(Ok(names)) if is_known && !names.is_empty() => {
-                Self { names: Some(patterns(&names)), selector: None }
-            }
-            _ => everything,
+        let names = names.and_then(Result::ok).filter(|names| is_known && !names.is_empty());
+        match names.map(|names| name_patterns(&names)) {
+            Some(Ok(names)) => Self { names: Some(names), selector: None },
+            Some(Err(_)) | None => everything,
         }
     }
 
@@ -77,8 +82,31 @@ impl NamespaceMatcher {
     }
 }
 
-fn patterns(names: &[String]) -> Vec<WildMatch> {
-    names.iter().map(|name| WildMatch::new(name)).collect()
+fn name_patterns(names: &[String]) -> Result<Vec<WildMatch>, InvalidGrant> {
+    let fits = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'*' | b'?');
+    let pattern = |name: &String| {
+        if name.is_empty() || !name.bytes().all(fits) {
+            return Err(InvalidGrant::NamespaceName(name.chars().take(LONGEST_NAME).collect()));
+        }
+        Ok(WildMatch::new(name))
+    };
+    names.iter().map(pattern).collect()
+}
+
+/// Compiles a selector. It is as strict as the API server, which also refuses values where they have no meaning.
+fn selector(selector: &LabelSelector) -> Result<Selector, InvalidGrant> {
+    for requirement in selector.match_expressions.iter().flatten() {
+        let has_values = requirement.values.as_ref().is_some_and(|values| !values.is_empty());
+        let fits = match requirement.operator.as_str() {
+            "In" | "NotIn" => has_values,
+            "Exists" | "DoesNotExist" => !has_values,
+            _ => false,
+        };
+        if !fits {
+            return Err(InvalidGrant::Selector(OPERATORS.to_owned()));
+        }
+    }
+    Selector::try_from(selector.clone()).map_err(|error| InvalidGrant::Selector(error.to_string()))
 }
 
 /// The compiled roles of a grant.

@@ -25,6 +25,11 @@ fn tags(most: usize) -> impl Strategy<Value = BTreeMap<String, String>> {
     btree_map(key.prop_map(str::to_owned), value.prop_map(str::to_owned), 0..=most)
 }
 
+fn policies() -> impl Strategy<Value = Value> {
+    let [a, b] = ["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B"];
+    select(vec![json!([]), json!([a]), json!([b]), json!([a, b])])
+}
+
 /// A grant. Most values are the same everywhere, so that many sets of grants allow something.
 fn grant() -> impl Strategy<Value = Value> {
     let matchers = (
@@ -38,7 +43,7 @@ fn grant() -> impl Strategy<Value = Value> {
         weighted(0.2, prop_oneof![6 => Just("{{ name }}"), 1 => Just("si")]),
         tags(1),
         (prop::bool::weighted(0.2), any::<bool>()),
-        weighted(0.15, select(vec![json!(["arn:aws:iam::aws:policy/A"]), json!([])])),
+        weighted(0.15, policies()),
         weighted(0.7, subsequence(fields, 0..=6)),
     );
     let durations = weighted(0.3, select(vec!["30m", "1h", "2h"]));
@@ -73,7 +78,7 @@ fn request() -> impl Strategy<Value = Value> {
         json!({"roleArn": role, "externalId": external, "sessionName": name})
     });
     let source = weighted(0.3, select(vec!["reports", "victim"]));
-    let policies = of(select(vec![json!(["arn:aws:iam::aws:policy/A"]), json!([])]));
+    let policies = of(policies());
     let own = (tags(2), any::<bool>(), weighted(0.2, select(vec!["30m", "1h", "90m"])), policies);
     (role(), vec(hop, 0..3), external(), name(), source, own).prop_map(
         |(role, via, external, name, source, (tags, transitive, duration, policies))| {
@@ -183,7 +188,7 @@ fn check_call(
     prop_assert!(parameters.transitive_tag_keys.iter().all(|k| parameters.tags.contains_key(k)));
     let mut effective = session.inherited.clone();
     effective.extend(parameters.tags.iter().map(|(key, value)| (folded(key), value.clone())));
-    let mut demanded = BTreeSet::new();
+    let (mut demanded, mut kept) = (BTreeSet::new(), BTreeSet::new());
     for grant in &grants {
         let wanted = &grant.session;
         let equals = |wanted: &Option<String>, got: &Option<String>| {
@@ -199,6 +204,9 @@ fn check_call(
         for (key, value) in tags {
             prop_assert_eq!(effective.get(&folded(&key)), Some(&value));
             prop_assert!(!wanted.transitive || session.inherited.contains_key(&folded(&key)));
+            if wanted.transitive {
+                kept.insert(folded(&key));
+            }
             demanded.insert(folded(&key));
         }
     }
@@ -216,6 +224,9 @@ fn check_call(
     for key in parameters.tags.keys().filter(|key| !demanded.contains(&folded(key))) {
         prop_assert!(!folded(key).starts_with("tempcred.dev/"), "a reserved tag");
         prop_assert!(may(&grants, &["tags", &format!("tags/{key}")]), "{key}");
+    }
+    for key in parameters.transitive_tag_keys.iter().filter(|key| !kept.contains(&folded(key))) {
+        prop_assert!(may(&grants, &["tags", &format!("tags/{key}")]), "{key} is transitive");
     }
     Ok(())
 }
@@ -247,8 +258,11 @@ fn check(
     Ok(())
 }
 
+/// Source identity, tags, and tags that are kept for the next session.
+type Effective = (Option<String>, BTreeMap<String, String>, BTreeMap<String, String>);
+
 /// What the sessions of a chain are, however the parameters are distributed over the calls.
-fn sessions(all: &[SessionParameters]) -> Vec<(Option<String>, BTreeMap<String, String>)> {
+fn sessions(all: &[SessionParameters]) -> Vec<Effective> {
     let mut session = Session::default();
     let mut sessions = Vec::new();
     for parameters in all {
@@ -259,7 +273,7 @@ fn sessions(all: &[SessionParameters]) -> Vec<(Option<String>, BTreeMap<String, 
         tags.extend(sent().map(|(key, value)| (folded(&key), value)));
         let kept = sent().filter(|(key, _)| is_transitive(key));
         session.inherited.extend(kept.map(|(key, value)| (folded(&key), value)));
-        sessions.push((session.source_identity.clone(), tags));
+        sessions.push((session.source_identity.clone(), tags, session.inherited.clone()));
     }
     sessions
 }
@@ -317,12 +331,15 @@ proptest! {
                 for (before, after) in before.iter().zip(&after) {
                     prop_assert!(after.duration <= before.duration);
                     prop_assert!(before.external_id.is_none() || before.external_id == after.external_id);
+                    let is_part = || after.policy_arns.iter().all(|arn| before.policy_arns.contains(arn));
+                    prop_assert!(before.policy_arns.is_empty() || (!after.policy_arns.is_empty() && is_part()));
                 }
-                for ((source, tags), (source_after, tags_after)) in sessions(&before).iter().zip(sessions(&after)) {
+                for ((source, tags, kept), (source_after, tags_after, kept_after)) in sessions(&before).iter().zip(sessions(&after)) {
                     prop_assert!(source.is_none() || *source == source_after);
                     for (key, value) in tags {
                         prop_assert_eq!(tags_after.get(key), Some(value));
                     }
+                    prop_assert!(kept.keys().all(|key| kept_after.contains_key(key)));
                 }
             }
             (Permission::Denied(before), Permission::Granted { .. }) => {

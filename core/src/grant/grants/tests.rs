@@ -95,12 +95,8 @@ fn returns_the_namespaces_that_a_change_affects() {
     assert_eq!(granted_by(&decide(&grants, "a", &["x"])), ["by-label"]);
     assert!(grants.set_namespace("a", &labels(&[("team", "web")])));
     assert_eq!(granted_by(&decide(&grants, "a", &["x"])), ["-"]);
-    let mut ending = resource("by-name", 3, spec("b", "x"));
-    ending.metadata.deletion_timestamp =
-        Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
-    assert_eq!(grants.set(&ending), set(&["b"]), "a grant that is being deleted is withdrawn");
-    assert_eq!(grants.retain(&set(&["by-name"])), set(&[]));
-    assert_eq!(grants.names().count(), 0, "grants that a new list does not contain are removed");
+    assert_eq!(grants.remove("by-name"), set(&["b"]));
+    assert_eq!(grants.remove("by-name"), set(&[]), "it is gone");
 }
 
 /// The number of grants that a decision evaluates.

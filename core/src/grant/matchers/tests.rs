@@ -32,7 +32,6 @@ fn matches_namespaces_by_names_and_selector() {
         ("two for one", json!({"names": ["team-?"]}), "team-ab", false),
         ("one of several", json!({"names": ["a", "b"]}), "b", true),
         ("everything", json!({"names": ["*"]}), "kube-system", true),
-        ("nothing is special but * and ?", json!({"names": ["[a-z]*"]}), "abc", false),
         ("the label", json!({"selector": selector}), "any", true),
         ("another label", json!({"selector": {"matchLabels": {"team": "web"}}}), "any", false),
         ("an expression", json!({"selector": expression("In")}), "any", true),
@@ -59,17 +58,56 @@ fn matches_namespaces_by_names_and_selector() {
 
 #[test]
 fn an_empty_or_invalid_matcher_does_not_compile() {
-    let expression = json!([{"key": "a", "operator": "Is"}]);
     for (row, namespaces) in [
         ("no field", json!({})),
         ("no names", json!({"names": []})),
         ("an empty selector", json!({"selector": {}})),
         ("an empty selector with a name", json!({"names": ["a"], "selector": {}})),
         ("empty requirements", json!({"selector": {"matchLabels": {}, "matchExpressions": []}})),
-        ("an unknown operator", json!({"selector": {"matchExpressions": expression}})),
+        ("an empty name", json!({"names": ["a", ""]})),
+        ("a set of characters", json!({"names": ["[a-z]*"]})),
+        ("an upper-case letter", json!({"names": ["Team"]})),
+        ("a letter that is not ASCII", json!({"names": ["t\u{e9}am"]})),
     ] {
         let compiled = NamespaceMatcher::compile(&serde_json::from_value(namespaces).unwrap());
         assert!(compiled.is_err(), "{row}");
+    }
+}
+
+/// Such a requirement has another meaning than its author expects, or none: an empty `NotIn` would match everything.
+#[test]
+fn a_requirement_needs_a_known_operator_with_the_values_that_it_takes() {
+    for (operator, values, is_valid) in [
+        ("In", json!(["data"]), true),
+        ("In", json!([]), false),
+        ("In", json!(null), false),
+        ("NotIn", json!(["data"]), true),
+        ("NotIn", json!([]), false),
+        ("NotIn", json!(null), false),
+        ("Exists", json!(null), true),
+        ("Exists", json!([]), true),
+        ("Exists", json!(["data"]), false),
+        ("DoesNotExist", json!(null), true),
+        ("DoesNotExist", json!([]), true),
+        ("DoesNotExist", json!(["data"]), false),
+        ("Is", json!(["data"]), false),
+        ("in", json!(["data"]), false),
+    ] {
+        let mut requirement = json!({"key": "team", "operator": operator});
+        if !values.is_null() {
+            requirement["values"] = values.clone();
+        }
+        let namespaces = json!({"selector": {"matchExpressions": [requirement]}});
+        let row = format!("{operator} {values}");
+        let compiled =
+            NamespaceMatcher::compile(&serde_json::from_value(namespaces.clone()).unwrap());
+        assert_eq!(compiled.is_ok(), is_valid, "{row}");
+        let Err(invalid) = compiled else { continue };
+        assert!(matches!(invalid, InvalidGrant::Selector(_)), "{row}: {invalid}");
+        let widest = NamespaceMatcher::widest(Some(&namespaces));
+        for labels in [team(), BTreeMap::new()] {
+            assert!(widest.matches("any", &labels), "{row}: it blocks everything");
+        }
     }
 }
 
@@ -91,6 +129,7 @@ fn the_readable_part_of_an_invalid_grant_matches_no_less_than_the_whole() {
             true,
         ),
         ("names and an unknown field", json!({"names": ["a"], "also": ["b"]}), true, true),
+        ("a name with other characters", json!({"names": ["a", "[b]"]}), true, true),
         ("names that are no list", json!({"names": "a"}), true, true),
         ("names that are not all text", json!({"names": ["a", 3]}), true, true),
     ] {
