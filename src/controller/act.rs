@@ -17,21 +17,13 @@ use tracing::{Instrument, Span};
 
 use super::audit;
 use super::queue::TakenTurn;
-use super::reconcile::{RETRY, Step, requeue_at};
+use super::reconcile::{MayIssue, RETRY, Step, requeue_at};
 use crate::aws::{self, CallRecords};
 use crate::cluster::Failed;
 use crate::telemetry::traces;
 
 /// A wait for a turn after which the status is updated, if it would otherwise be wrong.
 const NOTICEABLE_WAIT: Duration = Duration::from_secs(5);
-
-/// Whether the calls of a request may be made.
-pub(super) enum MayIssue {
-    /// Now, with these inputs, unless they have to be fetched again.
-    Now(Option<Inputs>),
-    /// After a turn that the resource has waited for this long.
-    After(Duration),
-}
 
 impl Step<'_> {
     /// Whether the calls of a request may be made now. Without a turn, the inputs are fetched first: a resource whose

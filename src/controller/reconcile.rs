@@ -14,11 +14,11 @@ use tempcred_core::desired::Desired;
 use tempcred_core::observed::{KnownSecret, SecretView};
 use tempcred_core::plan::{Decision, Plan, plan};
 use tempcred_core::problem::Problem;
+use tempcred_core::request::inputs::Inputs;
 use tempcred_core::schedule::CALL_INTERVAL;
 use tempcred_core::status::{self, Outcome};
 use tracing::Instrument;
 
-use super::act::MayIssue;
 use super::audit;
 use super::memories::Entry;
 use super::queue::TakenTurn;
@@ -76,6 +76,14 @@ pub(super) async fn reconcile(
         scope.shared.indexes.grants.remove_usage(&key);
     }
     Ok(action)
+}
+
+/// Whether the calls of a request may be made.
+pub(super) enum MayIssue {
+    /// Now, with these inputs, unless they have to be fetched again.
+    Now(Option<Inputs>),
+    /// After a turn that the resource has waited for this long.
+    After(Duration),
 }
 
 /// One reconciliation.

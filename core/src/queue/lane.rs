@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::budget::BudgetKey;
+use super::budget_key::BudgetKey;
 
 /// The place of a resource in the queue.
 #[derive(Clone, Debug)]

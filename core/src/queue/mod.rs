@@ -10,6 +10,7 @@
 //! Within a namespace, the resource that is due first goes first. Budgets take turns.
 
 mod budget;
+mod budget_key;
 mod lane;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use jiff::Timestamp;
 
 use crate::key::Key;
 use budget::{Budget, Found};
-pub use budget::{BudgetKey, BudgetSigner};
+pub use budget_key::{BudgetKey, BudgetSigner};
 use lane::Place;
 
 /// What a resource waits for.
