@@ -26,8 +26,8 @@ use crate::telemetry::traces;
 const NOTICEABLE_WAIT: Duration = Duration::from_secs(5);
 
 impl Step<'_> {
-    /// Whether the calls of a request may be made now. Without a turn, the inputs are fetched first: a resource whose
-    /// inputs are missing takes no turn. They are not kept while the resource waits.
+    /// Whether the calls of a request may be made now. The inputs are fetched first: a resource whose inputs are missing
+    /// takes no turn. They are not kept while the resource waits, and are fetched again in its turn.
     ///
     /// # Errors
     /// The problem with the references to other Secrets, or with the inputs.
@@ -37,24 +37,27 @@ impl Step<'_> {
         issue: &Issue<'_>,
     ) -> Result<MayIssue, Problem> {
         self.shared().indexes.references.check(self.key)?;
-        if self.turn.is_some() {
-            return Ok(MayIssue::Now(None));
-        }
-        let inputs = self.inputs(desired, issue.request).await?;
         let own_region = self.shared().parts.sts.regions().own();
         let demand = Demand {
             due: issue.due,
             budget: BudgetKey::of(desired, issue.request, own_region),
             calls: issue.request.calls(),
         };
-        match self.shared().queue.begin(self.key, demand) {
-            Ok(turn) => {
-                self.turn = Some(turn);
-                self.slot = None;
-                Ok(MayIssue::Now(Some(inputs)))
-            }
-            Err(waited) => Ok(MayIssue::After(waited)),
+        let queue = &self.scope.shared.queue;
+        if self.turn.is_none()
+            && let Some(waited) = queue.wait_on(self.key, &demand)
+        {
+            return Ok(MayIssue::After(waited));
         }
+        let inputs = self.inputs(desired, issue.request).await?;
+        if self.turn.is_none() {
+            match queue.begin(self.key, demand) {
+                Ok(turn) => self.turn = Some(turn),
+                Err(waited) => return Ok(MayIssue::After(waited)),
+            }
+            self.slot = None;
+        }
+        Ok(MayIssue::Now(inputs))
     }
 
     async fn inputs(&self, desired: &Desired, request: &SignedRequest) -> Result<Inputs, Problem> {
@@ -87,7 +90,7 @@ impl Step<'_> {
         desired: &Desired,
         known: KnownSecret,
         issue: Issue<'_>,
-        inputs: Option<Inputs>,
+        inputs: Inputs,
     ) -> Action {
         let action = issue.request.operation.action();
         let waited = self.turn.as_ref().map_or(0.0, TakenTurn::waited);
@@ -102,7 +105,7 @@ impl Step<'_> {
         desired: &Desired,
         known: KnownSecret,
         Issue { cause, request, target, .. }: Issue<'_>,
-        inputs: Option<Inputs>,
+        inputs: Inputs,
     ) -> Action {
         if !self.is_current() || !self.may_write(desired) {
             return Action::requeue(RETRY);
@@ -111,7 +114,7 @@ impl Step<'_> {
         let records = CallRecords::default();
         // Boxed, because this future is large, and most reconciliations do not need it.
         let issued = tokio::select! {
-            issued = Box::pin(self.call_sts(desired, request, inputs, &records)) => Some(issued),
+            issued = Box::pin(self.call_sts(desired, request, &inputs, &records)) => Some(issued),
             // If the grant is withdrawn during a chain of roles, the next role is not assumed.
             () = self.until_revoked(desired) => None,
         };
@@ -144,24 +147,19 @@ impl Step<'_> {
         }
     }
 
-    /// Makes the request, with the inputs that were fetched before the turn, or else with new ones. Records the calls that are made.
+    /// Makes the request, and records the calls that are made.
     async fn call_sts(
         &self,
         desired: &Desired,
-        request: &SignedRequest,
-        inputs: Option<Inputs>,
+        SignedRequest { caller, operation }: &SignedRequest,
+        inputs: &Inputs,
         records: &CallRecords,
     ) -> Result<Credentials, Problem> {
         let shared = self.shared();
-        let inputs = match inputs {
-            Some(inputs) => inputs,
-            None => self.inputs(desired, request).await?,
-        };
-        let SignedRequest { caller, operation } = request;
         let session = shared.parts.sts.session(desired.region.as_deref(), records.clone())?;
         let issued = async {
-            let session = aws::sign(caller, session, &inputs).await?;
-            aws::call(operation, &session, &inputs).await
+            let session = aws::sign(caller, session, inputs).await?;
+            aws::call(operation, &session, inputs).await
         };
         issued.await.map_err(|problem| {
             let message = inputs.redact(&problem.message);

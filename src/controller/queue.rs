@@ -92,6 +92,15 @@ impl TurnQueue {
         turn.map(|turn| self.taken(turn))
     }
 
+    /// How long a resource has waited, if it waits. Its urgency follows the demand.
+    pub(super) fn wait_on(&self, key: &Key, demand: &Demand) -> Option<Duration> {
+        let (now, mut state) = (self.begin.elapsed(), self.state());
+        state.queue.contains(key).then(|| {
+            state.queue.add(key, demand.clone(), now);
+            state.queue.waited(key, now)
+        })
+    }
+
     /// The slot of a reconciliation, if it can begin at once. Otherwise the resource waits.
     pub(super) fn begin_reconciliation(self: &Arc<Self>, key: &Key) -> Option<TakenTurn> {
         let budget = BudgetKey { signer: BudgetSigner::Operator, region: None };

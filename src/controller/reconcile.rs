@@ -80,8 +80,8 @@ pub(super) async fn reconcile(
 
 /// Whether the calls of a request may be made.
 pub(super) enum MayIssue {
-    /// Now, with these inputs, unless they have to be fetched again.
-    Now(Option<Inputs>),
+    /// Now, with these inputs.
+    Now(Inputs),
     /// After a turn that the resource has waited for this long.
     After(Duration),
 }
@@ -111,25 +111,11 @@ impl Step<'_> {
                 plan(&desired, observed, withdrawn, Timestamp::now());
             self.entry.memory.keep(pending);
             tracing::debug!(plan = plan.as_str(), "planned");
-            let mut inputs = None;
-            let plan = match plan {
-                Plan::Issue(issue) => match self.may_issue(&desired, &issue).await {
-                    Ok(MayIssue::Now(fetched)) => {
-                        inputs = fetched;
-                        Plan::Issue(issue)
-                    }
-                    Ok(MayIssue::After(waited)) => {
-                        return self.wait_for_turn(&desired, &known, &issue, waited).await;
-                    }
-                    Err(problem) => Plan::Report(problem),
-                },
-                other => other,
-            };
-            if plan.is_attempt() {
-                self.entry.memory.attempt(&desired);
-            }
             if !matches!(plan, Plan::Read | Plan::Issue(_)) {
                 self.shared().queue.remove(self.key);
+                if plan.is_attempt() {
+                    self.entry.memory.attempt(&desired);
+                }
             }
             let outcome = match plan {
                 Plan::Ignore => return Action::await_change(),
@@ -141,7 +127,20 @@ impl Step<'_> {
                     }
                     Err(failed) => return self.could_not_read(&desired, known, failed).await,
                 },
-                Plan::Issue(issue) => return self.issue(&desired, known, issue, inputs).await,
+                Plan::Issue(issue) => match self.may_issue(&desired, &issue).await {
+                    Ok(MayIssue::Now(inputs)) => {
+                        self.entry.memory.attempt(&desired);
+                        return self.issue(&desired, known, issue, inputs).await;
+                    }
+                    Ok(MayIssue::After(waited)) => {
+                        return self.wait_for_turn(&desired, &known, &issue, waited).await;
+                    }
+                    Err(problem) => {
+                        self.shared().queue.remove(self.key);
+                        self.entry.memory.attempt(&desired);
+                        Outcome::Failed(problem)
+                    }
+                },
                 Plan::WritePending { pending, target } => {
                     return self.write_pending(&desired, known, pending, &target).await;
                 }
@@ -185,7 +184,7 @@ impl Step<'_> {
         let key = Key { namespace: desired.namespace.clone(), name: desired.secret_name.clone() };
         let secret = ObjectRef::new(&desired.secret_name).within(&desired.namespace);
         let secret = self.scope.secrets.get(&secret);
-        let exists = secret.is_some() || self.scope.other_secrets.contains(&key);
+        let exists = self.scope.other_secrets.contains(&key);
         self.entry.memory.watched(desired, secret.as_ref().map(|secret| &secret.metadata), exists)
     }
 
