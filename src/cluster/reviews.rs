@@ -1,10 +1,10 @@
 //! Asks the API server who the operator is, and which tokens it accepts.
 
 use k8s_openapi::api::authentication::v1::{
-    SelfSubjectReview, TokenReview, TokenReviewSpec, UserInfo,
+    SelfSubjectReview, TokenReview, TokenReviewSpec, TokenReviewStatus, UserInfo,
 };
-use kube::Api;
 use kube::api::PostParams;
+use kube::{Api, Client};
 use tempcred_core::problem::{Problem, Reason};
 
 use super::client::Cluster;
@@ -35,17 +35,27 @@ impl Cluster {
     /// # Errors
     /// `ClusterRefused` or `ApiServerUnavailable`.
     pub(super) async fn is_accepted(&self, token: &str) -> Result<bool, Problem> {
-        // The reply repeats the token.
-        let api: Api<TokenReview> = Api::all(self.values.clone());
-        // Without audiences, the API server compares those of the token with its own.
-        let spec = TokenReviewSpec { token: Some(token.to_owned()), audiences: None };
-        let review = TokenReview { spec, ..TokenReview::default() };
-        let params = PostParams::default();
         let what = "Checking that the API server does not accept a token for STS";
-        let reply = request(what, Reason::ClusterRefused, api.create(&params, &review)).await;
-        let status = reply.map_err(|failed| not_served(what, failed))?.status;
-        Ok(status.and_then(|status| status.authenticated).unwrap_or_default())
+        let status = review_token(&self.values, token, what).await;
+        let status = status.map_err(|failed| not_served(what, failed))?;
+        Ok(status.authenticated.unwrap_or_default())
     }
+}
+
+/// Asks the API server whether it accepts a token. `values` is the client for requests whose replies contain secret
+/// values, because the reply repeats the token. `what` describes the request.
+pub(super) async fn review_token(
+    values: &Client,
+    token: &str,
+    what: &str,
+) -> Result<TokenReviewStatus, Failed> {
+    let api: Api<TokenReview> = Api::all(values.clone());
+    // Without audiences, the API server compares those of the token with its own.
+    let spec = TokenReviewSpec { token: Some(token.to_owned()), audiences: None };
+    let review = TokenReview { spec, ..TokenReview::default() };
+    let params = PostParams::default();
+    let reply = request(what, Reason::ClusterRefused, api.create(&params, &review)).await?;
+    Ok(reply.status.unwrap_or_default())
 }
 
 /// Converts a conflict: the API server does not know the type of the request.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
-use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
+use k8s_openapi::api::authentication::v1::UserInfo;
 use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tempcred_core::problem::Reason;
 
 use super::errors::{Failed, request};
+use super::reviews::review_token;
 use crate::telemetry::http::{Review, ReviewFailed, Reviewer};
 
 /// Timeout for a review. Prometheus waits 10 s for a scrape by default.
@@ -34,25 +35,16 @@ impl TokenReviewer {
         token: SecretString,
         path: &'static str,
     ) -> Result<Review, ReviewFailed> {
-        let Some(user) = self.user(token).await? else { return Ok(Review::Unauthenticated) };
+        let what = "Reviewing a token for /metrics";
+        let status = review_token(&self.values, token.expose_secret(), what).await;
+        let status = status.map_err(|failed| no_answer(&failed))?;
+        let user = status.user.filter(|_| status.authenticated == Some(true));
+        let Some(user) = user else { return Ok(Review::Unauthenticated) };
         let name = user.username.clone().unwrap_or_default();
         match self.may_read(user, path).await? {
             true => Ok(Review::Allowed),
             false => Ok(Review::Forbidden { user: name }),
         }
-    }
-
-    /// The user of a token. `None` if the token is not valid.
-    async fn user(&self, token: SecretString) -> Result<Option<UserInfo>, ReviewFailed> {
-        let spec = TokenReviewSpec { token: Some(token.expose_secret().into()), audiences: None };
-        let review = TokenReview { spec, ..TokenReview::default() };
-        let api: Api<TokenReview> = Api::all(self.values.clone());
-        let params = PostParams::default();
-        let create = api.create(&params, &review);
-        let reviewed = request("Reviewing a token for /metrics", Reason::ClusterRefused, create);
-        let reviewed = reviewed.await.map_err(|failed| no_answer(&failed))?;
-        let status = reviewed.status.unwrap_or_default();
-        Ok(status.user.filter(|_| status.authenticated == Some(true)))
     }
 
     async fn may_read(&self, user: UserInfo, path: &str) -> Result<bool, ReviewFailed> {

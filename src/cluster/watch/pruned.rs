@@ -8,8 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::serde::{Deserialize, Deserializer};
 use kube::Resource;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
-use tempcred_core::api::TemporaryCredential;
-use tempcred_core::api::prune_credential;
+use tempcred_core::api::{TemporaryCredential, prune_credential};
 use tempcred_core::secret::prune_secret;
 
 use super::changes::Watched;
