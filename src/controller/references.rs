@@ -117,12 +117,16 @@ impl References {
     /// # Errors
     /// `ReferenceLoop` or `ReferenceTooDeep`. The message contains the path.
     pub(super) fn check(&self, resource: &Key) -> Result<(), Problem> {
-        let Some((reason, path)) = self.index().long_path(resource) else { return Ok(()) };
-        let path = path.join(", which reads the Secret of ");
-        let what = match reason {
-            Reason::ReferenceLoop => "none of them can be issued first",
-            _ => "the chain is too long",
+        let (reason, what, path) = match self.index().long_path(resource) {
+            None => return Ok(()),
+            Some(LongPath::Loop(path)) => {
+                (Reason::ReferenceLoop, "none of them can be issued first", path)
+            }
+            Some(LongPath::TooDeep(path)) => {
+                (Reason::ReferenceTooDeep, "the chain is too long", path)
+            }
         };
+        let path = path.join(", which reads the Secret of ");
         let message = format!("{path}: {what}. {}", reason.advice());
         Err(Problem::new(reason, message))
     }
@@ -161,6 +165,14 @@ fn links(resource: &TemporaryCredential) -> Links {
     }
 }
 
+/// Names of resources of which each reads the Secret of the next one.
+enum LongPath {
+    /// The last one is the first one.
+    Loop(Vec<String>),
+    /// There are too many.
+    TooDeep(Vec<String>),
+}
+
 impl Index {
     fn set(&mut self, key: Key, links: Option<Links>) {
         let before = match &links {
@@ -192,7 +204,7 @@ impl Index {
 
     /// A path of Secrets that leads back to the resource, or that is too long. Each resource reads at most a few Secrets,
     /// so the search is short, regardless of the number of resources.
-    fn long_path(&self, resource: &Key) -> Option<(Reason, Vec<String>)> {
+    fn long_path(&self, resource: &Key) -> Option<LongPath> {
         let mut readers: HashMap<&str, &str> = HashMap::new();
         let path = |last: &str, readers: &HashMap<&str, &str>| {
             let before = |name: &&str| readers.get(name).copied();
@@ -208,7 +220,7 @@ impl Index {
                     if writer == resource.name {
                         let mut path = path(reader, &readers);
                         path.push(writer.to_owned());
-                        return Some((Reason::ReferenceLoop, path));
+                        return Some(LongPath::Loop(path));
                     }
                     if !readers.contains_key(writer) {
                         readers.insert(writer, reader);
@@ -218,7 +230,7 @@ impl Index {
             }
             let first = next.first()?;
             if depth > MOST_REFERENCES {
-                return Some((Reason::ReferenceTooDeep, path(first, &readers)));
+                return Some(LongPath::TooDeep(path(first, &readers)));
             }
             level = next;
         }
