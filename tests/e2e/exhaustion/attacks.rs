@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::siege::Siege;
@@ -92,14 +92,7 @@ async fn large_resources() {
     };
     siege.create(count, spec).await;
     let metadata = json!({"metadata": {"annotations": {"large": "x".repeat(200 << 10)}}});
-    let patches = (0..count.min(500)).map(|n| {
-        let (api, metadata) = (siege.resources(), &metadata);
-        async move {
-            let patch = Patch::Merge(metadata);
-            api.patch(&format!("r{n}"), &PatchParams::default(), &patch).await.unwrap();
-        }
-    });
-    siege.all(patches).await;
+    siege.patch(count.min(500), &metadata).await;
     siege.end("large resources", count, count * size(&spec(0))).await;
 }
 
@@ -107,18 +100,8 @@ async fn large_resources() {
 async fn large_secrets_of_others() {
     let siege = Siege::begin().await;
     let count = siege.size / 10;
-    let api = siege.attacker.secrets();
     let large = "x".repeat(240 << 10);
-    let secrets = (0..count).map(|n| {
-        let (api, large) = (api.clone(), &large);
-        async move {
-            let secret =
-                json!({"metadata": {"name": format!("s{n}"), "annotations": {"large": large}}});
-            let secret = serde_json::from_value(secret).unwrap();
-            api.create(&PostParams::default(), &secret).await.unwrap();
-        }
-    });
-    siege.all(secrets).await;
+    siege.create_secrets(count, |_| json!({"annotations": {"large": large}})).await;
     siege.end("large Secrets of others", 0, 0).await;
 }
 
@@ -161,14 +144,7 @@ async fn renewal_requests_without_end() {
         let value = begin.elapsed().as_nanos().to_string();
         let patch =
             json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": value}}});
-        let requests = (0..count).map(|n| {
-            let (api, patch) = (siege.resources(), &patch);
-            async move {
-                let patch = Patch::Merge(patch);
-                api.patch(&format!("r{n}"), &PatchParams::default(), &patch).await.unwrap();
-            }
-        });
-        siege.all(requests).await;
+        siege.patch(count, &patch).await;
     }
     // The attacker gets what the victim leaves.
     siege.attacker.wait("r0", "ready", is_ready).await;
@@ -182,11 +158,7 @@ async fn resources_that_are_deleted_and_created_again() {
     let begin = Instant::now();
     while begin.elapsed() < siege.duration() {
         siege.create(count, |n| json!({"assumeRole": role(n)})).await;
-        let deletions = (0..count).map(|n| {
-            let api = siege.resources();
-            async move { api.delete(&format!("r{n}"), &DeleteParams::default()).await.unwrap() }
-        });
-        siege.all(deletions).await;
+        siege.delete(count).await;
     }
     siege.end("deleted and created again", count, 0).await;
 }
@@ -212,11 +184,7 @@ async fn statuses_that_cannot_be_decoded() {
         });
         siege.all(patches).await;
     }
-    let deletions = (0..count).map(|n| {
-        let api = siege.resources();
-        async move { api.delete(&format!("r{n}"), &DeleteParams::default()).await.unwrap() }
-    });
-    siege.all(deletions).await;
+    siege.delete(count).await;
     siege.attacker.wait_for_removal("r0").await;
     siege.end("statuses", count, count * 10_000).await;
 }
@@ -281,21 +249,11 @@ async fn own_secrets_that_are_edited_without_end() {
 async fn many_small_secrets_of_others() {
     let siege = Siege::begin().await;
     let count = siege.size;
-    let api = siege.attacker.secrets();
-    let secrets = (0..count).map(|n| {
-        let api = api.clone();
-        async move {
-            // Half of them look as if tempcred had written them.
-            let labels = if n % 2 == 0 {
-                json!({"tempcred.dev/credential-uid": n.to_string()})
-            } else {
-                json!({})
-            };
-            let secret = json!({"metadata": {"name": format!("s{n}"), "labels": labels}});
-            let secret = serde_json::from_value(secret).unwrap();
-            api.create(&PostParams::default(), &secret).await.unwrap();
-        }
-    });
-    siege.all(secrets).await;
+    // Half of them look as if tempcred had written them.
+    let metadata = |n: usize| match n % 2 {
+        0 => json!({"labels": {"tempcred.dev/credential-uid": n.to_string()}}),
+        _ => json!({}),
+    };
+    siege.create_secrets(count, metadata).await;
     siege.end("small Secrets of others", count, 0).await;
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use kube::Api;
-use kube::api::{ApiResource, DynamicObject, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use rig::sts::Fault;
 use serde_json::{Value, json};
 use tempcred_core::api::TemporaryCredential;
@@ -88,6 +88,40 @@ impl Siege {
     /// The attacker's resources.
     pub fn resources(&self) -> Api<DynamicObject> {
         resources(&self.attacker)
+    }
+
+    /// Changes the first resources of the attacker by a merge patch.
+    pub async fn patch(&self, count: usize, patch: &Value) {
+        let patches = (0..count).map(|n| {
+            let api = self.resources();
+            async move {
+                let patch = Patch::Merge(patch);
+                api.patch(&format!("r{n}"), &PatchParams::default(), &patch).await.unwrap();
+            }
+        });
+        self.all(patches).await;
+    }
+
+    /// Deletes the first resources of the attacker.
+    pub async fn delete(&self, count: usize) {
+        let deletions = (0..count).map(|n| {
+            let api = self.resources();
+            async move { api.delete(&format!("r{n}"), &DeleteParams::default()).await.unwrap() }
+        });
+        self.all(deletions).await;
+    }
+
+    /// Creates Secrets of the attacker. `metadata` returns the metadata of each, without its name.
+    pub async fn create_secrets(&self, count: usize, metadata: impl Fn(usize) -> Value) {
+        let secrets = (0..count).map(|n| {
+            let (api, mut metadata) = (self.attacker.secrets(), metadata(n));
+            metadata["name"] = json!(format!("s{n}"));
+            async move {
+                let secret = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+                api.create(&PostParams::default(), &secret).await.unwrap();
+            }
+        });
+        self.all(secrets).await;
     }
 
     /// Makes requests, some at the same time.
