@@ -54,11 +54,11 @@ pub fn backing_off(
     Some(BackOff { about_secret: failure.reason().is_some_and(is_about_secret) })
 }
 
-/// Whether the time has come to try the call again that failed.
-pub fn is_retry(desired: &Desired, status: &CredentialStatus, now: Timestamp) -> bool {
-    current_failure(status, desired).is_some_and(|failure| {
-        !is_before(now, failure) && !failure.reason().is_some_and(is_about_secret)
-    })
+/// The class of the failure of the last call, if the time has come to try the call again.
+pub fn retried(desired: &Desired, status: &CredentialStatus, now: Timestamp) -> Option<Class> {
+    let failure = current_failure(status, desired)?;
+    let is_due = !is_before(now, failure) && !failure.reason().is_some_and(is_about_secret);
+    is_due.then_some(failure.class)
 }
 
 /// Whether the next attempt of a failure is in the future.

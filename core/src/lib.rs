@@ -3,10 +3,12 @@
 //! The dependencies of this crate include no Kubernetes client, no AWS SDK and no async runtime. So no function can
 //! make a request, and none reads the clock.
 
+pub mod allowance;
 pub mod api;
 pub mod backoff;
 pub mod credentials;
 pub mod desired;
+pub mod event_budget;
 pub mod fields;
 pub mod grant;
 pub mod key;

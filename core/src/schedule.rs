@@ -17,6 +17,10 @@ pub const LEAST_AGE: SignedDuration = SignedDuration::from_secs(6);
 /// requesting a renewal, or by deleting or editing the Secret. The first one is made immediately.
 pub const CALL_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
 
+/// For this time after an STS call, a watch that does not show the Secret as this process wrote it is taken to be behind.
+/// Then the Secret is not read. An edit in this time is repaired at its end.
+pub const WATCH_LAG: SignedDuration = SignedDuration::from_secs(2);
+
 /// Shortest time between renewal and expiration, if the lifetime allows it. It leaves time for slow calls to STS, and
 /// for retries.
 const LEAST_MARGIN: SignedDuration = SignedDuration::from_secs(30);

@@ -4,8 +4,9 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::client::{Cluster, MANAGER};
+use super::client::Cluster;
 use super::errors::{Failed, request};
+use super::manager::MANAGER;
 use tempcred_core::api::{GrantStatus, RoleGrant};
 use tempcred_core::problem::Reason;
 

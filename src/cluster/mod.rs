@@ -7,13 +7,15 @@ mod events;
 mod grants;
 mod inputs;
 pub mod lease;
+mod manager;
 mod reviews;
 mod secrets;
 mod status;
 mod token_reviewer;
 pub mod watch;
 
-pub use client::{Cluster, client_for_values};
+pub use client::{Clients, Cluster, clients};
 pub use crd::{Definition, GRANT_CRD};
 pub use errors::Failed;
+pub use events::Events;
 pub use token_reviewer::TokenReviewer;

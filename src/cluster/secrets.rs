@@ -1,17 +1,14 @@
 //! Requests for Secrets. They are read when they must be verified, and written in one server-side apply.
 
-use axum::http::header::{ACCEPT, HeaderValue};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PartialObjectMeta, Patch, PatchParams, Preconditions, Request};
 use kube::{Api, Resource};
 
-use super::client::{Cluster, MANAGER};
+use super::client::{Cluster, for_metadata};
 use super::errors::{Failed, request};
+use super::manager::MANAGER;
 use tempcred_core::problem::Reason;
 use tempcred_core::secret::{Manifest, SecretVersion};
-
-/// The media type of a reply that contains only the metadata of an object.
-const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 impl Cluster {
     /// Reads a Secret.
@@ -65,10 +62,9 @@ impl Cluster {
         let params = DeleteParams::default().preconditions(preconditions);
         let delete = Request::new(Secret::url_path(&(), Some(namespace)));
         let delete = async {
-            let mut delete = delete.delete(name, &params).map_err(kube::Error::BuildRequest)?;
+            let delete = delete.delete(name, &params).map_err(kube::Error::BuildRequest)?;
             // If a finalizer keeps the Secret, the reply contains it, but only its metadata, and so no values.
-            delete.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
-            self.client.request_status::<PartialObjectMeta<Secret>>(delete).await
+            self.client.request_status::<PartialObjectMeta<Secret>>(for_metadata(delete)).await
         };
         let what = format!("Removing Secret {name}");
         request(&what, Reason::SecretRejected, delete).await?;

@@ -1,11 +1,12 @@
 //! The status subresource.
 
-use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::Resource;
+use kube::api::{PartialObjectMeta, Patch, PatchParams, Request};
 use serde_json::json;
 
-use super::client::{Cluster, MANAGER};
+use super::client::{Cluster, for_metadata};
 use super::errors::{Failed, request};
+use super::manager::MANAGER;
 use tempcred_core::api::{CredentialStatus, TemporaryCredential};
 use tempcred_core::desired::Desired;
 use tempcred_core::problem::Reason;
@@ -20,8 +21,6 @@ impl Cluster {
         desired: &Desired,
         status: &CredentialStatus,
     ) -> Result<(), Failed> {
-        let api: Api<TemporaryCredential> =
-            Api::namespaced(self.client.clone(), &desired.namespace);
         // The UID prevents the apply from creating a resource that was deleted in the meantime.
         let patch = Patch::Apply(json!({
             "apiVersion": "tempcred.dev/v1alpha1",
@@ -31,8 +30,14 @@ impl Cluster {
         }));
         let params = PatchParams::apply(MANAGER).force();
         let what = format!("Writing the status of {}", desired.name);
-        request(&what, Reason::ClusterRefused, api.patch_status(&desired.name, &params, &patch))
-            .await?;
+        let url = TemporaryCredential::url_path(&(), Some(&desired.namespace));
+        let write = async {
+            let write =
+                Request::new(url).patch_subresource("status", &desired.name, &params, &patch);
+            let write = for_metadata(write.map_err(kube::Error::BuildRequest)?);
+            self.client.request::<PartialObjectMeta<TemporaryCredential>>(write).await
+        };
+        request(&what, Reason::ClusterRefused, write).await?;
         self.metrics.write("status");
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use kube::{Client, Config};
+use kube::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +12,7 @@ use super::hardening;
 use super::settings::Run;
 use crate::aws::Sts;
 use crate::cluster::lease::{ElectionConfig, LeaderElector, Leadership};
-use crate::cluster::{Cluster, TokenReviewer, client_for_values};
+use crate::cluster::{Clients, Cluster, Events, TokenReviewer, clients};
 use crate::controller::{self, Parts, Settings};
 use crate::telemetry::http::{self, Access, Certificates, Handlers, Readiness};
 use crate::telemetry::logging;
@@ -53,10 +53,9 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
     )?;
     // The operator backs off and retries; two layers of retries would multiply the requests.
     config.default_retry = false;
-    let client =
-        Client::try_from(config.clone()).context("the Kubernetes cluster cannot be used")?;
-    let values =
-        client_for_values(config.clone()).context("the Kubernetes cluster cannot be used")?;
+    let clients = clients(config.clone(), settings.concurrency.get())
+        .context("the Kubernetes cluster cannot be used")?;
+    let Clients { watches, client, values } = clients;
     let stop = stop_on_signal()?;
     let cluster_name = set(settings.cluster_name);
     let metrics = Metrics::of_cluster(settings.resource_metrics, cluster_name.as_deref());
@@ -95,10 +94,12 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
         metrics.leads(true);
         (None, Leadership::ElectionDisabled)
     };
+    let (events, publisher) = Events::new(client.clone(), instance, Arc::clone(&metrics));
+    let publisher = tokio::spawn(publisher.run());
     let parts = Parts {
         sts: Sts::load(region, endpoint, listed(settings.allowed_regions), Arc::clone(&metrics))
             .await,
-        cluster: Cluster::new(client.clone(), values, instance, Arc::clone(&metrics)),
+        cluster: Cluster::new(client, values, events, Arc::clone(&metrics)),
         metrics,
         leadership,
     };
@@ -111,7 +112,11 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
         secret_key_prefixes: listed(settings.secret_key_prefixes).collect(),
         withdrawn_secrets: settings.withdrawn_secrets.into(),
     };
-    let done = controller::run(client, parts, controller, readiness, stop.clone());
+    let done = async {
+        controller::run(watches, parts, controller, readiness, stop.clone()).await;
+        // The controller has ended, so there are no further events.
+        let _ = publisher.await;
+    };
     let timeout = async {
         stop.cancelled().await;
         tokio::time::sleep(SHUTDOWN_TIMEOUT).await;

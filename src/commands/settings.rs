@@ -45,10 +45,11 @@ pub struct Run {
     pub concurrency: NonZeroU16,
 
     /// Maximum average number of STS calls per second in each region, at least 1, for the operator's identity, and for the
-    /// other identities of each namespace together. Namespaces share it equally. After an idle period, a burst of this many
-    /// calls is possible. Each call of a chain of roles counts. AWS throttles at about 600 calls per second for each account
-    /// and region, a quota that all clients in the account share.
-    #[arg(long, env = "TEMPCRED_STS_RATE", value_name = "PER_SECOND", default_value = "100")]
+    /// other identities of each namespace together. The rate in force adapts below it: it begins at 50 calls per second,
+    /// grows while STS answers, and is halved when STS throttles a call. Namespaces share it equally. Each call of a chain
+    /// of roles counts. AWS throttles at about 600 calls per second for each account and region, a quota that all clients in
+    /// the account share.
+    #[arg(long, env = "TEMPCRED_STS_RATE", value_name = "PER_SECOND", default_value = "300")]
     pub sts_rate: NonZeroU32,
 
     /// Comma-separated list of prefixes, for example `example.com/,team`: resources may put only labels and annotations

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::runtime::controller::Action;
 use tempcred_core::credentials::Credentials;
 use tempcred_core::desired::{Desired, SignedRequest};
 use tempcred_core::observed::{KnownSecret, PendingWrite};
 use tempcred_core::plan::{Issue, Rewrite};
 use tempcred_core::problem::Problem;
-use tempcred_core::queue::{BudgetKey, Demand};
+use tempcred_core::queue::{BudgetKey, Calls, Demand, Reply};
 use tempcred_core::request::inputs::Inputs;
 use tempcred_core::secret::{IssueRecord, Manifest, SecretVersion, WriteTarget};
 use tempcred_core::status::Outcome;
 use tracing::{Instrument, Span};
 
+use super::action::Action;
 use super::audit;
 use super::queue::TakenTurn;
 use super::reconcile::{MayIssue, RETRY, Step, requeue_at};
@@ -42,6 +42,7 @@ impl Step<'_> {
             due: issue.due,
             budget: BudgetKey::of(desired, issue.request, own_region),
             calls: issue.request.calls(),
+            refused: issue.refused,
         };
         let queue = &self.scope.shared.queue;
         if self.turn.is_none()
@@ -123,7 +124,8 @@ impl Step<'_> {
             self.entry.memory.called(begin);
         }
         if let Some(turn) = &mut self.turn {
-            turn.calls = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+            let made = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+            turn.calls = Calls { made, reply: Reply::of(issued.as_ref()) };
         }
         let Some(issued) = issued else {
             audit::outdated(desired, &calls);
@@ -179,10 +181,7 @@ impl Step<'_> {
 
     /// Whether the resource still has the generation of this reconciliation, and is not being deleted.
     fn is_current(&self) -> bool {
-        self.scope.current(self.resource).is_some_and(|now| {
-            now.metadata.generation == self.resource.metadata.generation
-                && now.metadata.deletion_timestamp.is_none()
-        })
+        self.scope.current(self.resource).is_some_and(|now| now.is_current(self.resource))
     }
 
     fn is_still_granted(&self, desired: &Desired) -> bool {

@@ -3,8 +3,7 @@
 use std::future::pending;
 
 use futures::{Stream, StreamExt};
-use kube::ResourceExt;
-use tempcred_core::api::TemporaryCredential;
+use tempcred_core::api::{CachedCredential, TemporaryCredential};
 use tempcred_core::secret::labelled_owner;
 use tokio::time::{Instant, sleep_until};
 
@@ -149,9 +148,8 @@ pub(super) fn wake_affected(indexes: &Indexes, affected: &Affected) {
     if affected.is_empty() {
         return;
     }
-    let needs_grant = |resource: &TemporaryCredential| {
-        resource.is_signed_by_operator()
-            && resource.namespace().is_some_and(|namespace| affected.contains(&namespace))
+    let needs_grant = |resource: &CachedCredential| {
+        resource.is_signed_by_operator && affected.contains(&resource.key.namespace)
     };
     for waker in indexes.wakers() {
         for key in waker.wake_all(needs_grant) {

@@ -101,8 +101,9 @@ impl GrantCache {
         self.outdate(names.into_iter().map(|name| (name, false)));
     }
 
-    /// Removes the marks, and returns the statuses to write. An operator that does not serve all namespaces writes only
-    /// the statuses of grants that match one of its namespaces, or whose usage changed.
+    /// Removes the marks, and returns the statuses to write. An operator that does not serve all resources writes only
+    /// the statuses of grants that match one of its namespaces, or whose usage changed. Another operator may have
+    /// counted the other resources, so it writes a number only if its own changed, and not at each start.
     pub(super) fn take_outdated(&self, serves_all: bool) -> Vec<(GrantName, GrantStatus)> {
         let outdated = std::mem::take(&mut *lock(&self.outdated));
         let (usage, statuses) = (lock(&self.usage), lock(&self.statuses));
@@ -110,13 +111,16 @@ impl GrantCache {
             let ours = |(name, usage_changed): &(GrantName, bool)| {
                 serves_all || *usage_changed || grants.is_for_any(name)
             };
-            let next = |name: GrantName| {
+            let next = |(name, usage_changed): (GrantName, bool)| {
                 let before = statuses.get(&*name)?;
                 let used = usage.count(&name, Use::Used);
                 let next = status(grants.state(&name)?, used, before, Timestamp::now());
-                (next != *before).then_some((name, next))
+                let counts = serves_all || usage_changed;
+                let credentials = if counts { next.credentials } else { before.credentials };
+                let differs = GrantStatus { credentials, ..next.clone() } != *before;
+                differs.then_some((name, next))
             };
-            outdated.into_iter().filter(ours).filter_map(|(name, _)| next(name)).collect()
+            outdated.into_iter().filter(ours).filter_map(next).collect()
         })
     }
 
@@ -216,31 +220,76 @@ mod tests {
     use tempcred_core::problem::Reason;
 
     fn grant(name: &str, generation: i64, spec: Value) -> StoredGrant {
+        stored(name, generation, spec, &GrantStatus::default())
+    }
+
+    fn stored(name: &str, generation: i64, spec: Value, status: &GrantStatus) -> StoredGrant {
         let metadata = json!({"name": name, "generation": generation});
-        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+        let grant = json!({"metadata": metadata, "spec": spec, "status": status});
+        serde_json::from_value(grant).unwrap()
+    }
+
+    fn any() -> Value {
+        json!({"namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"]})
+    }
+
+    /// The cache of an operator, with the namespace `n`.
+    fn cache() -> GrantCache {
+        let cache = GrantCache::new(String::new());
+        let namespace = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
+        cache.on_namespace(Change::Applied(namespace), &Synced::default());
+        cache
+    }
+
+    /// Compiles a resource of the namespace `n`, and records which grants it uses.
+    fn compiled(cache: &GrantCache, name: &str) -> Desired {
+        let resource = serde_json::from_value(json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+            "metadata": {"name": name, "namespace": "n"},
+            "spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}},
+        }))
+        .unwrap();
+        let desired = cache.read(|grants| Desired::compile(&resource, grants)).unwrap();
+        cache.set_usage(&desired);
+        desired
+    }
+
+    #[test]
+    fn operators_that_divide_the_resources_do_not_correct_each_other() {
+        let operators = [cache(), cache()];
+        let apply = |status: &GrantStatus| {
+            for operator in &operators {
+                operator.on_grant(Change::Applied(stored("any", 1, any(), status)));
+            }
+        };
+        let writes = |serves_all| {
+            let mut written = Vec::new();
+            for turn in 0..10 {
+                for (_, status) in operators[turn % 2].take_outdated(serves_all) {
+                    written.push(status.credentials.unwrap());
+                    apply(&status);
+                }
+            }
+            written
+        };
+        apply(&GrantStatus::default());
+        for name in ["a", "b"] {
+            compiled(&operators[0], name);
+        }
+        assert_eq!(writes(false), [2]);
+        compiled(&operators[1], "c");
+        assert_eq!(writes(false), [1]);
+        operators.iter().for_each(GrantCache::outdate_all);
+        assert_eq!(writes(false), [0; 0]);
+        operators.iter().for_each(GrantCache::outdate_all);
+        assert_eq!(writes(true), [2, 1], "an operator that serves all resources is right");
     }
 
     #[test]
     fn a_grant_that_cannot_be_read_blocks_what_it_matches() {
-        let cache = GrantCache::new(String::new());
-        let synced = Synced::default();
-        let namespace = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
-        cache.on_namespace(Change::Applied(namespace), &synced);
-        let resource = serde_json::from_value(json!({
-            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
-            "metadata": {"name": "a", "namespace": "n"},
-            "spec": {"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"}},
-        }))
-        .unwrap();
-        let compile = |grants: &Grants| Desired::compile(&resource, grants);
-        let reason = || {
-            let desired = cache.read(compile).unwrap();
-            cache.set_usage(&desired);
-            desired.denied.map(|problem| problem.reason)
-        };
-        let any = json!({
-            "namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"],
-        });
+        let cache = cache();
+        let reason = || compiled(&cache, "a").denied.map(|problem| problem.reason);
+        let any = any();
         assert_eq!(cache.on_grant(Change::Applied(grant("any", 1, any.clone()))).len(), 1);
         assert_eq!(reason(), None);
 

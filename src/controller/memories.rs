@@ -1,11 +1,11 @@
 //! The memory of this process about each resource, which is kept between reconciliations.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use tempcred_core::api::{CredentialStatus, TemporaryCredential};
+use tempcred_core::api::{CachedCredential, CredentialStatus, TemporaryCredential};
 use tempcred_core::observed::Memory;
 
 use crate::cluster::lease::Term;
@@ -17,28 +17,36 @@ pub(super) struct Entry {
     /// The memory that plans are made from.
     pub(super) memory: Memory,
     /// The last status whose write succeeded.
-    pub(super) saved: CredentialStatus,
+    pub(super) saved: Arc<CredentialStatus>,
     /// Number of consecutive status writes that did not reach the API server.
     pub(super) unreachable: u32,
 }
 
 impl Entry {
     fn new(resource: &TemporaryCredential, term: Term) -> Self {
-        Self {
-            term,
-            memory: Memory::of(resource, term.is_sole()),
-            saved: resource.status.clone().unwrap_or_default(),
-            unreachable: 0,
+        let memory = Memory::of(resource, term.is_sole());
+        let saved = Arc::clone(memory.status());
+        Self { term, memory, saved, unreachable: 0 }
+    }
+
+    /// Uses this status, which a cache keeps, instead of the same one.
+    pub(super) fn share(&mut self, cached: &Arc<CredentialStatus>) {
+        let is_other = |own: &Arc<_>| !Arc::ptr_eq(own, cached) && own == cached;
+        if is_other(&self.saved) {
+            self.saved = Arc::clone(cached);
+        }
+        if is_other(self.memory.status()) {
+            self.memory.set_status(Arc::clone(cached));
         }
     }
 }
 
 /// Entries by UID of the resource. `None` while a reconciliation uses the entry.
 #[derive(Default)]
-pub(super) struct Memories(Mutex<HashMap<String, Option<Entry>>>);
+pub(super) struct Memories(Mutex<HashMap<String, Option<Box<Entry>>>>);
 
 impl Memories {
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, Option<Entry>>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Option<Box<Entry>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -52,7 +60,7 @@ impl Memories {
         resource: &TemporaryCredential,
         term: Term,
         exists: impl Fn() -> bool,
-    ) -> Option<Entry> {
+    ) -> Option<Box<Entry>> {
         let uid = resource.uid().unwrap_or_default();
         let mut entries = self.entries();
         let before = entries.insert(uid.clone(), None).flatten();
@@ -66,24 +74,23 @@ impl Memories {
             Some(mut earlier) => {
                 let entry = Entry::new(resource, term);
                 let pending = earlier.memory.take_pending();
-                Entry { memory: entry.memory.with_pending(pending), ..entry }
+                Box::new(Entry { memory: entry.memory.with_pending(pending), ..entry })
             }
-            None => Entry::new(resource, term),
+            None => Box::new(Entry::new(resource, term)),
         })
     }
 
     /// Puts an entry back, and returns whether its resource is still there; otherwise drops it.
-    pub(super) fn put(&self, uid: &str, entry: Entry) -> bool {
+    pub(super) fn put(&self, uid: &str, entry: Box<Entry>) -> bool {
         let mut entries = self.entries();
         let slot = entries.get_mut(uid);
         slot.map(|slot| *slot = Some(entry)).is_some()
     }
 
     /// Drops pending credentials that are outdated: another leader may have issued newer ones.
-    pub(super) fn drop_outdated(&self, resource: &TemporaryCredential, now: Timestamp) {
-        let uid = resource.uid().unwrap_or_default();
-        if let Some(Some(entry)) = self.entries().get_mut(&uid) {
-            entry.memory.drop_outdated(resource.status.as_ref(), now);
+    pub(super) fn drop_outdated(&self, resource: &CachedCredential, now: Timestamp) {
+        if let Some(Some(entry)) = self.entries().get_mut(&*resource.uid) {
+            entry.memory.drop_outdated(resource.status.as_deref(), now);
         }
     }
 

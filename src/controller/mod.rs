@@ -1,7 +1,9 @@
 //! The controller: processes the watches, and reconciles each resource.
 
 mod act;
+mod action;
 mod audit;
+mod clock;
 mod debounce;
 mod follow;
 mod grant_statuses;
@@ -13,6 +15,7 @@ mod queue;
 mod reconcile;
 mod references;
 mod run;
+mod runner;
 mod shared;
 mod waker;
 

@@ -9,15 +9,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tempcred_core::key::Key;
-use tempcred_core::queue::{BudgetKey, BudgetSigner, Demand, Next, Queue, Turn};
+use tempcred_core::queue::{BudgetKey, BudgetSigner, Calls, Demand, Next, Queue, Turn};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
 /// Number of reconciliations without a turn at STS that run at the same time. They take milliseconds.
 const SHORT_RECONCILIATIONS: usize = 32;
-
-/// A rate without an effect.
-const UNLIMITED: f64 = 1e9;
 
 /// A queue for turns.
 pub(super) struct TurnQueue {
@@ -36,8 +33,8 @@ struct State {
 }
 
 impl TurnQueue {
-    /// The queue for turns at STS. At most `concurrency` turns at the same time, and `rate` calls per second for each
-    /// budget. `depth` is called with the number of waiting resources.
+    /// The queue for turns at STS. At most `concurrency` turns at the same time, and at most `rate` calls per second for
+    /// each budget. `depth` is called with the number of waiting resources.
     pub(super) fn of_sts(
         concurrency: u16,
         rate: u32,
@@ -48,7 +45,7 @@ impl TurnQueue {
 
     /// The queue for reconciliations without a turn at STS. Namespaces share them equally.
     pub(super) fn of_reconciliations() -> Self {
-        Self::new(Queue::new(SHORT_RECONCILIATIONS, UNLIMITED), Box::new(|_| {}))
+        Self::new(Queue::unlimited(SHORT_RECONCILIATIONS), Box::new(|_| {}))
     }
 
     fn new(queue: Queue, depth: Box<dyn Fn(usize) + Send + Sync>) -> Self {
@@ -104,7 +101,8 @@ impl TurnQueue {
     /// The slot of a reconciliation, if it can begin at once. Otherwise the resource waits.
     pub(super) fn begin_reconciliation(self: &Arc<Self>, key: &Key) -> Option<TakenTurn> {
         let budget = BudgetKey { signer: BudgetSigner::Operator, region: None };
-        self.begin(key, Demand { due: Timestamp::UNIX_EPOCH, budget, calls: 1 }).ok()
+        self.begin(key, Demand { due: Timestamp::UNIX_EPOCH, budget, calls: 1, refused: false })
+            .ok()
     }
 
     /// Removes a resource, because it needs no call or is gone. If it has a turn that no reconciliation has taken, the
@@ -119,7 +117,7 @@ impl TurnQueue {
         self.change(|state| {
             state.queue.remove(key);
             if let Some(turn) = state.begun.remove(key) {
-                state.queue.end(turn, 0, self.begin.elapsed());
+                state.queue.end(turn, Calls::default(), self.begin.elapsed());
             }
         });
     }
@@ -131,7 +129,12 @@ impl TurnQueue {
     }
 
     fn taken(self: &Arc<Self>, turn: Turn) -> TakenTurn {
-        TakenTurn { queue: Arc::clone(self), turn: Some(turn), calls: 0 }
+        TakenTurn { queue: Arc::clone(self), turn: Some(turn), calls: Calls::default() }
+    }
+
+    /// The lowest rate in force for the operator's own identity, in calls per second.
+    pub(super) fn operator_rate(&self) -> f64 {
+        self.state().queue.operator_rate(self.begin.elapsed())
     }
 
     /// Begins turns, and requeues their resources. Never returns.
@@ -166,8 +169,8 @@ impl TurnQueue {
 pub(super) struct TakenTurn {
     queue: Arc<TurnQueue>,
     turn: Option<Turn>,
-    /// Number of calls that were made.
-    pub(super) calls: u32,
+    /// The calls that were made.
+    pub(super) calls: Calls,
 }
 
 impl TakenTurn {

@@ -1,14 +1,11 @@
 //! Reconciles one resource: observes it, plans the next step, and executes the plan.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
-use kube::{Resource, ResourceExt};
-use tempcred_core::api::TemporaryCredential;
+use kube::Resource;
+use tempcred_core::api::{CachedCredential, TemporaryCredential};
 use tempcred_core::backoff;
 use tempcred_core::desired::Desired;
 use tempcred_core::observed::{KnownSecret, SecretView};
@@ -19,6 +16,7 @@ use tempcred_core::schedule::CALL_INTERVAL;
 use tempcred_core::status::{self, Outcome};
 use tracing::Instrument;
 
+use super::action::Action;
 use super::audit;
 use super::memories::Entry;
 use super::queue::TakenTurn;
@@ -28,54 +26,49 @@ use crate::cluster::lease::Term;
 use crate::cluster::watch::Key;
 use crate::telemetry::traces;
 
-/// Longest time between two reconciliations of a resource. Timers use the monotonic clock, which stops while the
-/// machine is suspended, but expirations use the system clock. A reconciliation without changes makes no requests.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
+/// Longest time between two reconciliations of a resource. The system clock may be adjusted slowly, by up to 1.8 s in this
+/// time, and timers use the monotonic clock. A reconciliation without changes makes no requests.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// Wait before the next reconciliation if a change made this one obsolete.
 pub(super) const RETRY: Duration = Duration::from_millis(100);
 
-/// Reconciles one resource. It never returns an error: a failure is written to the status, and decides when the
-/// resource is requeued.
+/// What a reconciliation begins with.
+pub(super) struct Begun {
+    pub(super) term: Term,
+    /// The turn to call STS, if it has come.
+    pub(super) turn: Option<TakenTurn>,
+    /// The slot of a reconciliation without a turn.
+    pub(super) slot: Option<TakenTurn>,
+}
+
+/// Reconciles one resource. A failure is written to the status, and decides when the resource is requeued.
 pub(super) async fn reconcile(
-    resource: Arc<TemporaryCredential>,
+    cached: Arc<CachedCredential>,
     scope: Arc<Scope>,
-) -> Result<Action, Infallible> {
-    let memories = &scope.shared.indexes.memories;
-    let key = Key::of(&resource.metadata);
-    // Whatever this reconciliation does not use ends when it returns.
-    let turn = scope.shared.queue.take_turn(&key);
-    let mut slot = scope.shared.slots.take_turn(&key);
-    // A standby replica only keeps its caches synced. When it becomes the leader, it reconciles every resource.
-    let Some(term) = scope.shared.parts.leadership.term() else {
-        memories.drop_outdated(&resource, Timestamp::now());
-        return Ok(Action::await_change());
-    };
-    if !scope.is_synced(&resource) {
-        return Ok(Action::await_change());
-    }
-    if turn.is_none() && slot.is_none() {
-        slot = scope.shared.slots.begin_reconciliation(&key);
-        if slot.is_none() {
-            return Ok(Action::await_change());
-        }
-    }
+    Begun { term, turn, slot }: Begun,
+) -> Action {
+    let Some(resource) = cached.resource() else { return Action::await_change() };
+    let (memories, key) = (&scope.shared.indexes.memories, &cached.key);
     let exists = || scope.current(&resource).is_some();
-    let Some(entry) = memories.take(&resource, term, exists) else {
-        return Ok(Action::await_change());
+    let Some(mut entry) = memories.take(&resource, term, exists) else {
+        return Action::await_change();
     };
-    let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
+    if let Some(status) = &cached.status {
+        entry.share(status);
+    }
+    let Key { namespace, name } = key;
     let span = tracing::info_span!("reconcile", namespace, credential = name);
     let begin = Instant::now();
-    let mut step = Step { resource: &resource, scope: &scope, key: &key, entry, term, turn, slot };
-    // Boxed, so that a reconciliation that has to wait for its slot takes little memory.
+    let mut step = Step { resource: &resource, scope: &scope, key, entry, term, turn, slot };
+    // Boxed, because this future is large.
     let action = Box::pin(step.run().instrument(span)).await;
     scope.shared.parts.metrics.reconciled(begin.elapsed());
-    if !memories.put(&resource.uid().unwrap_or_default(), step.entry) {
+    if !memories.put(&cached.uid, step.entry) {
         // Removed meanwhile, perhaps before this reconciliation recorded its grants.
-        scope.shared.indexes.grants.remove_usage(&key);
+        scope.shared.indexes.grants.remove_usage(key);
     }
-    Ok(action)
+    action
 }
 
 /// Whether the calls of a request may be made.
@@ -91,7 +84,7 @@ pub(super) struct Step<'a> {
     pub(super) resource: &'a TemporaryCredential,
     pub(super) scope: &'a Scope,
     pub(super) key: &'a Key,
-    pub(super) entry: Entry,
+    pub(super) entry: Box<Entry>,
     term: Term,
     /// The turn to call STS, if it has come.
     pub(super) turn: Option<TakenTurn>,
@@ -182,10 +175,9 @@ impl Step<'_> {
             self.entry.memory.inputs_changed();
         }
         let key = Key { namespace: desired.namespace.clone(), name: desired.secret_name.clone() };
-        let secret = ObjectRef::new(&desired.secret_name).within(&desired.namespace);
-        let secret = self.scope.secrets.get(&secret);
+        let secret = self.scope.secrets.get(&key);
         let exists = self.scope.other_secrets.contains(&key);
-        self.entry.memory.watched(desired, secret.as_ref().map(|secret| &secret.metadata), exists)
+        self.entry.memory.watched(desired, secret.as_ref(), exists)
     }
 
     /// Reads the Secret from the API server.
@@ -221,26 +213,28 @@ impl Step<'_> {
         if !self.leads() {
             return Action::await_change();
         }
-        let before = self.entry.memory.status();
-        let next = status::next(desired, before, known, &outcome, now);
+        let before = Arc::clone(self.entry.memory.status());
+        let next = status::next(desired, &before, known, &outcome, now);
+        // An idle resource keeps the status that it shares with the cache.
+        let next = if next == *before { Arc::clone(&before) } else { Arc::new(next) };
         if let Outcome::Failed(problem) | Outcome::Denied(problem) = &outcome
             && next.failure != before.failure
         {
             self.log(desired, problem);
         }
-        if status::has_lost_grant(before, &next) {
+        if status::has_lost_grant(&before, &next) {
             self.shared().parts.metrics.withdrawn();
         }
         let due = status::next_reconciliation(&next, desired, now);
-        self.entry.memory.set_status(next.clone());
+        self.entry.memory.set_status(Arc::clone(&next));
         let mut save_again = None;
-        if !status::is_same(&next, &self.entry.saved) {
+        if next != self.entry.saved {
             match self.scope.shared.parts.cluster.write_status(desired, &next).await {
                 Ok(()) => {
                     self.entry.unreachable = 0;
-                    let about = self.resource.object_ref(&());
                     for event in status::events(&self.entry.saved, &next) {
-                        self.shared().parts.cluster.publish(&about, event).await;
+                        let about = self.resource.object_ref(&());
+                        self.shared().parts.cluster.events.publish(about, event);
                     }
                     self.entry.saved = next;
                 }

@@ -31,9 +31,10 @@ struct Links {
 struct Index {
     links: HashMap<Key, Links>,
     readers: HashMap<Key, BTreeSet<String>>,
+    /// The resources that write a Secret with another name than theirs.
     writers: HashMap<Key, BTreeSet<String>>,
     changed: HashSet<Key>,
-    /// The names of resources by UID.
+    /// The names of these resources by UID.
     names: HashMap<String, String>,
     /// The UID of the resource that each Secret was written for.
     holders: HashMap<Key, String>,
@@ -63,13 +64,13 @@ impl References {
 
     /// The resources that read this Secret.
     pub(super) fn readers(&self, secret: &Key) -> Vec<Key> {
-        keys(secret, self.index().readers.get(secret))
+        keys(secret, self.index().readers.get(secret).into_iter().flatten())
     }
 
     /// The resources whose spec names this Secret as the one to write. At most one of them may write it, and this is
     /// not necessarily the one that the metadata of the Secret names.
     pub(super) fn writers(&self, secret: &Key) -> Vec<Key> {
-        keys(secret, self.index().writers.get(secret))
+        keys(secret, self.index().writers_of(secret))
     }
 
     /// Records that an input of a resource changed.
@@ -88,7 +89,7 @@ impl References {
     /// Whether a resource reads this Secret, or would write it.
     pub(super) fn is_used(&self, secret: &Key) -> bool {
         let index = self.index();
-        index.readers.contains_key(secret) || index.writers.contains_key(secret)
+        index.readers.contains_key(secret) || index.writers_of(secret).next().is_some()
     }
 
     /// Records the UID of the resource that a Secret was written for.
@@ -107,7 +108,7 @@ impl References {
     /// The resource that this Secret was written for.
     pub(super) fn holder(&self, secret: &Key) -> Option<Key> {
         let index = self.index();
-        let name = index.names.get(index.holders.get(secret)?)?.clone();
+        let name = index.name(secret, index.holders.get(secret)?)?.to_owned();
         Some(Key { namespace: secret.namespace.clone(), name })
     }
 
@@ -144,9 +145,9 @@ impl References {
     }
 }
 
-fn keys(secret: &Key, names: Option<&BTreeSet<String>>) -> Vec<Key> {
+fn keys<'a>(secret: &Key, names: impl Iterator<Item = &'a String>) -> Vec<Key> {
     let key = |name: &String| Key { namespace: secret.namespace.clone(), name: name.clone() };
-    names.into_iter().flatten().map(key).collect()
+    names.map(key).collect()
 }
 
 fn links(resource: &TemporaryCredential) -> Links {
@@ -181,25 +182,45 @@ impl Index {
             None => self.links.remove(&key),
         };
         let Key { namespace, name } = key;
-        if let Some(old) = &before {
-            self.names.remove(&old.uid);
-        }
-        if let Some(new) = &links {
-            self.names.insert(new.uid.clone(), name.clone());
-        }
+        let with_other_name = |links: &&Links| links.writes != name;
+        let (old_name, new_name) =
+            (before.as_ref().filter(with_other_name), links.as_ref().filter(with_other_name));
         let secret = |name: &String| Key { namespace: namespace.clone(), name: name.clone() };
         for old in before.iter().flat_map(|links| &links.reads) {
             remove(&mut self.readers, secret(old), &name);
         }
-        for old in before.iter().map(|links| &links.writes) {
-            remove(&mut self.writers, secret(old), &name);
+        if let Some(old) = old_name {
+            self.names.remove(&old.uid);
+            remove(&mut self.writers, secret(&old.writes), &name);
         }
         for new in links.iter().flat_map(|links| &links.reads) {
             self.readers.entry(secret(new)).or_default().insert(name.clone());
         }
-        for new in links.iter().map(|links| &links.writes) {
-            self.writers.entry(secret(new)).or_default().insert(name.clone());
+        if let Some(new) = new_name {
+            self.names.insert(new.uid.clone(), name.clone());
+            self.writers.entry(secret(&new.writes)).or_default().insert(name.clone());
         }
+    }
+
+    /// The resource of the same name, if it writes this Secret.
+    fn namesake(&self, secret: &Key) -> Option<(&String, &Links)> {
+        let (key, links) = self.links.get_key_value(secret)?;
+        (links.writes == secret.name).then_some((&key.name, links))
+    }
+
+    /// The resources that write this Secret.
+    fn writers_of(&self, secret: &Key) -> impl Iterator<Item = &String> {
+        let others = self.writers.get(secret).into_iter().flatten();
+        self.namesake(secret).map(|(name, _)| name).into_iter().chain(others)
+    }
+
+    /// The name of the resource with this UID, if it writes this Secret.
+    fn name(&self, secret: &Key, uid: &str) -> Option<&String> {
+        let namesake = self.namesake(secret).filter(|(_, links)| links.uid == uid);
+        namesake.map(|(name, _)| name).or_else(|| {
+            let others = self.writers.get(secret)?;
+            self.names.get(uid).filter(|name| others.contains(*name))
+        })
     }
 
     /// A path of Secrets that leads back to the resource, or that is too long. Each resource reads at most a few Secrets,
@@ -246,10 +267,8 @@ impl Index {
 
     /// The resource that a Secret was written for. If there is no Secret yet, any resource that may write it.
     fn writer(&self, secret: &Key) -> Option<&str> {
-        let writers = self.writers.get(secret)?;
-        let holder = self.holders.get(secret).and_then(|uid| self.names.get(uid));
-        let holder = holder.filter(|name| writers.contains(*name));
-        holder.or_else(|| writers.first()).map(String::as_str)
+        let holder = self.holders.get(secret).and_then(|uid| self.name(secret, uid));
+        holder.or_else(|| self.writers_of(secret).next()).map(String::as_str)
     }
 }
 

@@ -3,24 +3,21 @@
 use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::future::join_all;
-use futures::{StreamExt, stream};
 use kube::Client;
-use kube::runtime::Controller;
-use kube::runtime::controller::{Action, Error};
-use tempcred_core::api::TemporaryCredential;
 use tempcred_core::plan::WithdrawnSecrets;
 use tempcred_core::secret::KeyPrefixes;
 use tokio_util::sync::CancellationToken;
 
+use super::clock;
 use super::follow;
 use super::grant_statuses;
 use super::grant_watch;
 use super::queue::TurnQueue;
-use super::reconcile::reconcile;
+use super::runner;
 use super::shared::{Indexes, Parts, Scope, Shared};
 use super::waker::Waker;
 use crate::cluster::watch::{self, Key, Synced};
@@ -36,7 +33,8 @@ pub struct Settings {
     pub cluster: String,
     /// Maximum number of resources whose credentials are issued at the same time.
     pub concurrency: NonZeroU16,
-    /// Maximum average number of STS calls per second for each signing identity and region.
+    /// Maximum average number of STS calls per second for each signing identity and region. It is lower while STS throttles
+    /// calls.
     pub sts_rate: NonZeroU32,
     /// Prefixes of the labels and annotations that resources may put on Secrets. Empty for all.
     pub secret_key_prefixes: Vec<String>,
@@ -56,6 +54,8 @@ pub async fn run(
     let (concurrency, rate) = (settings.concurrency.get(), settings.sts_rate.get());
     let depth = move |depth| metrics.sts_queue(depth);
     let queue = Arc::new(TurnQueue::of_sts(concurrency, rate, depth));
+    let measured = Arc::clone(&queue);
+    parts.metrics.measure_sts_rate(move || measured.operator_rate());
     let slots = Arc::new(TurnQueue::of_reconciliations());
     let key_prefixes = KeyPrefixes::new(settings.secret_key_prefixes.clone());
     let indexes = Indexes::new(settings.cluster.clone());
@@ -65,10 +65,11 @@ pub async fn run(
     shared.parts.metrics.count_grants(move || {
         weak.upgrade().map(|shared| shared.indexes.grants.figures()).unwrap_or_default()
     });
-    let serves_all = settings.namespaces.is_empty();
+    let all_namespaces = settings.namespaces.is_empty();
+    let serves_all = all_namespaces && settings.selector.is_none();
     let mut scopes: Vec<Option<&str>> =
         settings.namespaces.iter().map(|name| Some(name.as_str())).collect();
-    if serves_all {
+    if all_namespaces {
         scopes.push(None);
     }
     readiness.expect(scopes.len());
@@ -81,10 +82,11 @@ pub async fn run(
         let wake = |key: &Key| shared.indexes.wake(key);
         tokio::join!(shared.queue.run(wake), shared.slots.run(wake))
     });
+    let clock = clock::follow(&shared.indexes);
     // The watch of the grants never ends. It is dropped when all scopes have ended.
     tokio::select! {
         _ = join_all(scopes) => {}
-        () = async { tokio::join!(grants, statuses, turns); } => {}
+        () = async { tokio::join!(grants, statuses, turns, clock); } => {}
     }
 }
 
@@ -104,13 +106,14 @@ async fn serve(
     let resources_synced = Synced::default();
     let (wake, woken) = mpsc::unbounded();
     let waker =
-        Waker { namespace: namespace.map(str::to_owned), resources: resources.store.clone(), wake };
-    shared.parts.metrics.count(resources.store.clone());
+        Waker { namespace: namespace.map(str::to_owned), resources: resources.cache.clone(), wake };
+    let counted = resources.cache.clone();
+    shared.parts.metrics.count(move || counted.all());
     shared.indexes.add_waker(waker.clone());
     let scope = Arc::new(Scope {
         shared: Arc::clone(&shared),
-        resources: resources.store.clone(),
-        secrets: secrets.store,
+        resources: resources.cache.clone(),
+        secrets: secrets.cache,
         other_secrets: other_secrets.names,
         secrets_synced: Synced::default(),
         other_secrets_synced: Synced::default(),
@@ -128,13 +131,13 @@ async fn serve(
             }),
             async {
                 tokio::join!(scope.secrets_synced.wait(), scope.other_secrets_synced.wait());
-                waker.wake_all(|resource| !resource.is_signed_by_operator());
+                waker.wake_all(|resource| !resource.is_signed_by_operator);
                 tokio::join!(
                     resources_synced.wait(),
                     scope.namespaces_synced.wait(),
                     indexes.grants.synced.wait(),
                 );
-                waker.wake_all(TemporaryCredential::is_signed_by_operator);
+                waker.wake_all(|resource| resource.is_signed_by_operator);
                 readiness.synced();
                 if readiness.is_ready() {
                     indexes.grants.set_all_synced();
@@ -143,24 +146,9 @@ async fn serve(
             }
         );
     };
-    let reconciliations = Controller::for_stream(stream::empty(), resources.store)
-        .reconcile_on(woken)
-        .graceful_shutdown_on(stop.cancelled_owned())
-        .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), Arc::clone(&scope))
-        .for_each(|ended| async {
-            match ended {
-                Ok(_) => {}
-                // It is not an error if a resource was deleted after it was requeued.
-                Err(Error::ObjectNotFound(resource)) => shared.leave_queues(&Key {
-                    namespace: resource.namespace.unwrap_or_default(),
-                    name: resource.name,
-                }),
-                Err(error) => tracing::warn!(%error, "cannot start a reconciliation"),
-            }
-        });
     // The watches never end. They are dropped when the reconciliations have ended.
     tokio::select! {
-        () = reconciliations => {}
+        () = runner::run(&scope, woken, &stop) => {}
         () = follow_all => {}
     }
 }

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kube::runtime::reflector::{ObjectRef, Store};
-use tempcred_core::api::TemporaryCredential;
+use tempcred_core::api::{CachedCredential, TemporaryCredential};
 use tempcred_core::plan::WithdrawnSecrets;
 use tempcred_core::secret::KeyPrefixes;
 
@@ -15,7 +14,7 @@ use super::waker::Waker;
 use crate::aws::Sts;
 use crate::cluster::Cluster;
 use crate::cluster::lease::Leadership;
-use crate::cluster::watch::{Key, Names, SecretMeta, Synced};
+use crate::cluster::watch::{Key, Names, Resources, Secrets, Synced};
 use crate::telemetry::metrics::Metrics;
 
 /// The components that the controller uses.
@@ -93,8 +92,8 @@ impl Indexes {
 /// The state that the reconciliations of one scope share. A scope is one namespace, or all namespaces.
 pub(super) struct Scope {
     pub(super) shared: Arc<Shared>,
-    pub(super) resources: Store<TemporaryCredential>,
-    pub(super) secrets: Store<SecretMeta>,
+    pub(super) resources: Resources,
+    pub(super) secrets: Secrets,
     /// The names of the Secrets that are not in `secrets`.
     pub(super) other_secrets: Names,
     pub(super) secrets_synced: Synced,
@@ -105,20 +104,17 @@ pub(super) struct Scope {
 impl Scope {
     /// Whether the caches that a resource depends on are synced. Before that, every Secret would seem to be missing, and
     /// every grant to be withdrawn. Once they are synced, the resource is requeued.
-    pub(super) fn is_synced(&self, resource: &TemporaryCredential) -> bool {
+    pub(super) fn is_synced(&self, resource: &CachedCredential) -> bool {
         let grants = &self.shared.indexes.grants.synced;
         self.secrets_synced.initialized()
             && self.other_secrets_synced.initialized()
-            && (!resource.is_signed_by_operator()
+            && (!resource.is_signed_by_operator
                 || (self.namespaces_synced.initialized() && grants.initialized()))
     }
 
     /// The current version of a resource in the cache. `None` if the resource was deleted, or created again.
-    pub(super) fn current(
-        &self,
-        resource: &TemporaryCredential,
-    ) -> Option<Arc<TemporaryCredential>> {
-        let now = self.resources.get(&ObjectRef::from_obj(resource))?;
-        (now.metadata.uid == resource.metadata.uid).then_some(now)
+    pub(super) fn current(&self, resource: &TemporaryCredential) -> Option<Arc<CachedCredential>> {
+        let now = self.resources.get(&Key::of(&resource.metadata))?;
+        now.is_same(resource).then_some(now)
     }
 }

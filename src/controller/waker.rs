@@ -1,10 +1,9 @@
 //! Requeues resources for an immediate reconciliation.
 
 use futures::channel::mpsc::UnboundedSender;
-use kube::runtime::reflector::{ObjectRef, Store};
-use tempcred_core::api::TemporaryCredential;
+use tempcred_core::api::CachedCredential;
 
-use crate::cluster::watch::Key;
+use crate::cluster::watch::{Key, Resources};
 
 /// Requeues resources of one scope.
 #[derive(Clone)]
@@ -12,9 +11,9 @@ pub(super) struct Waker {
     /// The namespace of the scope. `None` for all namespaces.
     pub(super) namespace: Option<String>,
     /// The cache of the resources.
-    pub(super) resources: Store<TemporaryCredential>,
+    pub(super) resources: Resources,
     /// The channel for the resources to reconcile.
-    pub(super) wake: UnboundedSender<ObjectRef<TemporaryCredential>>,
+    pub(super) wake: UnboundedSender<Key>,
 }
 
 impl Waker {
@@ -26,19 +25,15 @@ impl Waker {
     /// Requeues a resource.
     pub(super) fn wake(&self, resource: &Key) {
         // The receiver is dropped only when the operator shuts down.
-        let _ = self.wake.unbounded_send(object_ref(resource));
+        let _ = self.wake.unbounded_send(resource.clone());
     }
 
     /// Requeues every resource that matches, and returns their keys.
-    pub(super) fn wake_all(&self, matches: impl Fn(&TemporaryCredential) -> bool) -> Vec<Key> {
-        let resources = self.resources.state();
+    pub(super) fn wake_all(&self, matches: impl Fn(&CachedCredential) -> bool) -> Vec<Key> {
+        let resources = self.resources.all();
         let matching = resources.iter().filter(|resource| matches(resource));
-        let keys: Vec<_> = matching.map(|resource| Key::of(&resource.metadata)).collect();
+        let keys: Vec<_> = matching.map(|resource| resource.key.clone()).collect();
         keys.iter().for_each(|key| self.wake(key));
         keys
     }
-}
-
-fn object_ref(key: &Key) -> ObjectRef<TemporaryCredential> {
-    ObjectRef::new(&key.name).within(&key.namespace)
 }

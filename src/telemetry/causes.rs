@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use tempcred_core::api::{CredentialStatus, TemporaryCredential};
+use tempcred_core::api::{CachedCredential, CredentialStatus};
 use tempcred_core::problem::Reason;
 
 /// A resource, as far as totals depend on it.
@@ -26,14 +26,13 @@ pub struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     /// Reads a resource.
-    pub fn of(resource: &'a TemporaryCredential) -> Self {
-        let meta = &resource.metadata;
+    pub fn of(resource: &'a CachedCredential) -> Self {
         Self {
-            namespace: meta.namespace.as_deref().unwrap_or_default(),
-            created: meta.creation_timestamp.as_ref().map(|at| at.0),
-            suspended: resource.spec.suspend,
-            signed_by_operator: resource.is_signed_by_operator(),
-            status: resource.status.as_ref(),
+            namespace: &resource.key.namespace,
+            created: resource.created,
+            suspended: resource.is_suspended,
+            signed_by_operator: resource.is_signed_by_operator,
+            status: resource.status.as_deref(),
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::runtime::reflector::Store;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder};
 use prometheus_client::metrics::MetricType;
@@ -16,11 +15,17 @@ use super::fleet::{Fleet, label};
 use super::grants::{GrantFigures, GrantSource};
 use super::table::{self, Metric};
 use tempcred_core::api::condition::READY;
-use tempcred_core::api::{CredentialStatus, TemporaryCredential};
+use tempcred_core::api::{CachedCredential, CredentialStatus};
+
+/// Returns the resources of one cache.
+type Source = Box<dyn Fn() -> Vec<Arc<CachedCredential>> + Send + Sync>;
+
+/// The caches of resources.
+pub(super) type Sources = Arc<Mutex<Vec<Source>>>;
 
 /// The collector of these gauges.
 pub(super) struct Gauges {
-    pub(super) resources: Arc<Mutex<Vec<Store<TemporaryCredential>>>>,
+    pub(super) resources: Sources,
     pub(super) grants: GrantSource,
     pub(super) leader: Gauge,
     pub(super) each_resource: bool,
@@ -39,8 +44,9 @@ impl Collector for Gauges {
         if self.leader.get() == 0 {
             return Ok(());
         }
-        let stores = self.resources.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let resources: Vec<_> = stores.iter().flat_map(Store::state).collect();
+        let sources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
+        let resources: Vec<_> = sources.iter().flat_map(|source| source()).collect();
+        drop(sources);
         let now = Timestamp::now();
         let seen: Vec<_> = resources.iter().map(|resource| Seen::of(resource)).collect();
         let mut page = Page { encoder };
@@ -109,7 +115,7 @@ impl Page<'_> {
         self.gauge(&table::GRANT_REJECTIONS, rejections)
     }
 
-    fn each(&mut self, resources: &[Arc<TemporaryCredential>], now: Timestamp) -> fmt::Result {
+    fn each(&mut self, resources: &[Arc<CachedCredential>], now: Timestamp) -> fmt::Result {
         let now = seconds(now);
         let time = |time: &Option<Time>| time.as_ref().map(|at| seconds(at.0));
         let expiration = |status: &CredentialStatus| time(&status.expiration);
@@ -124,11 +130,11 @@ impl Page<'_> {
         self.gauge(&table::UNTIL_RENEWAL, of_each(resources, until))?;
         // New resources without a status are included.
         let ready = resources.iter().map(|resource| {
-            (labels(resource), f64::from(resource.status.as_ref().is_some_and(is_ready)))
+            (labels(resource), f64::from(resource.status.as_deref().is_some_and(is_ready)))
         });
         self.gauge(&table::READY, ready)?;
         let failing = resources.iter().filter_map(|resource| {
-            let failure = resource.status.as_ref()?.failure.as_ref()?;
+            let failure = resource.status.as_deref()?.failure.as_ref()?;
             let [namespace, name] = labels(resource);
             let class = ("class", failure.class.as_str());
             let reason = ("reason", label(failure.reason()));
@@ -141,7 +147,7 @@ impl Page<'_> {
             Some((labels(resource), seconds(seen.created.filter(|_| waits)?)))
         });
         self.gauge(&table::CREDENTIAL_WAITING_SINCE, waiting)?;
-        let suspended = resources.iter().filter(|resource| resource.spec.suspend);
+        let suspended = resources.iter().filter(|resource| resource.is_suspended);
         self.gauge(&table::CREDENTIAL_SUSPENDED, suspended.map(|resource| (labels(resource), 1.0)))
     }
 
@@ -173,10 +179,10 @@ impl Page<'_> {
 
 /// The value of each resource for which there is one.
 fn of_each<'a>(
-    resources: &'a [Arc<TemporaryCredential>],
+    resources: &'a [Arc<CachedCredential>],
     value: impl Fn(&CredentialStatus) -> Option<f64> + 'a,
 ) -> impl Iterator<Item = ([(&'static str, &'a str); 2], f64)> {
-    let status = |resource: &'a TemporaryCredential| resource.status.as_ref();
+    let status = |resource: &'a CachedCredential| resource.status.as_deref();
     resources.iter().filter_map(move |resource| Some((labels(resource), value(status(resource)?)?)))
 }
 
@@ -184,10 +190,8 @@ fn name(grant: &GrantFigures) -> (&'static str, &str) {
     ("rolegrant", &grant.name)
 }
 
-fn labels(resource: &TemporaryCredential) -> [(&'static str, &str); 2] {
-    let meta = &resource.metadata;
-    let namespace = meta.namespace.as_deref().unwrap_or_default();
-    [("namespace", namespace), ("name", meta.name.as_deref().unwrap_or_default())]
+fn labels(resource: &CachedCredential) -> [(&'static str, &str); 2] {
+    [("namespace", &resource.key.namespace), ("name", &resource.key.name)]
 }
 
 fn seconds(at: Timestamp) -> f64 {

@@ -1,10 +1,10 @@
 //! The Prometheus metrics of this process. Labels come from closed sets. The exception is the gauges for each resource,
 //! which can be disabled.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use kube::runtime::reflector::Store;
+use bytes::Bytes;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -13,12 +13,14 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric as Encoded, Registry};
 
-use tempcred_core::api::TemporaryCredential;
+use tempcred_core::api::CachedCredential;
 use tempcred_core::plan::IssueCause;
 use tempcred_core::problem::{Class, Problem};
 
-use super::gauges::Gauges;
+use super::gauges::{Gauges, Sources};
 use super::grants::{GrantFigures, GrantSource};
+use super::measured::Measured;
+use super::parts::Parts;
 use super::table::{self, Metric};
 use super::version::{COMMIT, VERSION};
 
@@ -52,12 +54,14 @@ pub struct Metrics {
     sts_calls: Counters<2>,
     sts_call_duration: Family<Labels<1>, Histogram, Durations>,
     sts_queue: Gauge,
+    sts_rate: Measured,
     reconcile_duration: Histogram,
     api_writes: Counters<1>,
+    events_dropped: Counter,
     withdrawn: Counter,
     grants_kept: Gauge,
     grants_watched: Gauge,
-    resources: Arc<Mutex<Vec<Store<TemporaryCredential>>>>,
+    resources: Sources,
     grants: GrantSource,
 }
 
@@ -80,8 +84,10 @@ impl Metrics {
             sts_calls: Family::default(),
             sts_call_duration: Family::new_with_constructor(Durations),
             sts_queue: Gauge::default(),
+            sts_rate: Measured::default(),
             reconcile_duration: Durations.new_metric(),
             api_writes: Family::default(),
+            events_dropped: Counter::default(),
             withdrawn: Counter::default(),
             grants_kept: Gauge::default(),
             grants_watched: Gauge::default(),
@@ -102,8 +108,10 @@ impl Metrics {
         register(&mut registry, &table::STS_CALLS, this.sts_calls.clone());
         register(&mut registry, &table::STS_CALL_DURATION, this.sts_call_duration.clone());
         register(&mut registry, &table::STS_QUEUE, this.sts_queue.clone());
+        register(&mut registry, &table::STS_RATE, this.sts_rate.clone());
         register(&mut registry, &table::RECONCILE_DURATION, this.reconcile_duration.clone());
         register(&mut registry, &table::API_WRITES, this.api_writes.clone());
+        register(&mut registry, &table::EVENTS_DROPPED, this.events_dropped.clone());
         register(&mut registry, &table::WITHDRAWN, this.withdrawn.clone());
         register(&mut registry, &table::GRANTS_KEPT, this.grants_kept.clone());
         register(&mut registry, &table::GRANTS_WATCHED, this.grants_watched.clone());
@@ -112,9 +120,9 @@ impl Metrics {
         Self { registry, ..this }
     }
 
-    /// Includes the resources of this cache in the gauges.
-    pub fn count(&self, store: Store<TemporaryCredential>) {
-        self.resources.lock().unwrap_or_else(PoisonError::into_inner).push(store);
+    /// Includes the resources that a cache contains in the gauges.
+    pub fn count(&self, all: impl Fn() -> Vec<Arc<CachedCredential>> + Send + Sync + 'static) {
+        self.resources.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(all));
     }
 
     /// Includes the grants in the gauges. `figures` returns their current figures.
@@ -164,6 +172,11 @@ impl Metrics {
         self.sts_queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
+    /// Exports the rate of STS calls. `rate` returns the current one.
+    pub fn measure_sts_rate(&self, rate: impl Fn() -> f64 + Send + Sync + 'static) {
+        self.sts_rate.set(rate);
+    }
+
     /// Records the duration of a reconciliation.
     pub fn reconciled(&self, took: Duration) {
         self.reconcile_duration.observe(took.as_secs_f64());
@@ -172,6 +185,11 @@ impl Metrics {
     /// Counts a successful write to the Kubernetes API.
     pub fn write(&self, object: &'static str) {
         self.api_writes.get_or_create(&[("object", object)]).inc();
+    }
+
+    /// Counts an event that is not published.
+    pub fn event_dropped(&self) {
+        self.events_dropped.inc();
     }
 
     /// Counts a resource with credentials that lost its grant.
@@ -190,10 +208,10 @@ impl Metrics {
     }
 
     /// Encodes all metrics in the OpenMetrics text format.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
+    pub fn text(&self) -> Vec<Bytes> {
+        let mut text = Parts::default();
+        // Writing to memory cannot fail.
         let _ = encode(&mut text, &self.registry);
-        text
+        text.finish()
     }
 }

@@ -95,10 +95,14 @@ metrics! {
     STS_CALL_DURATION "sts_call_duration_seconds" Histogram Process ["action"];
     /// Resources in the queue for STS calls, which --concurrency and --sts-rate limit
     STS_QUEUE "sts_queue_depth" Gauge Process [];
+    /// Calls per second that the operator's identity may make in the region that STS throttles most; --sts-rate while STS throttles none
+    STS_RATE "sts_rate" Gauge Process [];
     /// Duration of reconciliations in seconds, including the time in the STS queue
     RECONCILE_DURATION "reconcile_duration_seconds" Histogram Process [];
     /// Successful writes to the Kubernetes API; object is secret, status, grant_status or event
     API_WRITES "api_writes" Counter Process ["object"];
+    /// Events that were not published, because many were published shortly before
+    EVENTS_DROPPED "events_dropped" Counter Process [];
     /// Resources with credentials that lost their grant although their spec did not change
     WITHDRAWN "credentials_withdrawn" Counter Process [];
     /// RoleGrants that stay in effect although they do not exist: they were deleted together with their CustomResourceDefinition, or it is not known yet whether they were

@@ -206,7 +206,8 @@ pub struct GrantStatus {
     pub conditions: Vec<Condition>,
 
     /// Number of resources that this grant allows or constrains for at least one of their roles. The operator counts
-    /// only the resources that it serves.
+    /// only the resources that it serves. If several operators divide the resources, this is the number of the operator
+    /// whose number changed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "count")]
     pub credentials: Option<u32>,

@@ -3,6 +3,7 @@
 //! Everything that the API server can check is declared here and in [`fields`](crate::fields): as schema, or as a CEL
 //! rule with a message that says what to change. [`crds`] generates the manifests in `crds/` from these types.
 
+mod cached;
 pub mod condition;
 mod crd;
 mod credential;
@@ -11,6 +12,7 @@ mod secret;
 mod status;
 mod stored_grant;
 
+pub use cached::CachedCredential;
 pub use crd::crds;
 pub use credential::{
     RENEW_REQUESTED_AT, Renewal, TemporaryCredential, TemporaryCredentialSpec, prune_credential,

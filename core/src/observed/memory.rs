@@ -1,5 +1,7 @@
 //! The memory of this process about one resource, which is kept between reconciliations.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -15,7 +17,7 @@ use crate::secret::IssueRecord;
 pub struct Memory {
     verified: bool,
     record: Option<IssueRecord>,
-    status: CredentialStatus,
+    status: Arc<CredentialStatus>,
     pending: Option<PendingWrite>,
     attempted_request: Option<String>,
     inputs_changed: bool,
@@ -35,7 +37,7 @@ impl Memory {
         Self {
             verified: sole,
             record: None,
-            status,
+            status: Arc::new(status),
             pending: None,
             attempted_request: attempted,
             inputs_changed: false,
@@ -49,7 +51,7 @@ impl Memory {
     }
 
     /// The last computed status, whether or not its write succeeded.
-    pub fn status(&self) -> &CredentialStatus {
+    pub fn status(&self) -> &Arc<CredentialStatus> {
         &self.status
     }
 
@@ -163,8 +165,8 @@ impl Memory {
     }
 
     /// Stores a computed status.
-    pub fn set_status(&mut self, status: CredentialStatus) {
-        self.status = status;
+    pub fn set_status(&mut self, status: impl Into<Arc<CredentialStatus>>) {
+        self.status = status.into();
     }
 
     fn remembered(&self) -> Remembered<'_> {

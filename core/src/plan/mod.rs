@@ -10,14 +10,14 @@ mod withdrawn;
 use jiff::Timestamp;
 
 use crate::api::CredentialStatus;
-use crate::backoff::{BackOff, backing_off, is_retry, requested_renewal};
+use crate::backoff::{BackOff, backing_off, requested_renewal, retried};
 use crate::desired::{Desired, SignedRequest};
 use crate::observed::{
     Content, KnownSecret, Observed, OwnedSecret, PendingWrite, ReadSecret, SecretView,
     WatchedSecret,
 };
-use crate::problem::{Problem, Reason};
-use crate::schedule::CALL_INTERVAL;
+use crate::problem::{Class, Problem, Reason};
+use crate::schedule::{CALL_INTERVAL, WATCH_LAG};
 use crate::secret::{IssueRecord, WriteTarget};
 use trusted::{Trusted, trusted};
 pub use types::{Decision, Issue, IssueCause, Plan, Rewrite};
@@ -42,8 +42,12 @@ pub fn plan<'a>(
         withdrawn,
         back_off: backing_off(desired, status, attempted_request, inputs_changed, now),
         requested: requested_renewal(desired, status),
-        is_retry: is_retry(desired, status, now),
+        retried: retried(desired, status, now),
         called_at: observed.called_at,
+        was_written: verified
+            && record.is_some()
+            && status.failure.is_none()
+            && !matches!(secret, SecretView::Watched(WatchedSecret::Foreign)),
         now,
     };
     let mut pending = observed.pending.filter(|pending| context.is_usable(pending));
@@ -107,9 +111,11 @@ struct Context<'a, 'b> {
     withdrawn: WithdrawnSecrets,
     back_off: Option<BackOff>,
     requested: Option<&'b str>,
-    /// Whether the time of the next attempt after a failure has come.
-    is_retry: bool,
+    /// The failure of the last call, if the time of the next attempt has come.
+    retried: Option<Class>,
     called_at: Option<Timestamp>,
+    /// Whether the last write of the Secret by this process succeeded, so the watch will show it.
+    was_written: bool,
     now: Timestamp,
 }
 
@@ -129,7 +135,10 @@ impl<'a> Context<'a, '_> {
     fn plan_unread(&self, read: bool) -> Plan<'a> {
         match &self.desired.denied {
             None if self.desired.deleted => Plan::Ignore,
-            Some(_) | None if read => Plan::Read,
+            Some(_) | None if read => match self.watch_is_behind_until() {
+                Some(until) => Plan::Delay(until),
+                None => Plan::Read,
+            },
             None if self.desired.suspended && self.back_off.is_none() => Plan::UpToDate,
             Some(problem) if !self.waits_for_secret() => Plan::ReportDenied(problem.clone()),
             Some(_) | None => Plan::BackOff,
@@ -196,7 +205,11 @@ impl<'a> Context<'a, '_> {
         let delayed = cause.filter(|_| self.back_off.is_none()).and_then(|c| self.delayed_until(c));
         if let Some(cause) = cause.filter(|_| self.back_off.is_none() && delayed.is_none()) {
             let due = self.due(cause, &secret);
-            return Plan::Issue(Issue { cause, request, due, target });
+            let refused = self.retried.is_some_and(|class| match class {
+                Class::Blocked | Class::Refused => true,
+                Class::Throttled | Class::Transient => false,
+            });
+            return Plan::Issue(Issue { cause, request, due, refused, target });
         }
         match secret {
             ReadSecret::Owned(OwnedSecret {
@@ -239,7 +252,8 @@ impl<'a> Context<'a, '_> {
     }
 
     /// Since when, or until when, new credentials are needed. A resource that fails begins to wait again with each
-    /// attempt, so its expired credentials do not stay more urgent than all others.
+    /// attempt, so its expired credentials do not stay more urgent than all others. A resource that STS throttled does
+    /// not fail by itself, so it is as urgent as before.
     fn due(&self, cause: IssueCause, secret: &ReadSecret) -> Timestamp {
         let expiration = match secret {
             ReadSecret::Owned(owned) => owned.record.as_ref().map(|record| record.expiration),
@@ -254,14 +268,22 @@ impl<'a> Context<'a, '_> {
             | IssueCause::Requested => None,
         };
         let due = due.unwrap_or(self.now);
-        if self.status.failure.is_some() { due.max(self.now) } else { due }
+        let failure = self.status.failure.as_ref();
+        let fails = failure.is_some_and(|failure| failure.class != Class::Throttled);
+        if fails { due.max(self.now) } else { due }
+    }
+
+    /// Until when the watch may be behind the write that followed the last call.
+    fn watch_is_behind_until(&self) -> Option<Timestamp> {
+        let until = self.called_at? + WATCH_LAG;
+        (self.was_written && self.now < until).then_some(until)
     }
 
     /// Until when to delay a call that a user causes, because the last one was only seconds ago. The retry of a failed
     /// call has its own backoff.
     fn delayed_until(&self, cause: IssueCause) -> Option<Timestamp> {
         let until = self.called_at? + CALL_INTERVAL;
-        (cause != IssueCause::Due && !self.is_retry && self.now < until).then_some(until)
+        (cause != IssueCause::Due && self.retried.is_none() && self.now < until).then_some(until)
     }
 }
 

@@ -41,6 +41,8 @@ struct Case {
     attempted: Option<String>,
     inputs_changed: bool,
     called_at: Option<Timestamp>,
+    /// Whether this process wrote the Secret.
+    written: bool,
     withdrawn: WithdrawnSecrets,
 }
 
@@ -56,6 +58,7 @@ impl Case {
             attempted: None,
             inputs_changed: false,
             called_at: None,
+            written: false,
             withdrawn: WithdrawnSecrets::Expire,
         }
     }
@@ -108,10 +111,11 @@ impl Case {
 
     fn decide(&mut self, now: i64) -> Decision<'_> {
         let unknown = SecretView::Watched(WatchedSecret::Unknown);
+        let record = owned(&self.desired, Content::Unread).record;
         let observed = Observed {
             secret: std::mem::replace(&mut self.secret, unknown),
             verified: self.verified,
-            record: None,
+            record: record.as_ref().filter(|_| self.written),
             status: &self.status,
             pending: self.pending.take(),
             attempted_request: self.attempted.as_deref(),

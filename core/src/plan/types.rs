@@ -52,6 +52,8 @@ pub struct Issue<'a> {
     pub request: &'a SignedRequest,
     /// How urgent the call is: when the credentials that are replaced expire, or since when new ones are needed.
     pub due: Timestamp,
+    /// Whether the last attempt was refused, and nothing has changed since.
+    pub refused: bool,
     /// The object that the write replaces.
     pub target: WriteTarget,
 }

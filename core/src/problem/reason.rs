@@ -167,7 +167,7 @@ reasons! {
     Refused, REFUSED, "Look up the error code in the STS API reference; if it is not there, the reply may come from a proxy instead of AWS.";
 
     /// STS throttles the requests of the account.
-    Throttled, THROTTLED, "The operator retries; if the problem persists, renew less often, or lower the operator's --sts-rate.";
+    Throttled, THROTTLED, "The operator retries, and makes fewer calls per second; if the problem persists, renew less often, or ask AWS to raise the limit.";
 
     /// STS could not be reached, or returned a server error.
     StsUnavailable, TRANSIENT, "The operator retries; if the problem persists, check the health of STS and the network path to it.";

@@ -21,6 +21,8 @@ pub(super) struct Place {
     pub(super) budget: Arc<BudgetKey>,
     /// Number of its calls.
     pub(super) calls: u32,
+    /// Whether its last attempt was refused.
+    pub(super) refused: bool,
 }
 
 /// The position of a namespace: fewest calls first, then the one with the resource that is due first.

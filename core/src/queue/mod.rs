@@ -8,23 +8,38 @@
 //!   gets half of them, so a worker is free at once for another one, even if every call of the first one hangs.
 //!
 //! Within a namespace, the resource that is due first goes first. Budgets take turns.
+//!
+//! The rate of a budget adapts to what STS allows. Resources that STS refused before use only what the others leave, and
+//! at least one call of fifty.
+//!
+//! The cost of each operation grows with the logarithm of what waits, and with the number of workers.
 
+mod bucket;
 mod budget;
 mod budget_key;
+mod calls;
 mod lane;
+#[cfg(test)]
+mod looks;
+mod order;
+mod rate;
+mod rotation;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::key::Key;
-use budget::{Budget, Found};
+use budget::{Budget, Found, FoundResource};
 pub use budget_key::{BudgetKey, BudgetSigner};
+pub use calls::{Calls, Reply};
 use lane::Place;
+use rate::Limits;
+use rotation::Rotation;
 
 /// What a resource waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,21 +50,23 @@ pub struct Demand {
     pub budget: BudgetKey,
     /// Number of calls that it makes.
     pub calls: u32,
+    /// Whether its last attempt was refused, so that this one probably is too.
+    pub refused: bool,
 }
 
 /// The permission to make the STS calls of one resource. It must be given back with [`Queue::end`].
 #[derive(Debug)]
 pub struct Turn {
-    key: Key,
+    resource: FoundResource,
     budget: Arc<BudgetKey>,
-    calls: u32,
+    begun: Duration,
     waited: Duration,
 }
 
 impl Turn {
     /// The resource.
     pub fn key(&self) -> &Key {
-        &self.key
+        &self.resource.key
     }
 
     /// How long the resource waited.
@@ -73,14 +90,14 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Queue {
     workers: usize,
-    rate: f64,
+    limits: Limits,
     waiting: HashMap<Key, Place>,
     turns: HashSet<Key>,
     /// Number of turns of each namespace that has one.
     busy: HashMap<String, usize>,
     budgets: HashMap<Arc<BudgetKey>, Budget>,
     /// The budgets that resources wait for, in the order of their turns.
-    rotation: VecDeque<Arc<BudgetKey>>,
+    rotation: Rotation,
     /// The number of budgets after which unused ones are dropped.
     most_budgets: usize,
     sequence: u64,
@@ -90,16 +107,26 @@ pub struct Queue {
 const FEW_BUDGETS: usize = 64;
 
 impl Queue {
-    /// An empty queue. At most `workers` turns at the same time, and `rate` calls per second for each budget.
+    /// An empty queue. At most `workers` turns at the same time, and `rate` calls per second for each budget, or fewer if
+    /// STS throttles them.
     pub fn new(workers: usize, rate: f64) -> Self {
+        Self::with(workers, Limits::adaptive(rate))
+    }
+
+    /// An empty queue without a limit of calls. At most `workers` turns at the same time.
+    pub fn unlimited(workers: usize) -> Self {
+        Self::with(workers, Limits::unlimited())
+    }
+
+    fn with(workers: usize, limits: Limits) -> Self {
         Self {
             workers,
-            rate,
+            limits,
             waiting: HashMap::new(),
             turns: HashSet::new(),
             busy: HashMap::new(),
             budgets: HashMap::new(),
-            rotation: VecDeque::new(),
+            rotation: Rotation::default(),
             most_budgets: FEW_BUDGETS,
             sequence: 0,
         }
@@ -131,10 +158,12 @@ impl Queue {
         if self.turns.contains(key) {
             return;
         }
-        let Demand { mut due, budget, calls } = demand;
+        let Demand { mut due, budget, calls, refused } = demand;
         let (mut sequence, mut since) = (None, now);
         if let Some(before) = self.waiting.get(key) {
-            if before.due <= due && *before.budget == budget && before.calls == calls {
+            let is_same =
+                *before.budget == budget && before.calls == calls && before.refused == refused;
+            if is_same && before.due <= due {
                 return;
             }
             due = due.min(before.due);
@@ -146,12 +175,10 @@ impl Queue {
             self.sequence
         });
         let budget = self.budget(budget, now);
-        let place = Place { due, sequence, since, budget, calls };
+        let place = Place { due, sequence, since, budget, calls, refused };
         if let Some(budget) = self.budgets.get_mut(&place.budget) {
-            if budget.is_empty() {
-                self.rotation.push_back(Arc::clone(&place.budget));
-            }
             budget.add(key, &place);
+            self.rotation.ready(&place.budget);
         }
         self.waiting.insert(key.clone(), place);
     }
@@ -162,7 +189,9 @@ impl Queue {
         if let Some(budget) = self.budgets.get_mut(&place.budget) {
             budget.remove(key, &place);
             if budget.is_empty() {
-                self.rotation.retain(|other| *other != place.budget);
+                self.rotation.remove(&place.budget);
+            } else {
+                self.rotation.ready(&place.budget);
             }
         }
     }
@@ -185,43 +214,57 @@ impl Queue {
         }
         let busy = &self.busy;
         let may_begin = |namespace: &str| busy.get(namespace).is_none_or(|turns| *turns < free);
-        let mut at: Option<Duration> = None;
-        for _ in 0..self.rotation.len() {
-            let Some(key) = self.rotation.pop_front() else { break };
-            let found = self.budgets.get_mut(&key).map(|budget| budget.find(may_begin, now));
-            match found {
-                Some(Found::Resource(resource, calls)) => {
-                    if self.budgets.get(&key).is_some_and(|budget| !budget.is_empty()) {
-                        self.rotation.push_back(Arc::clone(&key));
+        self.rotation.wake(now, may_begin);
+        while let Some(key) = self.rotation.take() {
+            let Some(budget) = self.budgets.get_mut(&key) else { continue };
+            match budget.find(may_begin, now) {
+                Found::Resource(resource) => {
+                    if !budget.is_empty() {
+                        self.rotation.ready(&key);
                     }
-                    let since = self.waiting.remove(&resource).map_or(now, |place| place.since);
-                    let waited = now.saturating_sub(since);
-                    self.turns.insert(resource.clone());
-                    *self.busy.entry(resource.namespace.clone()).or_default() += 1;
-                    return Next::Turn(Turn { key: resource, budget: key, calls, waited });
+                    return Next::Turn(self.start(resource, key, now));
                 }
-                Some(Found::UsedUpUntil(time)) => {
-                    at = Some(at.map_or(time, |at| at.min(time)));
-                    self.rotation.push_back(key);
+                Found::UsedUpUntil(until) => self.rotation.set_used_up(key, until),
+                Found::Nothing => {
+                    let namespaces = budget.namespaces().map(str::to_owned).collect();
+                    self.rotation.set_blocked(key, namespaces);
                 }
-                Some(Found::Nothing) => self.rotation.push_back(key),
-                None => {}
             }
+            self.rotation.wake(now, may_begin);
         }
-        at.map_or(Next::Idle, Next::At)
+        self.rotation.used_up_until().map_or(Next::Idle, Next::At)
     }
 
-    /// Ends a turn in which this number of calls was made. Only these are charged.
-    pub fn end(&mut self, turn: Turn, calls: u32, now: Duration) {
-        self.turns.remove(&turn.key);
-        if let Some(turns) = self.busy.get_mut(&turn.key.namespace) {
+    fn start(&mut self, resource: FoundResource, budget: Arc<BudgetKey>, now: Duration) -> Turn {
+        let since = self.waiting.remove(&resource.key).map_or(now, |place| place.since);
+        self.turns.insert(resource.key.clone());
+        *self.busy.entry(resource.key.namespace.clone()).or_default() += 1;
+        Turn { resource, budget, begun: now, waited: now.saturating_sub(since) }
+    }
+
+    /// The lowest rate in force for the operator's own identity in any region, in calls per second. It is the
+    /// ceiling while throttling does not reduce it.
+    pub fn operator_rate(&self, now: Duration) -> f64 {
+        let operator = self.budgets.iter().filter(|(key, _)| key.signer == BudgetSigner::Operator);
+        let rates = operator.filter_map(|(_, budget)| budget.reduced_rate(now));
+        rates.fold(self.limits.ceiling, f64::min)
+    }
+
+    /// Ends a turn in which these calls were made.
+    pub fn end(&mut self, turn: Turn, calls: Calls, now: Duration) {
+        let Turn { resource, budget: key, begun, .. } = turn;
+        self.turns.remove(&resource.key);
+        if let Some(turns) = self.busy.get_mut(&resource.key.namespace) {
             *turns -= 1;
             if *turns == 0 {
-                self.busy.remove(&turn.key.namespace);
+                self.busy.remove(&resource.key.namespace);
             }
         }
-        if let Some(budget) = self.budgets.get_mut(&turn.budget) {
-            budget.end(&turn.key.namespace, turn.calls, calls, now);
+        if let Some(budget) = self.budgets.get_mut(&key) {
+            budget.end(&resource, calls, begun, now);
+            if !budget.is_empty() {
+                self.rotation.ready(&key);
+            }
         }
         self.forget_unused_budgets(now);
     }
@@ -232,7 +275,7 @@ impl Queue {
         }
         self.forget_unused_budgets(now);
         let key = Arc::new(key);
-        self.budgets.insert(Arc::clone(&key), Budget::new(self.rate, now));
+        self.budgets.insert(Arc::clone(&key), Budget::new(self.limits, now));
         key
     }
 

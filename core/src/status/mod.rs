@@ -61,7 +61,17 @@ pub fn next(
     let clamped = schedule.is_some_and(|schedule| schedule.clamped);
     let holding = holding.map(|h| Holding { unexpired: unexpired.is_some(), clamped, ..h });
     status.conditions = conditions(desired, &status, holding, &before.conditions, now);
+    to_whole_seconds(&mut status);
     status
+}
+
+/// Truncates the times to whole seconds, as the API server stores them. Those of a failure stay exact, so that no wait
+/// becomes shorter.
+fn to_whole_seconds(status: &mut CredentialStatus) {
+    let conditions = status.conditions.iter_mut().map(|c| &mut c.last_transition_time);
+    for time in status.renewal_time.iter_mut().chain(conditions) {
+        time.0 = Timestamp::from_second(time.0.as_second()).unwrap_or(time.0);
+    }
 }
 
 /// Writes the knowledge about the Secret to `status`. Returns the credentials in the Secret, if there are any.
@@ -149,12 +159,11 @@ pub fn next_reconciliation(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let failure = status.failure.as_ref().map(|failure| failure.next_attempt.0);
-    let renewal = status
-        .renewal_time
-        .as_ref()
-        .map(|at| at.0)
-        .filter(|_| failure.is_none() && !desired.suspended);
     let times = status.issued_at.as_ref().zip(status.expiration.as_ref());
+    // The time in the status is truncated, and then the renewal is not due yet.
+    let renewal = times
+        .filter(|_| status.renewal_time.is_some() && failure.is_none() && !desired.suspended)
+        .map(|(issued, expires)| desired.schedule(issued.0, expires.0).renew_at);
     let expiry = times.map(|(issued, expires)| match &desired.denied {
         // The Secret is removed when its credentials have expired.
         Some(_) => expires.0,
@@ -162,9 +171,4 @@ pub fn next_reconciliation(
     });
     let expiry = expiry.filter(|at| *at > now);
     [failure, renewal, expiry].into_iter().flatten().min()
-}
-
-/// Whether two statuses are equal after serialisation, which truncates times to whole seconds.
-pub fn is_same(a: &CredentialStatus, b: &CredentialStatus) -> bool {
-    serde_json::to_value(a).ok() == serde_json::to_value(b).ok()
 }

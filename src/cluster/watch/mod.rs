@@ -1,7 +1,9 @@
 //! Watches of the resources, the grants, and the metadata of Secrets and Namespaces. The data of Secrets is never
 //! watched, so no cache contains secret values.
 
+mod cache;
 mod changes;
+mod pages;
 mod pruned;
 
 use std::sync::Arc;
@@ -11,47 +13,32 @@ use backon::ExponentialBuilder;
 use futures::future::ready;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PartialObjectMeta;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
-use tempcred_core::api::{StoredGrant, TemporaryCredential};
+use kube::{Api, Client, Resource};
+use tempcred_core::api::StoredGrant;
 use tempcred_core::secret::{CREDENTIAL_UID, labelled_owner};
 use tokio::sync::SetOnce;
 
+pub use cache::{Credentials, OwnedSecrets, Resources, SecretMeta, Secrets};
 pub use changes::{Change, Changes, Names, Watched};
 use pruned::{PrunedCredential, PrunedNamespace, PrunedSecret, SecretName};
 pub use tempcred_core::key::Key;
-
-/// The metadata of a Secret.
-pub type SecretMeta = PartialObjectMeta<Secret>;
 
 /// The metadata of a Namespace.
 pub type NamespaceMeta = PartialObjectMeta<Namespace>;
 
 /// Set once a cache is synced.
 ///
-/// [`Store::wait_until_ready`] has the same purpose, but wakes only one of several waiting tasks.
+/// `Store::wait_until_ready` of kube-runtime has the same purpose, but wakes only one of several waiting tasks.
 pub type Synced = Arc<SetOnce<()>>;
 
-/// A cache, and the changes after they were applied to it. Errors of the watch are logged, and the watch is retried.
-pub struct Cached<K: Resource<DynamicType = ()> + Clone + 'static> {
-    /// The cache.
-    pub store: Store<K>,
-    /// The changes, which must be polled to update the cache.
-    pub changes: BoxStream<'static, Change<K>>,
-}
-
-/// Number of objects in a page of a list. A page is in memory as text, with up to 300 KiB of annotations and labels for
-/// each object.
-const PAGE: u32 = 50;
-
+/// Lists in pages, whose size `pages::limited` decides.
 fn config() -> watcher::Config {
-    watcher::Config::default().page_size(PAGE)
+    watcher::Config::default().page_size(pages::MOST)
 }
 
 /// The names of the objects of a watch, and the changes.
@@ -66,6 +53,7 @@ fn api<K>(client: Client, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
+    let client = pages::limited(client);
     match namespace {
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
@@ -74,24 +62,20 @@ where
 
 /// Watches the resources of one namespace, or of all namespaces, that match a label selector. Their identity is their
 /// UID.
-pub fn credentials(
-    client: Client,
-    namespace: Option<&str>,
-    selector: Option<&str>,
-) -> Cached<TemporaryCredential> {
+pub fn credentials(client: Client, namespace: Option<&str>, selector: Option<&str>) -> Credentials {
     let config = selector.iter().fold(config(), |config, selector| config.labels(selector));
     let api = api::<PrunedCredential>(client, namespace);
-    let changes = changes("TemporaryCredentials", uid, watcher(api, config));
-    cached(changes)
+    Credentials::new(logged(changes("TemporaryCredentials", uid, watcher(api, config))))
 }
 
 /// Watches the metadata of the Secrets that tempcred wrote. Their identity is the UID of the resource that they belong
 /// to.
-pub fn owned_secrets(client: Client, namespace: Option<&str>) -> Cached<SecretMeta> {
+pub fn owned_secrets(client: Client, namespace: Option<&str>) -> OwnedSecrets {
     let config = config().labels(CREDENTIAL_UID);
     let owner =
         |metadata: &kube::core::ObjectMeta| labelled_owner(metadata).unwrap_or_default().to_owned();
-    cached(changes("Secrets", owner, watcher(api::<PrunedSecret>(client, namespace), config)))
+    let watch = watcher(api::<PrunedSecret>(client, namespace), config);
+    OwnedSecrets::new(changes("Secrets", owner, watch))
 }
 
 /// Watches the metadata of the Secrets that tempcred did not write. Some of them may be inputs of requests. Only their
@@ -109,7 +93,7 @@ pub fn other_secrets(client: Client, namespace: Option<&str>) -> Named {
 /// Unlike the other watches, it does not resume: the caller checks first whether the grants still have the same
 /// CustomResourceDefinition.
 pub fn grants(client: Client) -> impl Stream<Item = Change<StoredGrant>> + Send + use<> {
-    let api = Api::<DeserializeGuard<StoredGrant>>::all(client);
+    let api = Api::<DeserializeGuard<StoredGrant>>::all(pages::limited(client));
     let mut changes = Changes::new(|_| String::new());
     let events = watcher(api, config());
     let events = events.scan((), |(), event| {
@@ -131,7 +115,8 @@ pub fn namespaces(
     let config = namespace
         .iter()
         .fold(config(), |config, name| config.fields(&format!("metadata.name={name}")));
-    changes("Namespaces", |_| String::new(), watcher(Api::<PrunedNamespace>::all(client), config))
+    let api = Api::<PrunedNamespace>::all(pages::limited(client));
+    changes("Namespaces", |_| String::new(), watcher(api, config))
 }
 
 fn uid(metadata: &kube::core::ObjectMeta) -> String {
@@ -150,6 +135,17 @@ where
     tracked_changes(kind, Changes::new(identity), events)
 }
 
+/// Logs the objects that cannot be decoded.
+fn logged<K>(
+    changes: impl Stream<Item = Change<K>> + Send,
+) -> impl Stream<Item = Change<K>> + Send {
+    changes.inspect(|change| {
+        if let Change::Undecodable(Key { namespace, name }, error) = change {
+            tracing::warn!(namespace, name, error, "the object cannot be decoded and is ignored");
+        }
+    })
+}
+
 fn tracked_changes<W: Watched + Send + 'static>(
     kind: &'static str,
     mut changes: Changes,
@@ -165,51 +161,6 @@ where
         });
         stream::iter(event)
     })
-}
-
-/// Applies changes to a new cache, and passes them on.
-fn cached<K>(changes: impl Stream<Item = Change<K>> + Send + 'static) -> Cached<K>
-where
-    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
-{
-    let (store, mut writer) = store();
-    // All changes, including those of a list, are applied one by one. The writer expects a list first: it gets an empty
-    // one.
-    writer.apply_watcher_event(&Event::Init);
-    writer.apply_watcher_event(&Event::InitDone);
-    let cache = store.clone();
-    let changes = changes.map(move |change| apply(&mut writer, &cache, change));
-    Cached { store, changes: changes.boxed() }
-}
-
-fn apply<K>(writer: &mut Writer<K>, cache: &Store<K>, change: Change<K>) -> Change<K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    let mut remove = |key: &Key| {
-        if let Some(object) = cache.get(&ObjectRef::new(&key.name).within(&key.namespace)) {
-            writer.apply_watcher_event(&Event::Delete((*object).clone()));
-        }
-    };
-    match change {
-        Change::Applied(mut object) => {
-            object.managed_fields_mut().clear();
-            writer.apply_watcher_event(&Event::Apply(object.clone()));
-            Change::Applied(object)
-        }
-        Change::Undecodable(key, error) => {
-            // An older version of the object must not be used.
-            remove(&key);
-            let Key { namespace, name } = &key;
-            tracing::warn!(namespace, name, error, "the object cannot be decoded and is ignored");
-            Change::Undecodable(key, error)
-        }
-        Change::Removed(key, identity) => {
-            remove(&key);
-            Change::Removed(key, identity)
-        }
-        Change::Synced => Change::Synced,
-    }
 }
 
 /// The backoff before a failed watch is retried: 0.5 s to 4 s. With this maximum, a Secret that was deleted during an

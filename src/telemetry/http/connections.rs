@@ -11,8 +11,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use lru::LruCache;
-
-use super::budget::Budget;
+use tempcred_core::allowance::{Allowance, Limit};
 
 /// Most connections of one peer.
 pub(super) const MOST_OF_A_PEER: usize = 16;
@@ -22,7 +21,7 @@ pub(super) const MOST: usize = 128;
 
 /// New connections of one peer: this many at once, and half as many in each second. A TLS handshake takes time of the
 /// CPU, even one that fails.
-const NEW_OF_A_PEER: f64 = 400.0;
+const NEW_OF_A_PEER: Limit = Limit { most: 400.0, each_second: 200.0 };
 
 /// How many peers are remembered with the number of their new connections.
 const MOST_PEERS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
@@ -31,7 +30,7 @@ const MOST_PEERS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// of an IPv6 address with each other and with their kubelet.
 pub(super) struct Connections<T> {
     peers: HashMap<IpAddr, VecDeque<(u64, T)>>,
-    new: LruCache<IpAddr, Budget>,
+    new: LruCache<IpAddr, Allowance<Instant>>,
     open: usize,
     next: u64,
 }
@@ -51,8 +50,8 @@ impl<T> Connections<T> {
         now: Instant,
         handle: impl FnOnce(u64) -> T,
     ) -> Option<T> {
-        let new = self.new.get_or_insert_mut(peer, || Budget::new(NEW_OF_A_PEER, now));
-        if !new.take(NEW_OF_A_PEER, NEW_OF_A_PEER / 2.0, now) {
+        let new = self.new.get_or_insert_mut(peer, || Allowance::full(NEW_OF_A_PEER, now));
+        if !new.take(NEW_OF_A_PEER, now) {
             return None;
         }
         let closed = match self.room(peer) {

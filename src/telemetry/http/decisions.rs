@@ -9,8 +9,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
-
-use super::budget::Budget;
+use tempcred_core::allowance::{Allowance, Limit};
 
 /// The digest of a token. The token itself is not kept.
 pub(super) type TokenDigest = [u8; 32];
@@ -38,10 +37,10 @@ const MOST_DENIED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 const MOST_PEERS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// Reviews of unknown tokens of one peer: this many at once, and one more each second.
-const REVIEWS_OF_A_PEER: f64 = 5.0;
+const REVIEWS_OF_A_PEER: Limit = Limit { most: 5.0, each_second: 1.0 };
 
 /// Reviews of unknown tokens of all peers: this many at once, and as many in ten seconds.
-const REVIEWS: f64 = 50.0;
+const REVIEWS: Limit = Limit { most: 50.0, each_second: 5.0 };
 
 /// Why a token is denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +64,8 @@ pub(super) enum Decision {
 pub(super) struct Decisions {
     allowed: LruCache<TokenDigest, Allowed>,
     denied: LruCache<TokenDigest, (Denied, Instant)>,
-    peers: LruCache<IpAddr, Budget>,
-    all: Budget,
+    peers: LruCache<IpAddr, Allowance<Instant>>,
+    all: Allowance<Instant>,
 }
 
 struct Allowed {
@@ -81,7 +80,7 @@ impl Decisions {
             allowed: LruCache::new(MOST_ALLOWED),
             denied: LruCache::new(MOST_DENIED),
             peers: LruCache::new(MOST_PEERS),
-            all: Budget::new(REVIEWS, now),
+            all: Allowance::full(REVIEWS, now),
         }
     }
 
@@ -104,9 +103,9 @@ impl Decisions {
         {
             return Decision::Deny(denied.clone());
         }
-        let new = || Budget::new(REVIEWS_OF_A_PEER, now);
+        let new = || Allowance::full(REVIEWS_OF_A_PEER, now);
         let own = self.peers.get_or_insert_mut(peer, new);
-        if own.take(REVIEWS_OF_A_PEER, 1.0, now) && self.all.take(REVIEWS, REVIEWS / 10.0, now) {
+        if own.take(REVIEWS_OF_A_PEER, now) && self.all.take(REVIEWS, now) {
             Decision::Review
         } else {
             Decision::TooMany

@@ -6,7 +6,6 @@
 //! reconciliations no more than the share of one thread, however many requests arrive.
 
 mod access;
-mod budget;
 mod certificates;
 mod connections;
 mod decisions;

@@ -19,7 +19,10 @@ const TIME_AT_ONCE: f64 = 1.0;
 const TIME_EACH_SECOND: f64 = 0.1;
 
 /// Encodes the metrics.
-type Encode = Arc<dyn Fn() -> String + Send + Sync>;
+type Encode = Arc<dyn Fn() -> Vec<Bytes> + Send + Sync>;
+
+/// A text, in parts.
+pub(super) type Text = Arc<[Bytes]>;
 
 /// The last texts.
 pub(super) struct Page {
@@ -29,20 +32,20 @@ pub(super) struct Page {
 
 struct Texts {
     /// The newest, and older ones that are being sent.
-    texts: Vec<Bytes>,
+    texts: Vec<Text>,
     /// Time that is left for encoding, in seconds.
     time: f64,
     at: Instant,
 }
 
 impl Page {
-    pub(super) fn new(encode: impl Fn() -> String + Send + Sync + 'static) -> Self {
+    pub(super) fn new(encode: impl Fn() -> Vec<Bytes> + Send + Sync + 'static) -> Self {
         let texts = Texts { texts: vec![], time: TIME_AT_ONCE, at: Instant::now() };
         Self { encode: Arc::new(encode), texts: Mutex::new(texts) }
     }
 
     /// The current text.
-    pub(super) async fn text(&self) -> Bytes {
+    pub(super) async fn text(&self) -> Text {
         // Held while encoding: requests that arrive meanwhile wait for the same text.
         let mut texts = self.texts.lock().await;
         if let Some(text) = texts.reusable() {
@@ -56,21 +59,21 @@ impl Page {
         // It is never cancelled, and if it panics, so did a collector: an empty page shows that something is wrong.
         let (text, took) = encoded.await.unwrap_or_default();
         texts.time -= took.as_secs_f64();
-        let text = Bytes::from(text);
-        texts.texts.push(text.clone());
+        let text = Text::from(text);
+        texts.texts.push(Arc::clone(&text));
         text
     }
 }
 
 impl Texts {
     /// The newest text, if no new one may be made.
-    fn reusable(&mut self) -> Option<Bytes> {
+    fn reusable(&mut self) -> Option<Text> {
         let passed = self.at.elapsed().as_secs_f64();
         self.time = (self.time + passed * TIME_EACH_SECOND).min(TIME_AT_ONCE);
         self.at = Instant::now();
         if self.time > 0.0 {
             // Those that are not unique are being sent.
-            self.texts.retain(|text| !text.is_unique());
+            self.texts.retain(|text| Arc::strong_count(text) > 1);
             if self.texts.len() < MOST_TEXTS {
                 return None;
             }
@@ -91,7 +94,7 @@ mod tests {
         let counter = Arc::clone(&count);
         let encode = move || {
             std::thread::sleep(took);
-            format!("text {}", counter.fetch_add(1, Ordering::SeqCst))
+            vec![format!("text {}", counter.fetch_add(1, Ordering::SeqCst)).into()]
         };
         (Page::new(encode), count)
     }
@@ -100,7 +103,7 @@ mod tests {
     async fn a_text_that_was_sent_is_not_kept() {
         let (page, count) = counted(Duration::ZERO);
         for number in 0..10 {
-            assert_eq!(page.text().await, format!("text {number}"));
+            assert_eq!(*page.text().await, [format!("text {number}")]);
         }
         assert_eq!(page.texts.lock().await.texts.len(), 1);
         assert_eq!(count.load(Ordering::SeqCst), 10);
@@ -114,9 +117,9 @@ mod tests {
             being_sent.push(page.text().await);
         }
         assert_eq!(count.load(Ordering::SeqCst), MOST_TEXTS);
-        assert_eq!(being_sent.last().unwrap(), "text 2");
+        assert_eq!(**being_sent.last().unwrap(), ["text 2"]);
         being_sent.clear();
-        assert_eq!(page.text().await, "text 3", "once they are sent, there are new ones");
+        assert_eq!(*page.text().await, ["text 3"], "once they are sent, there are new ones");
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! The pages of the listener.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,9 +22,6 @@ use crate::telemetry::metrics::Metrics;
 
 /// The content type of `/metrics`.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// The text is sent in parts of this size: a connection buffers one of them.
-const PART: usize = 16 * 1024;
 
 /// What the pages show.
 pub struct Handlers {
@@ -81,13 +79,9 @@ async fn metrics_page(
         return denial.into_response();
     }
     let text = shared.page.text().await;
-    let length = text.len();
+    let length: usize = text.iter().map(Bytes::len).sum();
     let headers = [(CONTENT_TYPE, OPENMETRICS.to_owned()), (CONTENT_LENGTH, length.to_string())];
-    (headers, Body::from_stream(stream::iter(parts(text).map(Ok::<_, std::convert::Infallible>))))
-        .into_response()
-}
-
-/// The parts of a text. They share its memory.
-fn parts(text: Bytes) -> impl Iterator<Item = Bytes> {
-    (0..text.len()).step_by(PART).map(move |at| text.slice(at..text.len().min(at + PART)))
+    // The text is in use until the last part is sent.
+    let parts = (0..text.len()).map(move |part| Ok::<_, Infallible>(text[part].clone()));
+    (headers, Body::from_stream(stream::iter(parts))).into_response()
 }

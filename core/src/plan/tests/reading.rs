@@ -207,3 +207,40 @@ fn pending_credentials_are_dropped_the_moment_they_expire() {
         assert_eq!(case.decide(now).pending.is_some(), kept, "at {now}");
     }
 }
+
+#[test]
+fn waits_for_the_watch_after_an_own_write() {
+    // The last call was at 100.
+    let own = |secret: WatchedSecret| {
+        Case::new(json!({})).with(|case| {
+            case.secret = SecretView::Watched(secret);
+            case.called_at = Some(at(100));
+            case.written = true;
+        })
+    };
+    let absent = || own(WatchedSecret::Absent);
+    let other_version = || {
+        let mut secret = owned(&desired(json!({})), Content::Unread);
+        secret.version.resource_version = "9".to_owned();
+        own(WatchedSecret::Owned(secret))
+    };
+    let rows = [
+        ("not there yet", absent(), 101, "Delay"),
+        ("not labelled yet", own(WatchedSecret::Unknown), 101, "Delay"),
+        ("of the version before", other_version(), 101, "Delay"),
+        ("still not there", absent(), 102, "Read"),
+        ("still of another version", other_version(), 102, "Read"),
+        ("taken over", own(WatchedSecret::Foreign), 101, "Read"),
+        ("written by another process", absent().with(|case| case.written = false), 101, "Read"),
+        ("after a conflict", absent().with(|case| case.verified = false), 101, "Read"),
+        (
+            "after a failure",
+            absent().with(|case| case.status = with_secret(failing("StsTimeout", 1, 100))),
+            101,
+            "Read",
+        ),
+    ];
+    for (name, case, now, expected) in rows {
+        assert_eq!(case.plan(now), expected, "{name}");
+    }
+}

@@ -1,5 +1,9 @@
 //! Tests of the queue.
 
+mod cost;
+mod simulation;
+mod sts;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -21,7 +25,12 @@ fn own(namespace: &str, region: &str) -> BudgetKey {
 
 /// One call of the operator.
 fn one(second: i64) -> Demand {
-    Demand { due: due(second), budget: operator(), calls: 1 }
+    Demand { due: due(second), budget: operator(), calls: 1, refused: false }
+}
+
+/// Calls that STS answered.
+fn answered(made: u32) -> Calls {
+    Calls { made, reply: Reply::Answered }
 }
 
 fn due(second: i64) -> Timestamp {
@@ -54,7 +63,7 @@ impl Queue {
         let turn = |_| {
             let turn = self.turn(START)?;
             let name = format!("{}/{}", turn.key().namespace, turn.key().name);
-            self.end(turn, 1, START);
+            self.end(turn, answered(1), START);
             Some(name)
         };
         (0..count).map_while(turn).collect()
@@ -63,7 +72,7 @@ impl Queue {
 
 #[test]
 fn the_resource_that_is_due_first_goes_first() {
-    let mut queue = Queue::new(8, 1e6);
+    let mut queue = Queue::unlimited(8);
     for (name, second) in [("a/3", 30), ("a/1", 10), ("a/2", 20), ("a/2b", 20)] {
         queue.wait(name, second);
     }
@@ -76,7 +85,7 @@ fn the_resource_that_is_due_first_goes_first() {
 
 #[test]
 fn namespaces_take_turns() {
-    let mut queue = Queue::new(8, 1e6);
+    let mut queue = Queue::unlimited(8);
     for name in ["greedy/1", "greedy/2", "greedy/3", "greedy/4"] {
         queue.wait(name, 0);
     }
@@ -88,7 +97,7 @@ fn namespaces_take_turns() {
 
 #[test]
 fn a_namespace_that_leaves_and_comes_back_does_not_go_first_again() {
-    let mut queue = Queue::new(8, 1e6);
+    let mut queue = Queue::unlimited(8);
     for name in ["a/1", "a/2", "a/3", "a/4"] {
         queue.wait(name, 10);
     }
@@ -103,7 +112,7 @@ fn a_namespace_that_leaves_and_comes_back_does_not_go_first_again() {
 
 #[test]
 fn a_namespace_does_not_save_turns() {
-    let mut queue = Queue::new(8, 1e6);
+    let mut queue = Queue::unlimited(8);
     (0..100).for_each(|n| queue.wait(&format!("busy/{n}"), 0));
     queue.order(50);
     (0..100).for_each(|n| queue.wait(&format!("late/{n}"), 0));
@@ -113,13 +122,13 @@ fn a_namespace_does_not_save_turns() {
 
 #[test]
 fn slow_calls_of_one_namespace_leave_workers_to_others() {
-    let mut queue = Queue::new(8, 1e6);
+    let mut queue = Queue::unlimited(8);
     for namespace in ["slow", "also-slow", "c", "d", "e"] {
         for n in 0..100 {
             queue.wait(&format!("{namespace}/{n}"), 0);
         }
     }
-    let mut slow = Queue::new(8, 1e6);
+    let mut slow = Queue::unlimited(8);
     (0..100).for_each(|n| slow.wait(&format!("slow/{n}"), 0));
     let held: Vec<_> = std::iter::from_fn(|| slow.turn(START)).collect();
     assert_eq!(held.len(), 4, "one namespace gets half of the workers");
@@ -128,7 +137,7 @@ fn slow_calls_of_one_namespace_leave_workers_to_others() {
     let held: Vec<_> = std::iter::from_fn(|| queue.turn(START)).collect();
     assert_eq!(held.len(), 7, "five namespaces leave one worker free");
     for workers in 1..4 {
-        let mut few = Queue::new(workers, 1e6);
+        let mut few = Queue::unlimited(workers);
         (0..9).for_each(|n| few.wait(&format!("only/{n}"), 0));
         assert!(few.turn(START).is_some(), "{workers}");
     }
@@ -138,10 +147,10 @@ fn slow_calls_of_one_namespace_leave_workers_to_others() {
 fn only_calls_that_are_made_are_charged() {
     let mut queue = Queue::new(100, 10.0);
     (0..40).for_each(|n| queue.wait(&format!("a/{n}"), 0));
-    // Ten turns without a call, then the burst of ten calls.
-    for calls in std::iter::repeat_n(0, 10).chain(std::iter::repeat_n(1, 10)) {
+    // Ten turns without a call, and then the burst.
+    for calls in std::iter::repeat_n(0, 10).chain([1]) {
         let turn = queue.turn(START).unwrap();
-        queue.end(turn, calls, START);
+        queue.end(turn, answered(calls), START);
     }
     assert!(queue.turn(START).is_none(), "the budget is used up");
     assert!(queue.turn(seconds(0.099)).is_none());
@@ -150,19 +159,19 @@ fn only_calls_that_are_made_are_charged() {
 
 #[test]
 fn the_calls_of_a_chain_are_taken_before_they_are_made() {
-    let mut queue = Queue::new(100, 10.0);
+    let mut queue = Queue::new(100, 50.0);
     for n in 0..20 {
         queue.add(&key(&format!("chains/{n}")), Demand { calls: 5, ..one(0) }, START);
     }
     let turns: Vec<_> = std::iter::from_fn(|| queue.turn(START)).collect();
-    assert_eq!(turns.len(), 2, "the budget is used up by two chains of five calls");
+    assert_eq!(turns.len(), 1, "the budget is used up by one chain of five calls");
     queue.wait("other/1", 100);
-    let at = seconds(0.101);
+    let at = seconds(0.021);
     assert_eq!(queue.turn(at).unwrap().key(), &key("other/1"), "the next call is another's");
     for turn in turns {
-        queue.end(turn, 1, at);
+        queue.end(turn, answered(1), at);
     }
-    assert!(queue.turn(at).is_some(), "what a chain does not use is given back");
+    assert!(queue.turn(seconds(0.045)).is_some(), "what a chain does not use is given back");
     let mut slow = Queue::new(100, 1.0);
     slow.add(&key("a/1"), Demand { calls: 5, ..one(0) }, START);
     assert!(slow.turn(START).is_some(), "a chain may be longer than the burst");
@@ -185,7 +194,7 @@ fn a_namespace_with_keys_of_its_own_does_not_delay_those_that_wait_for_the_opera
         match queue.next(now) {
             Next::Turn(turn) => {
                 let calls = u32::from(turn.key().namespace == "backlog");
-                queue.end(turn, calls, now);
+                queue.end(turn, answered(calls), now);
             }
             Next::At(at) => now = at,
             Next::Idle => panic!("idle"),
@@ -198,7 +207,7 @@ fn a_namespace_with_keys_of_its_own_does_not_delay_those_that_wait_for_the_opera
             Next::Turn(turn) if turn.key().namespace == "late" => break,
             Next::Turn(turn) => {
                 before += u32::from(turn.key().namespace == "backlog");
-                queue.end(turn, 1, now);
+                queue.end(turn, answered(1), now);
             }
             Next::At(at) => now = at,
             Next::Idle => panic!("idle"),
@@ -209,24 +218,24 @@ fn a_namespace_with_keys_of_its_own_does_not_delay_those_that_wait_for_the_opera
 
 #[test]
 fn a_namespace_that_was_not_allowed_to_begin_does_not_go_first_for_long() {
-    let mut queue = Queue::new(4, 1e6);
+    let mut queue = Queue::unlimited(4);
     (0..2000).for_each(|n| queue.wait(&format!("slow/{n}"), 0));
     let held: Vec<_> = std::iter::from_fn(|| queue.turn(START)).collect();
     (0..2000).for_each(|n| queue.wait(&format!("busy/{n}"), 10));
     queue.order(500);
-    held.into_iter().for_each(|turn| queue.end(turn, 1, START));
+    held.into_iter().for_each(|turn| queue.end(turn, answered(1), START));
     let order = queue.order(10);
     assert!(order.iter().filter(|name| name.starts_with("slow/")).count() <= 6, "{order:?}");
 }
 
 #[test]
 fn a_turn_begins_at_once_only_if_nothing_waits() {
-    let mut queue = Queue::new(2, 1e6);
+    let mut queue = Queue::unlimited(2);
     let first = queue.begin(&key("a/1"), one(0), START).unwrap();
     assert!(queue.begin(&key("a/2"), one(0), START).is_none(), "half of the workers");
     assert!(queue.begin(&key("b/1"), one(0), START).is_none(), "another one waits");
     assert_eq!(queue.turn(START).unwrap().key(), &key("b/1"));
-    queue.end(first, 1, START);
+    queue.end(first, answered(1), START);
     assert_eq!(queue.len(), 1);
 }
 
@@ -250,12 +259,12 @@ fn a_budget_that_is_used_up_does_not_delay_others() {
 
 #[test]
 fn a_resource_with_a_turn_does_not_wait_again_until_the_turn_ends() {
-    let mut queue = Queue::new(2, 1e6);
+    let mut queue = Queue::unlimited(2);
     queue.wait("a/1", 0);
     let turn = queue.turn(START).unwrap();
     queue.wait("a/1", 0);
     assert!(queue.is_empty());
-    queue.end(turn, 1, START);
+    queue.end(turn, answered(1), START);
     queue.wait("a/1", 0);
     queue.remove(&key("a/1"));
     queue.remove(&key("a/1"));
@@ -271,7 +280,7 @@ fn nothing_is_kept_for_what_does_not_wait() {
         let budget = if n % 2 == 0 { operator() } else { own(&namespace, &n.to_string()) };
         queue.add(&name, Demand { budget, ..one(0) }, now);
         let turn = queue.turn(now).unwrap();
-        queue.end(turn, 1, now);
+        queue.end(turn, answered(1), now);
     }
     assert!(queue.busy.is_empty() && queue.rotation.is_empty());
     assert!(queue.budgets.len() <= FEW_BUDGETS, "{}", queue.budgets.len());
@@ -291,7 +300,7 @@ enum Step {
     Add { namespace: u8, name: u8, due: i64, own: bool },
     Remove { namespace: u8, name: u8 },
     Begin,
-    End { which: usize, calls: u32 },
+    End { which: usize, calls: u32, throttled: bool },
     Pass { millis: u64 },
 }
 
@@ -301,7 +310,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(namespace, name, due, own)| Step::Add { namespace, name, due, own }),
         1 => (0..4u8, 0..6u8).prop_map(|(namespace, name)| Step::Remove { namespace, name }),
         4 => Just(Step::Begin),
-        3 => (any::<usize>(), 0..4u32).prop_map(|(which, calls)| Step::End { which, calls }),
+        3 => (any::<usize>(), 0..4u32, any::<bool>())
+            .prop_map(|(which, calls, throttled)| Step::End { which, calls, throttled }),
         2 => (0..400u64).prop_map(|millis| Step::Pass { millis }),
     ];
     proptest::collection::vec(step, 0..200)
@@ -318,8 +328,8 @@ proptest! {
                 Step::Add { namespace, name, due: second, own: is_own } => {
                     let key = key(&format!("n{namespace}/r{name}"));
                     let budget = if is_own { own("n", "r") } else { operator() };
-                    queue.add(&key, Demand { due: due(second), budget, calls: 1 + u32::from(name % 3) }, now);
-                    if !turns.iter().any(|turn: &Turn| turn.key == key) {
+                    queue.add(&key, Demand { due: due(second), budget, calls: 1 + u32::from(name % 3), refused: name % 2 == 0 }, now);
+                    if !turns.iter().any(|turn: &Turn| turn.key() == &key) {
                         waiting.insert(key);
                     }
                 }
@@ -332,10 +342,11 @@ proptest! {
                     prop_assert!(waiting.remove(turn.key()), "it did not wait");
                     turns.push(turn);
                 },
-                Step::End { which, calls: made } => if !turns.is_empty() {
+                Step::End { which, calls: made, throttled } => if !turns.is_empty() {
                     let turn = turns.swap_remove(which % turns.len());
-                    let made = made.min(turn.calls);
-                    queue.end(turn, made, now);
+                    let made = made.min(turn.resource.calls);
+                    let reply = if throttled { Reply::Throttled } else { Reply::Answered };
+                    queue.end(turn, Calls { made, reply }, now);
                     calls += made;
                 },
                 Step::Pass { millis } => now += Duration::from_millis(millis),
@@ -347,13 +358,13 @@ proptest! {
             prop_assert!(f64::from(calls) <= most, "{calls} calls");
         }
         for turn in turns {
-            queue.end(turn, 0, now);
+            queue.end(turn, answered(0), now);
         }
         for _ in 0..1000 {
             match queue.next(now) {
                 Next::Turn(turn) => {
                     waiting.remove(turn.key());
-                    queue.end(turn, 1, now);
+                    queue.end(turn, answered(1), now);
                 }
                 Next::At(at) => now = at,
                 Next::Idle => break,
