@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rig::sts::Fault;
 use serde_json::{Value, json};
 use tempcred_core::api::{CredentialStatus, GrantStatus};
@@ -278,20 +279,25 @@ async fn a_grant_counts_its_credentials_and_is_written_only_if_the_count_changes
     status_of(&world, &own, |s| s.credentials == Some(1)).await;
     status_of(&world, &hub, |s| s.credentials == Some(0)).await;
     // A restart does not write the same status again: the next write is that of the next change.
-    let before = writes_to(&world, &own);
     world.kill_operator();
+    let killed = Timestamp::now();
     world.start_operator(&[]).await;
     world.issue("d", plain()).await;
     status_of(&world, &own, |s| s.credentials == Some(2)).await;
-    assert_eq!(writes_to(&world, &own), before + 1);
+    let writes = wait_until("the write is in the audit log", SOON, || async {
+        Some(writes_to(&world, &own, killed)).filter(|writes| *writes > 0)
+    })
+    .await;
+    assert_eq!(writes, 1);
     assert!(world.stop_operator().success());
 }
 
-/// How many times the operator has written the status of a grant.
-fn writes_to(world: &World, grant: &str) -> usize {
+/// How many times the operator has written the status of a grant since then.
+fn writes_to(world: &World, grant: &str, since: Timestamp) -> usize {
     let audit = world.rig.audit().unwrap();
     let requests = audit.requests(world.rig.operator().name(), None).unwrap();
-    requests.iter().filter(|r| r.resource == "rolegrants" && r.name == grant).count()
+    let written = |r: &&rig::Request| r.resource == "rolegrants" && r.name == grant;
+    requests.iter().filter(written).filter(|r| r.at > since).count()
 }
 
 #[tokio::test]

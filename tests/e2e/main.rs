@@ -30,6 +30,7 @@ mod ownership;
 mod refused;
 mod relist;
 mod replicas;
+mod requests;
 mod resource;
 mod runbooks;
 mod shutdown;

@@ -104,6 +104,7 @@ async fn every_metric_is_documented_and_changes() {
         let renewals = value(&after, "tempcred_credentials", &failing) >= Some(1.0);
         let all = is_one("tempcred_credentials_overdue", &[])
             && renewals
+            && value(&after, "tempcred_sts_rate", &[]) < Some(300.0)
             && is_one("tempcred_withdrawn_secrets", &[]);
         all.then_some(after)
     })
@@ -122,9 +123,10 @@ async fn every_metric_is_documented_and_changes() {
             let documented: BTreeSet<_> = metric.labels.iter().copied().collect();
             assert_eq!(labels.collect::<BTreeSet<_>>(), documented, "{name}");
         }
-        // Metrics about the process are constant; the tests with two replicas show that leadership changes, and those
-        // of lost grants show the others.
-        let others = [table::LEADER, table::GRANTS_KEPT, table::GRANTS_WATCHED];
+        // Metrics about the process are constant; the tests with two replicas show that leadership changes, those of lost
+        // grants and that of the budget of events show the others.
+        let others =
+            [table::LEADER, table::GRANTS_KEPT, table::GRANTS_WATCHED, table::EVENTS_DROPPED];
         let constant = metric.kind == Kind::Info || others.contains(metric);
         let moved = now != of(&before) || of(&queued) != of(&before);
         assert!(moved || constant, "{name} never changes");

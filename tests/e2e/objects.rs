@@ -1,6 +1,6 @@
 //! The objects of a world: resources, Secrets and events, and the requests of the operator for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -155,12 +155,21 @@ impl World {
 
     /// The events about a resource: type, reason and note.
     pub async fn events(&self, name: &str) -> Vec<(String, String, String)> {
-        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
-        let mut events = api.list(&ListParams::default()).await.unwrap().items;
-        events.retain(|e| e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
+        let mut events = self.all_events().await;
+        events.retain(|event| about(event) == Some(name));
         events.sort_by_key(|e| e.event_time.clone());
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         events.iter().map(|e| (text(&e.type_), text(&e.reason), text(&e.note))).collect()
+    }
+
+    /// The names of the resources that have an event.
+    pub async fn resources_with_events(&self) -> BTreeSet<String> {
+        self.all_events().await.iter().filter_map(about).map(str::to_owned).collect()
+    }
+
+    async fn all_events(&self) -> Vec<Event> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        api.list(&ListParams::default()).await.unwrap().items
     }
 
     /// Runs kubectl in this namespace, and returns its output.
@@ -170,4 +179,9 @@ impl World {
         assert!(output.status.success(), "kubectl {args:?}: {}", text(&output.stderr));
         text(&output.stdout)
     }
+}
+
+/// The name of the resource that an event is about.
+fn about(event: &Event) -> Option<&str> {
+    event.regarding.as_ref()?.name.as_deref()
 }

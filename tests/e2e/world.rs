@@ -17,7 +17,7 @@ use rig::{Rig, Tool};
 use serde_json::{Value, json};
 use tempcred_core::api::RoleGrant;
 use tokio::net::TcpStream;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use crate::check::{
     assert_complete, assume, condition, data, failure, failure_reason, is_ready, plain, role_arn,
@@ -29,16 +29,32 @@ pub use crate::operator::Operator;
 /// The deadline for everything that should happen at once.
 pub const SOON: Duration = Duration::from_secs(30);
 
+/// The operator: that of this build, unless the environment names another one.
+fn binary() -> PathBuf {
+    let other = std::env::var_os("TEMPCRED_BINARY");
+    other.map_or_else(|| env!("CARGO_BIN_EXE_tempcred").into(), PathBuf::from)
+}
+
 /// Access key of the operator's own identity.
 pub const OPERATOR_KEY: &str = "AKIAOPERATOR00000001";
 
 /// Secret key of the operator's own identity.
 pub const OPERATOR_SECRET: &str = "operatorSecretKeyThatNobodyMayEverSee123";
 
-/// Waits until no other test runs that loads the machine as much: together they would time out.
-pub async fn heavy() -> MutexGuard<'static, ()> {
-    static HEAVY: Mutex<()> = Mutex::const_new(());
-    HEAVY.lock().await
+/// Number of tests that may load the API server at the same time. With more it takes seconds for each request, and
+/// rejects some.
+const LOADING: u32 = 4;
+
+static LOAD: Semaphore = Semaphore::const_new(LOADING as usize);
+
+/// Waits until few other tests load the API server.
+pub async fn loading() -> SemaphorePermit<'static> {
+    LOAD.acquire().await.unwrap()
+}
+
+/// Waits until no other test loads the API server or the machine.
+pub async fn heavy() -> SemaphorePermit<'static> {
+    LOAD.acquire_many(LOADING).await.unwrap()
 }
 
 /// The control plane that all tests share.
@@ -170,7 +186,7 @@ impl World {
     pub async fn replica(&mut self, kubeconfig: PathBuf, args: &[&str]) -> Operator {
         self.runs += 1;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rig::free_port().unwrap()));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tempcred"));
+        let mut command = Command::new(binary());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_")
                 || name.to_string_lossy().starts_with("TEMPCRED_")
@@ -232,10 +248,7 @@ impl World {
 
     /// A figure of the operator's memory in `/proc/PID/status`, in bytes.
     pub fn memory(&self, name: &str) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        let kib = line.trim_start_matches(':').trim().trim_end_matches(" kB");
-        kib.parse::<usize>().unwrap() << 10
+        usize::try_from(rig::memory(self.pid(), name).unwrap()).unwrap()
     }
 
     /// Kills the operator without a signal that it could handle.

@@ -81,7 +81,7 @@ async fn many_readers_and_writers_of_a_secret_that_changes() {
 
 #[tokio::test]
 async fn large_resources() {
-    let siege = Siege::begin().await;
+    let mut siege = Siege::begin().await;
     let count = siege.size / 5;
     let annotations: serde_json::Map<_, _> =
         (0..4).map(|n| (format!("a{n}"), json!("x".repeat(3900)))).collect();
@@ -93,15 +93,17 @@ async fn large_resources() {
     siege.create(count, spec).await;
     let metadata = json!({"metadata": {"annotations": {"large": "x".repeat(200 << 10)}}});
     siege.patch(count.min(500), &metadata).await;
+    siege.restart().await;
     siege.end("large resources", count, count * size(&spec(0))).await;
 }
 
 #[tokio::test]
 async fn large_secrets_of_others() {
-    let siege = Siege::begin().await;
+    let mut siege = Siege::begin().await;
     let count = siege.size / 10;
     let large = "x".repeat(240 << 10);
     siege.create_secrets(count, |_| json!({"annotations": {"large": large}})).await;
+    siege.restart().await;
     siege.end("large Secrets of others", 0, 0).await;
 }
 

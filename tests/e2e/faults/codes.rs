@@ -79,14 +79,14 @@ async fn kubectl_describe_shows_every_sts_error_and_its_advice() {
         assert_eq!(condition(status, "Ready"), Some((false, row.reason.as_str())), "{name}");
     }
 
-    // The event comes after the status.
-    let text = wait_until("all have their event", SOON, || async {
-        // Of more than one object, kubectl shows events only with this option.
-        let text = world.kubectl(&["describe", "temporarycredentials", "--show-events"]);
-        let events = text.lines().filter(|line| line.trim_start().starts_with("Warning "));
-        (events.count() >= rows.len()).then_some(text)
+    // The event comes after the status. kubectl takes seconds to describe so many resources.
+    wait_until("all have their event", SOON, || async {
+        let about = world.resources_with_events().await;
+        rows.keys().all(|name| about.contains(name)).then_some(())
     })
     .await;
+    // Of more than one object, kubectl shows events only with this option.
+    let text = world.kubectl(&["describe", "temporarycredentials", "--show-events"]);
     let described = described(&text);
     for (name, (row, code)) in &rows {
         let (status, events) = described[name.as_str()].split_once("\nEvents:").unwrap();

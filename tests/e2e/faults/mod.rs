@@ -7,6 +7,7 @@ mod history;
 mod backoff;
 mod codes;
 mod first_issue;
+mod herd;
 mod renewal;
 
 use serde_json::{Value, json};

@@ -172,7 +172,7 @@ async fn a_queued_request_is_not_made_once_its_grant_is_withdrawn() {
     grant["roleArns"] = json!([role_arn("raced-*")]);
     world.grant(&grant_of(&world, "raced"), grant).await;
     let hold = world.sts.hold(Matching::any().role("role/raced-"));
-    let names: Vec<String> = (0..6).map(|n| format!("raced-{n}")).collect();
+    let names: Vec<String> = (0..20).map(|n| format!("raced-{n}")).collect();
     futures::future::join_all(names.iter().map(|name| world.create(name, assume(name)))).await;
     tokio::time::timeout(SOON, hold.arrived(1)).await.unwrap();
     world.withdraw(&grant_of(&world, "raced")).await;

@@ -30,8 +30,9 @@ pub struct Settings {
     /// half of them.
     concurrency: Option<NonZeroU16>,
     /// Maximum number of calls to STS per second, on average, for each identity that signs them and
-    /// each region. Namespaces share it equally. AWS throttles at about 600 calls per
-    /// second for each account and region, a limit that other clients share.
+    /// each region. It is lower while STS throttles calls. Namespaces share it equally. AWS
+    /// throttles at about 600 calls per second for each account and region, a limit that other
+    /// clients share.
     sts_rate: Option<NonZeroU32>,
     /// Prefixes of the labels and annotations that resources may put on Secrets, for example
     /// `example.com/`. Restrict them if a controller in the cluster acts on them. Default: all.
@@ -75,7 +76,7 @@ impl Default for Settings {
             namespaces: vec![],
             selector: String::new(),
             concurrency: NonZeroU16::new(96),
-            sts_rate: NonZeroU32::new(100),
+            sts_rate: NonZeroU32::new(300),
             secret_key_prefixes: vec![],
             withdrawn_secrets: Some(WithdrawnSecrets::Expire),
             listen: "0.0.0.0".to_owned(),

@@ -59,6 +59,7 @@ pub(crate) struct ControlPlane {
     dir: PathBuf,
     kubectl: PathBuf,
     ports: Ports,
+    audited: bool,
     running: Mutex<Running>,
 }
 
@@ -84,6 +85,7 @@ impl ControlPlane {
         dir: &Path,
         kubectl: &Path,
         users: &Users,
+        audited: bool,
     ) -> Result<Self> {
         let tokens = [&users.admin, &users.tenant, &users.controllers];
         let tokens: String = tokens.map(User::line).concat();
@@ -100,6 +102,7 @@ impl ControlPlane {
                 dir: dir.to_owned(),
                 kubectl: kubectl.to_owned(),
                 ports: Ports { client, peer, api },
+                audited,
                 running: Mutex::default(),
             };
             match plane.start_all(users) {
@@ -116,8 +119,14 @@ impl ControlPlane {
         format!("https://127.0.0.1:{}", self.ports.api)
     }
 
-    pub(crate) fn audit_log(&self) -> PathBuf {
-        self.dir.join("audit.log")
+    /// None if the API server writes none.
+    pub(crate) fn audit_log(&self) -> Option<PathBuf> {
+        self.audited.then(|| self.dir.join("audit.log"))
+    }
+
+    /// None while it is stopped.
+    pub(crate) fn api_server_pid(&self) -> Option<u32> {
+        self.running().api.as_ref().map(Process::pid)
     }
 
     /// The authority that clients trust: the API server signs its own certificate at its first start.
@@ -255,7 +264,7 @@ impl ControlPlane {
     fn api_flags(&self) -> Vec<String> {
         let issuer = self.server();
         let key = self.path("service-account.pem");
-        vec![
+        let mut flags = vec![
             format!("--etcd-servers=http://127.0.0.1:{}", self.ports.client),
             format!("--secure-port={}", self.ports.api),
             "--bind-address=127.0.0.1".to_owned(),
@@ -269,12 +278,17 @@ impl ControlPlane {
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             "--disable-admission-plugins=ServiceAccount".to_owned(),
             "--endpoint-reconciler-type=none".to_owned(),
-            format!("--audit-policy-file={}", self.path("audit-policy.json")),
-            format!("--audit-log-path={}", self.path("audit.log")),
-            // One file, however long it gets: a rotated one would be forgotten.
-            "--audit-log-maxsize=100000".to_owned(),
-            "--audit-log-mode=blocking".to_owned(),
-        ]
+        ];
+        if self.audited {
+            flags.extend([
+                format!("--audit-policy-file={}", self.path("audit-policy.json")),
+                format!("--audit-log-path={}", self.path("audit.log")),
+                // One file, however long it gets: a rotated one would be forgotten.
+                "--audit-log-maxsize=100000".to_owned(),
+                "--audit-log-mode=blocking".to_owned(),
+            ]);
+        }
+        flags
     }
 
     fn controller_flags(&self) -> Vec<String> {

@@ -37,7 +37,7 @@ impl Rig {
 
     /// The same, with further arguments for Helm.
     pub fn install_with(&self, root: &Path, args: &[&str]) -> Result<()> {
-        if self.audit().is_none() {
+        if self.is_foreign() {
             let crds = root.join("crds").display().to_string();
             self.kubectl_output(&["apply", "--server-side", "--filename", &crds])?;
         } else {

@@ -45,7 +45,8 @@ mod workspace;
 
 pub use audit::{Audit, Request};
 pub use ports::free_port;
-pub use process::Process;
+pub use process::{Process, memory};
+pub use progress::Progress;
 pub use proxy::Proxy;
 pub use rig::Rig;
 pub use tool::{Tool, flux_crd, prometheus_crds};

@@ -32,6 +32,14 @@ struct State {
     ended: Option<ExitStatus>,
 }
 
+/// A figure of a process's memory in `/proc/PID/status`, such as `VmHWM` or `VmRSS`, in bytes.
+pub fn memory(pid: u32, figure: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let value = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    let kib = value.with_context(|| format!("/proc/{pid}/status has no {figure}"))?;
+    Ok(kib.trim().trim_end_matches(" kB").parse::<u64>()? << 10)
+}
+
 impl Process {
     pub(crate) fn new(name: &str, child: Child, log: PathBuf, janitor: Janitor) -> Result<Self> {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);

@@ -27,7 +27,7 @@ pub(crate) fn say(line: &str) {
 
 /// A spinner with the elapsed time on a terminal, a line now and then elsewhere.
 /// Ends when dropped.
-pub(crate) enum Progress {
+pub enum Progress {
     /// On a terminal.
     Spinner(ProgressBar),
     /// Anywhere else.
@@ -41,7 +41,8 @@ pub(crate) enum Progress {
 
 impl Progress {
     /// Starts to report that `what` is in progress.
-    pub(crate) fn start(what: &str) -> Self {
+    #[must_use = "it ends when it is dropped"]
+    pub fn start(what: &str) -> Self {
         if std::io::stderr().is_terminal() {
             let bar = SPINNERS.add(ProgressBar::new_spinner().with_message(what.to_owned()));
             if let Ok(style) = ProgressStyle::with_template("{spinner} rig: {msg} {elapsed}") {

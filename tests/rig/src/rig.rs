@@ -56,6 +56,19 @@ impl Rig {
     /// When a tool is missing, a build fails, or a component does not come up; then
     /// the error shows the end of its log.
     pub fn start() -> Result<Self> {
+        Self::start_with(true)
+    }
+
+    /// The same, without the audit log: writing it takes CPU time of the API server, which a benchmark measures.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Rig::start`].
+    pub fn start_unaudited() -> Result<Self> {
+        Self::start_with(false)
+    }
+
+    fn start_with(audited: bool) -> Result<Self> {
         // These take long and are independent.
         let (source, python, helm) = std::thread::scope(|scope| {
             let python = scope.spawn(Python::ready);
@@ -78,7 +91,7 @@ impl Rig {
             let (kubeconfig, server) = copy_kubeconfig(&kubectl, theirs, &dir)?;
             (None, kubeconfig, server)
         } else {
-            let plane = ControlPlane::start(&source, &janitor, &dir, &kubectl, &users)?;
+            let plane = ControlPlane::start(&source, &janitor, &dir, &kubectl, &users, audited)?;
             let (kubeconfig, server) = (plane.admin_kubeconfig(), plane.server());
             (Some(plane), kubeconfig, server)
         };
@@ -204,10 +217,21 @@ impl Rig {
         self.janitor.spawn(name, command)
     }
 
-    /// The audit log of the API server. None with an external cluster.
+    /// The audit log of the API server. None with an external cluster, and after [`Rig::start_unaudited`].
     #[must_use]
     pub fn audit(&self) -> Option<Audit> {
-        self.control_plane.as_ref().map(|plane| Audit::new(plane.audit_log()))
+        self.control_plane.as_ref()?.audit_log().map(Audit::new)
+    }
+
+    /// The process id of the API server. None with an external cluster, and while it is stopped.
+    #[must_use]
+    pub fn api_server_pid(&self) -> Option<u32> {
+        self.control_plane.as_ref()?.api_server_pid()
+    }
+
+    /// Whether the control plane is that of an external cluster.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.control_plane.is_none()
     }
 
     /// Kills the API server, as a crash would. etcd keeps the data.

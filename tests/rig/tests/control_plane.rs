@@ -59,12 +59,15 @@ fn processes_of(dir: &Path) -> Result<Vec<String>> {
 #[test]
 fn two_rigs_run_side_by_side_and_leave_nothing() -> Result<()> {
     let (one, two) = std::thread::scope(|scope| {
-        let two = scope.spawn(Rig::start);
+        let two = scope.spawn(Rig::start_unaudited);
         (Rig::start(), two.join())
     });
     let (one, two) = (one?, two.ok().context("a thread panicked")??);
     ensure!(one.server() != two.server());
     ensure!(one.dir() != two.dir());
+    ensure!(one.audit().is_some() && two.audit().is_none());
+    ensure!(!two.dir().join("audit.log").exists());
+    ensure!(one.api_server_pid() != two.api_server_pid());
     for rig in [&one, &two] {
         ensure!(kubectl(rig, &["get", "--raw", "/readyz"])? == "ok");
         ensure!(!processes_of(rig.dir())?.is_empty());

@@ -1,7 +1,7 @@
 //! Faults of STS: which requests they affect, and how often.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::form::Received;
 use super::hold::{Gate, Hold};
@@ -46,6 +46,25 @@ enum What {
     Delay(Duration),
     Skew(i64),
     Hold(Arc<Gate>),
+    Limit(Arc<Mutex<Bucket>>),
+}
+
+/// A token bucket that holds the calls of one second.
+struct Bucket {
+    per_second: f64,
+    tokens: f64,
+    updated: Instant,
+}
+
+impl Bucket {
+    /// Whether a call exceeds the limit. Otherwise it is counted.
+    fn is_exceeded(&mut self, now: Instant) -> bool {
+        let added = now.saturating_duration_since(self.updated).as_secs_f64() * self.per_second;
+        (self.tokens, self.updated) = ((self.tokens + added).min(self.per_second), now);
+        let exceeded = self.tokens < 1.0;
+        self.tokens -= if exceeded { 0.0 } else { 1.0 };
+        exceeded
+    }
 }
 
 /// Instead of credentials.
@@ -109,7 +128,16 @@ impl Fault {
     /// Too many calls: 400 `Throttling`.
     #[must_use]
     pub fn throttling() -> Self {
-        Self::error(400, "Throttling", "Rate exceeded")
+        Self::new(What::Outcome(throttled()))
+    }
+
+    /// A limit, like that of an account: calls beyond it get 400 `Throttling`. After a pause, the calls of one second
+    /// are allowed at once.
+    #[must_use]
+    pub fn throttling_above(per_second: u16) -> Self {
+        let per_second = f64::from(per_second);
+        let bucket = Bucket { per_second, tokens: per_second, updated: Instant::now() };
+        Self::new(What::Limit(Arc::new(Mutex::new(bucket))))
     }
 
     /// The trust policy does not allow the caller: 403 `AccessDenied`, with the
@@ -215,6 +243,11 @@ impl Fault {
     }
 }
 
+fn throttled() -> Outcome {
+    let (code, message) = ("Throttling".to_owned(), "Rate exceeded".to_owned());
+    Outcome::Error { status: 400, code, message }
+}
+
 /// The faults in force, in the order of their injection.
 #[derive(Default)]
 pub(super) struct Rules {
@@ -262,7 +295,14 @@ impl Rules {
                 continue;
             }
             match &fault.what {
-                What::Outcome(_) if plan.outcome.is_some() => continue,
+                What::Outcome(_) | What::Limit(_) if plan.outcome.is_some() => continue,
+                What::Limit(bucket) => {
+                    let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !bucket.is_exceeded(Instant::now()) {
+                        continue;
+                    }
+                    plan.outcome = Some(throttled());
+                }
                 What::Shape(_) if refused => continue,
                 What::Outcome(outcome) => plan.outcome = Some(outcome.clone()),
                 What::Shape(shape) => plan.shapes.push(*shape),
