@@ -20,6 +20,7 @@ pub mod problem;
 pub mod queue;
 pub mod regions;
 pub mod request;
+pub mod restart;
 pub mod schedule;
 pub mod secret;
 pub mod status;

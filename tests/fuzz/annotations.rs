@@ -163,7 +163,7 @@ fn check(case: Case) -> Result<(), TestCaseError> {
     let desired = case.parts.desired();
     let now = Timestamp::from_second(case.parts.issued + case.age).unwrap_or(Timestamp::MIN);
     let written = case.parts.record(&desired, &issued);
-    let mut secret = stored(&Manifest::render(&desired, &written, &issued));
+    let mut secret = stored(&Manifest::render(&desired, &written, &issued).unwrap());
     secret.metadata.uid = Some("s".to_owned());
     secret.metadata.resource_version = Some("10".to_owned());
     for edit in &case.edits {

@@ -178,7 +178,7 @@ fn check(parts: Parts) -> Result<(), TestCaseError> {
     let Some(issued) = parts.credentials() else { return Ok(()) };
     let desired = parts.desired();
     let record = parts.record(&desired, &issued);
-    let secret = stored(&Manifest::render(&desired, &record, &issued));
+    let secret = stored(&Manifest::render(&desired, &record, &issued).unwrap());
     let data = secret.data.as_ref().unwrap();
     let text = |key: &str| data.get(key).map(|bytes| String::from_utf8(bytes.0.clone()).unwrap());
     let expiration = issued.expiration.to_string();
@@ -195,7 +195,7 @@ fn check(parts: Parts) -> Result<(), TestCaseError> {
         .ok_or_else(|| TestCaseError::fail("cannot be read back"))?;
     prop_assert_eq!(credentials.fingerprint(), issued.fingerprint());
     prop_assert!(
-        Manifest::render(&desired, &record, &credentials).matches(&secret),
+        Manifest::render(&desired, &record, &credentials).unwrap().matches(&secret),
         "not as it was"
     );
 

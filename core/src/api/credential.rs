@@ -5,6 +5,7 @@ use kube_core::ResourceExt;
 use kube_derive::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::restart::RestartTarget;
 use super::secret::SecretSpec;
 use super::status::CredentialStatus;
 use crate::fields::Duration;
@@ -65,6 +66,7 @@ pub fn prune_credential(metadata: &mut ObjectMeta) {
     validation = Rule::new(Requests::OWN).message("the operator does not make this request with its own identity: set identity"),
     validation = ("!has(self.identity) || !has(self.assumeRole) || !(has(self.identity.webIdentity) || (has(self.identity.accessKeySecretRef) && has(self.identity.accessKeySecretRef.sessionTokenKey))) || !has(self.assumeRole.duration) || duration(self.assumeRole.duration) <= duration('1h')", "duration must be at most 1h when identity is itself a role session: AWS limits sessions of chained roles to one hour; lower duration"),
     validation = Rule::new(region::partition_rule()).message(region::PARTITION_MESSAGE),
+    validation = Rule::new(Requests::TEMPLATE).message("this request issues no access key, so secret.template cannot be used with it: remove template"),
     validation = Rule::new(Requests::BEFORE_FITS).message("renewal.before must be at least 5s shorter than the duration of the credentials, because they would otherwise be renewed continuously: lower before or raise duration")
 )]
 #[serde(rename_all = "camelCase")]
@@ -92,6 +94,13 @@ pub struct TemporaryCredentialSpec {
     /// The Secret to write.
     #[serde(default)]
     pub secret: SecretSpec,
+
+    /// Workloads of the namespace to restart after each rotation: at most 16. tempcred sets an annotation of their Pod
+    /// template, so that Kubernetes replaces their Pods as it does for `kubectl rollout restart`. For programs that read
+    /// credentials only when they start. The first issue restarts nothing. The operator must be allowed to do this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
+    pub restart: Vec<RestartTarget>,
 
     /// Stop renewals. The Secret keeps its current credentials, which then expire. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

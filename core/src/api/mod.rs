@@ -8,6 +8,7 @@ pub mod condition;
 mod crd;
 mod credential;
 mod grant;
+mod restart;
 mod secret;
 mod status;
 mod stored_grant;
@@ -20,6 +21,7 @@ pub use credential::{
 pub use grant::{
     GrantMode, GrantStatus, GrantedNamespaces, GrantedSession, RoleGrant, RoleGrantSpec,
 };
+pub use restart::{RestartState, RestartStatus, RestartTarget, WorkloadKind};
 pub use secret::{DeletionPolicy, Format, SecretSpec};
 pub use status::{CredentialStatus, FailureStatus, Readiness, SecretStatus};
 pub use stored_grant::StoredGrant;

@@ -68,6 +68,29 @@ pub struct SecretSpec {
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[\w.@/+-]+$"))]
     pub profile: String,
 
+    /// More keys of the Secret, for programs that read another format: each value is a template, in which
+    /// `{{ accessKeyId }}` is replaced. The Secret contains them next to its `formats`. At most 16 keys, of at most
+    /// 16 KiB each; together they render to at most 256 KiB.
+    ///
+    /// Variables: `accessKeyId`, `secretAccessKey`, `sessionToken`, `expiration`, `region` (only if `spec.region` is
+    /// set), `principalArn`, `namespace` and `name`. An undefined variable is an error. Filters: `b64encode`,
+    /// `default("TEXT")`, `escape` (XML), `lower`, `tojson`, `upper` and `urlencode`. `{% if region %}` and
+    /// `{% endif %}` are supported, also with `elif`, `else`, `==`, `!=` and `is defined`, for `region`, `namespace` and
+    /// `name`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "template_schema")]
+    #[x_kube(
+        validation = ("self.all(k, size(k) <= 253 && k.matches('^[-._a-zA-Z0-9]+$') && !k.startsWith('..') && k != '.')", "keys of template must be valid keys of a Secret: at most 253 letters, digits and -_."),
+        validation = ("self.all(k, !(k in ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_CREDENTIAL_EXPIRATION', 'AWS_REGION', 'credentials', 'credentials.json', 'token', 'expiration']))", "secret.formats write this key: choose another key for the template")
+    )]
+    pub template: BTreeMap<String, String>,
+
+    /// Take over an existing Secret of this name that no controller owns, if it has the annotation
+    /// `tempcred.dev/adopt-by` with the name of this resource. Its other keys stay. It must have the type of this spec.
+    /// Default: `false`: an existing Secret is never changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
+
     /// What to do with the Secret when this resource is deleted. `Delete` deletes it, by an owner reference. `Retain`
     /// keeps it, and its credentials are no longer renewed. Default: `Delete`.
     #[serde(default)]
@@ -83,6 +106,8 @@ impl Default for SecretSpec {
             annotations: BTreeMap::new(),
             formats: Format::all(),
             profile: default_profile(),
+            template: BTreeMap::new(),
+            adopt: false,
             deletion_policy: DeletionPolicy::default(),
         }
     }
@@ -121,17 +146,21 @@ fn default_profile() -> String {
 }
 
 fn label_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    string_map(63)
+    string_map(64, 63)
 }
 
 fn annotation_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    string_map(4096)
+    string_map(64, 4096)
 }
 
-fn string_map(longest_value: u32) -> schemars::Schema {
+fn template_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    string_map(16, 16 << 10)
+}
+
+fn string_map(most: u32, longest_value: u32) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",
         "additionalProperties": {"type": "string", "maxLength": longest_value},
-        "maxProperties": 64,
+        "maxProperties": most,
     })
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::condition::READY;
+use super::restart::RestartStatus;
 use crate::problem::{Class, Reason};
 
 /// The observed state.
@@ -61,6 +62,11 @@ pub struct CredentialStatus {
     /// The current failure. Absent while nothing fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureStatus>,
+
+    /// The restart of each workload in `spec.restart` after the last rotation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
+    pub restarts: Vec<RestartStatus>,
 }
 
 /// The Secret that contains the credentials.

@@ -41,7 +41,7 @@ impl Run {
         if let Some(problem) = self.write_fails() {
             return Written::Failed(problem);
         }
-        let mut manifest = Manifest::render(desired, record, credentials);
+        let mut manifest = Manifest::render(desired, record, credentials).expect("no template");
         if self.script.bug != Some(Bug::IgnoresPreconditions) {
             manifest = manifest.only_if(target);
         }

@@ -9,7 +9,9 @@ use super::secret::{Content, OwnedSecret, PendingWrite, ReadSecret, WatchedSecre
 use crate::api::CredentialStatus;
 use crate::credentials::Credentials;
 use crate::desired::Desired;
-use crate::secret::{IssueRecord, Manifest, Ownership, SecretVersion, ownership, read_credentials};
+use crate::secret::{
+    IssueRecord, Manifest, Ownership, SecretVersion, adoptable, ownership, read_credentials,
+};
 
 /// The knowledge about the credentials in a Secret that does not come from the Secret.
 ///
@@ -53,7 +55,10 @@ impl Remembered<'_> {
     pub fn read(&self, desired: &Desired, secret: Option<Secret>, now: Timestamp) -> ReadSecret {
         let Some(mut secret) = secret else { return ReadSecret::Absent };
         if let Ownership::Foreign(holder) = ownership(&secret.metadata, &desired.uid) {
-            return ReadSecret::Foreign(holder);
+            return match adoptable(&secret, desired, holder) {
+                Ok(version) => ReadSecret::Adoptable(version),
+                Err(holder) => ReadSecret::Foreign(holder),
+            };
         }
         let annotated = secret.metadata.annotations.as_ref().and_then(IssueRecord::read);
         let annotated = annotated.filter(|annotated| self.may_trust(annotated, now));
@@ -69,7 +74,8 @@ impl Remembered<'_> {
             Some((record, credentials)) => {
                 let as_desired = record.reshaped(desired);
                 let in_shape = record == as_desired
-                    && Manifest::render(desired, &as_desired, &credentials).matches(&secret);
+                    && Manifest::render(desired, &as_desired, &credentials)
+                        .is_ok_and(|manifest| manifest.matches(&secret));
                 (Some(record), Content::Intact { credentials, in_shape })
             }
             None => (written.into_iter().next().or(annotated), Content::Damaged),

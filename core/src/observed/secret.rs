@@ -75,6 +75,8 @@ pub enum ReadSecret {
     Absent,
     /// The Secret does not belong to the resource. Contains the reason, for a message.
     Foreign(String),
+    /// The Secret does not belong to the resource, which may take over this version.
+    Adoptable(SecretVersion),
     /// The Secret belongs to the resource.
     Owned(OwnedSecret),
 }

@@ -14,7 +14,7 @@ use crate::testing::{at, credentials, desired, failing, resource, stored, with_r
 fn secret(desired: &Desired, number: u32, issued: i64, expires: i64) -> Secret {
     let credentials = credentials(number, issued, expires);
     let record = IssueRecord::new(desired, &desired.request_hash, &credentials, None);
-    stored(&Manifest::render(desired, &record, &credentials))
+    stored(&Manifest::render(desired, &record, &credentials).unwrap())
 }
 
 fn pending(desired: &Desired, number: u32) -> PendingWrite {

@@ -177,10 +177,12 @@ impl<'a> Context<'a, '_> {
     fn denied(&self, secret: ReadSecret, problem: &Problem) -> Plan<'a> {
         let owned = match secret {
             ReadSecret::Owned(owned) => owned,
-            ReadSecret::Absent | ReadSecret::Foreign(_) if self.desired.deleted => {
+            ReadSecret::Absent | ReadSecret::Foreign(_) | ReadSecret::Adoptable(_)
+                if self.desired.deleted =>
+            {
                 return Plan::Ignore;
             }
-            ReadSecret::Absent | ReadSecret::Foreign(_) => {
+            ReadSecret::Absent | ReadSecret::Foreign(_) | ReadSecret::Adoptable(_) => {
                 return Plan::ReportDenied(problem.clone());
             }
         };
@@ -224,7 +226,10 @@ impl<'a> Context<'a, '_> {
                 content: Content::Intact { in_shape: false, .. },
                 ..
             }) => Plan::BackOff,
-            ReadSecret::Owned(_) | ReadSecret::Absent | ReadSecret::Foreign(_) => {
+            ReadSecret::Owned(_)
+            | ReadSecret::Absent
+            | ReadSecret::Foreign(_)
+            | ReadSecret::Adoptable(_) => {
                 match (delayed, cause) {
                     (Some(until), _) => Plan::Delay(until),
                     (None, Some(_)) => Plan::BackOff,
@@ -257,7 +262,7 @@ impl<'a> Context<'a, '_> {
     fn due(&self, cause: IssueCause, secret: &ReadSecret) -> Timestamp {
         let expiration = match secret {
             ReadSecret::Owned(owned) => owned.record.as_ref().map(|record| record.expiration),
-            ReadSecret::Absent | ReadSecret::Foreign(_) => None,
+            ReadSecret::Absent | ReadSecret::Foreign(_) | ReadSecret::Adoptable(_) => None,
         };
         let due = match cause {
             IssueCause::Due | IssueCause::Expired => expiration,
@@ -295,6 +300,7 @@ fn writable<'a>(
     let target = match secret {
         ReadSecret::Foreign(holder) => return Err(conflict(desired, holder)),
         ReadSecret::Absent => WriteTarget::New,
+        ReadSecret::Adoptable(version) => WriteTarget::Existing(version.clone()),
         ReadSecret::Owned(owned) => WriteTarget::Existing(owned.version.clone()),
     };
     let request = desired.request.as_ref();

@@ -4,7 +4,7 @@ use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::invalid::InvalidRequest;
-use super::sts_request::StsRequest;
+use super::sts_request::{Issues, StsRequest};
 use crate::fields::{Duration, schema};
 
 /// Get a session for one privileged task in a member account of the organization, by [AssumeRoot]. An identity of
@@ -37,6 +37,8 @@ impl StsRequest for AssumeRoot {
     type Spec = Self;
 
     const ACTION: &'static str = "AssumeRoot";
+
+    const ISSUES: Issues = Issues::Key;
 
     fn new(spec: &Self, _: &str) -> Result<Self, InvalidRequest> {
         Ok(spec.clone())

@@ -4,7 +4,7 @@ use kube_derive::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::invalid::InvalidRequest;
-use super::sts_request::StsRequest;
+use super::sts_request::{Issues, StsRequest};
 use crate::fields::{Duration, schema};
 
 /// Get a session of an IAM user, by [GetSessionToken]. The long-lived key of that user must sign the request. The
@@ -29,6 +29,8 @@ impl StsRequest for GetSessionToken {
     type Spec = Self;
 
     const ACTION: &'static str = "GetSessionToken";
+
+    const ISSUES: Issues = Issues::Key;
 
     fn new(spec: &Self, _: &str) -> Result<Self, InvalidRequest> {
         Ok(spec.clone())

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::invalid::InvalidRequest;
-use super::sts_request::StsRequest;
+use super::sts_request::{Issues, StsRequest};
 use crate::fields::{Duration, SessionTags, schema};
 
 /// Get a token (a JWT) that proves the AWS identity of the caller to another cloud or service, by
@@ -59,6 +59,8 @@ impl StsRequest for GetWebIdentityToken {
     type Spec = Self;
 
     const ACTION: &'static str = "GetWebIdentityToken";
+
+    const ISSUES: Issues = Issues::Token;
 
     // A token does not outlive the session that requested it.
     const SIGNING_SESSION: Duration = Duration::from_secs(3600);

@@ -67,6 +67,19 @@ pub enum InvalidRequest {
         "the operator does not set the key {0:?} on Secrets, only keys that begin with {1}: remove it from secret.labels and secret.annotations, or ask the platform team to allow it (--secret-key-prefixes)"
     )]
     KeyNotAllowed(String, String),
+    /// A template of the Secret cannot be rendered.
+    #[error("spec.secret.template[{key:?}], line {line}: {what}")]
+    Template {
+        /// The key of the Secret.
+        key: String,
+        /// The line in the template, beginning with 1.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// The request issues no access key that a template could use. Contains the field of the request.
+    #[error("{0} issues no access key, so it cannot be used with secret.template: remove template")]
+    TemplateWithoutKey(&'static str),
 }
 
 impl InvalidRequest {

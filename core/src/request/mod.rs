@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use invalid::InvalidRequest;
 pub use requested_role::{RequestedRole, SessionOverrides, SessionParameters};
 pub use session_name::default_session_name;
-pub use sts_request::StsRequest;
+pub use sts_request::{Issues, StsRequest};
 
 use crate::fields::Duration;
 use inputs::Input;
@@ -96,6 +96,9 @@ macro_rules! define_operations {
             /// CEL rule: a request that the operator does not sign has an identity.
             pub const OWN: &str =
                 concat!("has(self.identity) || ![", $(signer!($signer is Identity, $field), ", ",)* "false].exists(own, own)");
+
+            /// CEL rule: a request that issues no access key has no template.
+            pub const TEMPLATE: &str = "!has(self.getWebIdentityToken) || !has(self.secret) || !has(self.secret.template) || self.secret.template.size() == 0";
 
             /// CEL rule: `renewal.before` is at least 5 s shorter than the duration of the request.
             pub const BEFORE_FITS: &str = concat!(
@@ -178,6 +181,11 @@ macro_rules! define_operations {
             /// requested roles.
             pub fn granted(self, parameters: Vec<SessionParameters>) -> Self {
                 match self { $(Self::$name(request) => Self::$name(request.granted(parameters)),)* }
+            }
+
+            /// What the reply contains.
+            pub fn issues(&self) -> Issues {
+                match self { $(Self::$name(_) => <$module::Request as StsRequest>::ISSUES,)* }
             }
 
             /// How long a session must be valid that signs this request.

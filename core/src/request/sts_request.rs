@@ -5,6 +5,17 @@ use super::invalid::InvalidRequest;
 use super::requested_role::{RequestedRole, SessionParameters};
 use crate::fields::Duration;
 
+/// What the reply to a request contains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Issues {
+    /// The access key of a session, and the ARN of its principal.
+    KeyOfPrincipal,
+    /// The access key of a session.
+    Key,
+    /// A token for another identity provider.
+    Token,
+}
+
 /// A validated request of one operation.
 pub trait StsRequest: Sized {
     /// Its part of the API.
@@ -12,6 +23,9 @@ pub trait StsRequest: Sized {
 
     /// The STS action that returns the credentials.
     const ACTION: &'static str;
+
+    /// What the reply contains.
+    const ISSUES: Issues = Issues::KeyOfPrincipal;
 
     /// Lifetime of the session of `identity.webIdentity` that signs the request: by default the shortest that STS
     /// issues, as it is used immediately.

@@ -14,12 +14,13 @@ use super::record::{CREDENTIAL_UID, IssueRecord, MANAGED_BY, annotation};
 use super::render;
 use crate::credentials::Credentials;
 use crate::desired::Desired;
+use crate::request::InvalidRequest;
 
 /// A complete Secret, ready for one server-side apply.
 pub struct Manifest {
     metadata: ObjectMeta,
     type_: String,
-    data: BTreeMap<&'static str, SecretString>,
+    data: BTreeMap<String, SecretString>,
 }
 
 /// One version of a Secret that was observed to belong to the resource.
@@ -42,14 +43,22 @@ pub enum WriteTarget {
 
 impl Manifest {
     /// Renders credentials, and the record of their issue, in the desired format.
-    pub fn render(desired: &Desired, record: &IssueRecord, credentials: &Credentials) -> Self {
+    ///
+    /// # Errors
+    /// [`InvalidRequest::Template`] if a template cannot be rendered with these values.
+    pub fn render(
+        desired: &Desired,
+        record: &IssueRecord,
+        credentials: &Credentials,
+    ) -> Result<Self, InvalidRequest> {
+        let data = render::data(desired, credentials)?;
         let mut labels = desired.secret.labels.clone();
         labels.insert(MANAGED_BY.to_owned(), "tempcred".to_owned());
         labels.insert(CREDENTIAL_UID.to_owned(), desired.uid.clone());
         let mut annotations = desired.secret.annotations.clone();
         annotations.extend(record.annotations());
         annotations.insert(annotation::CREDENTIAL_NAME.to_owned(), desired.name.clone());
-        Self {
+        Ok(Self {
             metadata: ObjectMeta {
                 name: Some(desired.secret_name.clone()),
                 namespace: Some(desired.namespace.clone()),
@@ -58,9 +67,9 @@ impl Manifest {
                 owner_references: desired.owner.clone().map(|owner| vec![owner]),
                 ..ObjectMeta::default()
             },
-            type_: desired.secret.type_.clone().unwrap_or_else(|| "Opaque".to_owned()),
-            data: render::data(desired, credentials),
-        }
+            type_: desired.secret_type().to_owned(),
+            data,
+        })
     }
 
     /// Adds a precondition: the write conflicts unless the Secret is still in the state that `target` describes.
@@ -122,7 +131,7 @@ impl fmt::Debug for Manifest {
 impl Serialize for Manifest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let bytes = |value: &SecretString| ByteString(value.expose_secret().as_bytes().to_vec());
-        let data = self.data.iter().map(|(key, value)| ((*key).to_owned(), bytes(value)));
+        let data = self.data.iter().map(|(key, value)| (key.clone(), bytes(value)));
         let mut secret = Secret {
             metadata: self.metadata.clone(),
             type_: Some(self.type_.clone()),
@@ -163,7 +172,7 @@ mod tests {
 
     fn render(desired: &Desired, credentials: &Credentials) -> Manifest {
         let record = IssueRecord::new(desired, "hash", credentials, Some("request"));
-        Manifest::render(desired, &record, credentials)
+        Manifest::render(desired, &record, credentials).unwrap()
     }
 
     #[test]
@@ -190,7 +199,7 @@ mod tests {
             render_hash: "old".to_owned(),
             ..IssueRecord::new(&named, "hash", &issued, None)
         };
-        let manifest = Manifest::render(&named, &old.reshaped(&named), &issued);
+        let manifest = Manifest::render(&named, &old.reshaped(&named), &issued).unwrap();
         assert_eq!(manifest.name(), "aws");
         let stored = stored(&manifest);
         assert_eq!(stored.metadata.name.as_deref(), Some("aws"));

@@ -1,14 +1,20 @@
 //! The Secret as data: rendering it, reading it, and its owner.
 
+mod adoption;
 mod manifest;
 mod owner;
 mod prefixes;
 mod read;
 mod record;
 mod render;
+mod template;
+mod template_syntax;
 
+pub use adoption::ADOPT_BY;
+pub(crate) use adoption::adoptable;
 pub use manifest::{Manifest, SecretVersion, WriteTarget};
 pub use owner::{Ownership, labelled_owner, ownership, prune_secret};
 pub use prefixes::KeyPrefixes;
 pub use read::read_credentials;
+pub(crate) use template::check_templates;
 pub use record::{CREDENTIAL_UID, IssueRecord, MANAGED_BY, annotation, credential_name};

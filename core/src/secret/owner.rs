@@ -24,8 +24,7 @@ pub enum Ownership {
 /// If the Secret has a controlling owner reference, that decides. Otherwise (`deletionPolicy: Retain`) the label
 /// `tempcred.dev/credential-uid` decides.
 pub fn ownership(secret: &ObjectMeta, uid: &str) -> Ownership {
-    let controller = secret.owner_references.iter().flatten().find(|o| o.controller == Some(true));
-    if let Some(owner) = controller {
+    if let Some(owner) = controller(secret) {
         return if owner.uid == uid {
             Ownership::Ours
         } else {
@@ -44,6 +43,15 @@ pub fn ownership(secret: &ObjectMeta, uid: &str) -> Ownership {
         }
         None => Ownership::Foreign("it was not written by tempcred".to_owned()),
     }
+}
+
+/// Whether the Secret has a controlling owner reference.
+pub(super) fn is_controlled(secret: &ObjectMeta) -> bool {
+    controller(secret).is_some()
+}
+
+fn controller(secret: &ObjectMeta) -> Option<&OwnerReference> {
+    secret.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }
 
 /// The UID in the label `tempcred.dev/credential-uid`: that of the resource for which the Secret was written.

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
+use super::template::{self, Variables};
 use crate::api::Format;
 use crate::credentials::{AccessKey, Credentials, Values};
 use crate::desired::Desired;
+use crate::request::InvalidRequest;
 
 /// Keys of the `env` format.
 pub(super) mod env {
@@ -28,6 +30,19 @@ pub(super) const CREDENTIAL_PROCESS: &str = "credentials.json";
 pub(super) const TOKEN: &str = "token";
 const EXPIRATION: &str = "expiration";
 
+/// The keys that formats write, which no template may write.
+pub(super) const RESERVED_KEYS: &[&str] = &[
+    env::ACCESS_KEY_ID,
+    env::SECRET_ACCESS_KEY,
+    env::SESSION_TOKEN,
+    env::EXPIRATION,
+    env::REGION,
+    CREDENTIALS_FILE,
+    CREDENTIAL_PROCESS,
+    TOKEN,
+    EXPIRATION,
+];
+
 /// The JSON document that SDKs expect from a [`credential_process`], version 1.
 ///
 /// [`credential_process`]: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
@@ -42,34 +57,52 @@ struct ProcessCredentials<'a> {
 }
 
 /// The data of the Secret: one entry for each key.
+///
+/// # Errors
+/// [`InvalidRequest::Template`] if a template cannot be rendered with these values.
 pub(super) fn data(
     desired: &Desired,
     credentials: &Credentials,
-) -> BTreeMap<&'static str, SecretString> {
+) -> Result<BTreeMap<String, SecretString>, InvalidRequest> {
     let keys = match &credentials.values {
         Values::AccessKey(keys) => keys,
         Values::Token(token) => {
             let expiration = credentials.expiration.to_string().into();
-            return BTreeMap::from([(TOKEN, token.clone()), (EXPIRATION, expiration)]);
+            let token = (TOKEN.to_owned(), token.clone());
+            return Ok(BTreeMap::from([token, (EXPIRATION.to_owned(), expiration)]));
         }
     };
     let expiration = credentials.expiration.to_string();
-    let mut data = BTreeMap::new();
+    let variables = Variables {
+        access_key_id: &keys.access_key_id,
+        secret_access_key: keys.secret_access_key.expose_secret(),
+        session_token: keys.session_token.expose_secret(),
+        expiration: &expiration,
+        region: desired.region.as_deref(),
+        principal_arn: credentials.principal_arn.as_deref(),
+        namespace: &desired.namespace,
+        name: &desired.name,
+    };
+    let mut data = template::render(&desired.secret.template, variables)?;
     for format in &desired.secret.formats {
         match format {
-            Format::Env => data.extend(variables(desired, keys, &expiration)),
+            Format::Env => {
+                let variables = environment(desired, keys, &expiration);
+                data.extend(variables.into_iter().map(|(key, value)| (key.to_owned(), value)));
+            }
             Format::CredentialsFile => {
-                data.insert(CREDENTIALS_FILE, credentials_file(desired, keys));
+                data.insert(CREDENTIALS_FILE.to_owned(), credentials_file(desired, keys));
             }
             Format::CredentialProcess => {
-                data.insert(CREDENTIAL_PROCESS, credential_process(keys, expiration.clone()));
+                let document = credential_process(keys, expiration.clone());
+                data.insert(CREDENTIAL_PROCESS.to_owned(), document);
             }
         }
     }
-    data
+    Ok(data)
 }
 
-fn variables(
+fn environment(
     desired: &Desired,
     keys: &AccessKey,
     expiration: &str,

@@ -13,6 +13,7 @@ use crate::backoff::{after, after_denial, current_failure};
 use crate::desired::Desired;
 use crate::observed::KnownSecret;
 use crate::problem::Problem;
+use crate::restart;
 use crate::secret::IssueRecord;
 pub use conditions::ConditionType;
 use conditions::{Holding, conditions};
@@ -44,6 +45,7 @@ pub fn next(
     let expires_here = |h: &Holding| desired.expires_here(h.issued_at, h.expiration);
     let unexpired = holding.filter(|h| h.matches_spec && expires_here(h) > now);
     let current = current_failure(before, desired);
+    status.restarts = restart::after(&desired.restart, before, &status);
     status.failure = match outcome {
         Outcome::Succeeded => None,
         Outcome::BackingOff => current.cloned(),

@@ -111,7 +111,8 @@ fn write(
 ) -> KnownSecret {
     meter.step("Desired::compile", || scene.desired());
     let manifest = meter.step("Manifest::render", || {
-        let manifest = Manifest::render(desired, &record, credentials).only_if(target);
+        let manifest = Manifest::render(desired, &record, credentials).expect("no template");
+        let manifest = manifest.only_if(target);
         serde_json::to_vec(&manifest).expect("a manifest is JSON")
     });
     let resource_version = scene.store(&manifest);
