@@ -23,13 +23,20 @@ metadata:
 spec:
   policyName: {{ include "tempcred.policyName" . }}
   validationActions: {{ toJson $root.Values.admissionPolicies.actions }}
-  {{- if and (index . 2) $root.Values.settings.namespaces }}
+  {{- if index . 2 }}
+  {{- include "tempcred.servedNamespaces" $root }}
+  {{- end }}
+{{- end }}
+
+{{- /* What limits a binding to the namespaces that the operator serves. */}}
+{{- define "tempcred.servedNamespaces" }}
+  {{- with .Values.settings.namespaces }}
   matchResources:
     namespaceSelector:
       matchExpressions:
         # The API server sets this label on every namespace.
         - key: kubernetes.io/metadata.name
           operator: In
-          values: {{ toJson ($root.Values.settings.namespaces | uniq) }}
+          values: {{ toJson (. | uniq) }}
   {{- end }}
 {{- end }}

@@ -2,6 +2,7 @@
 //! and uninstalled.
 
 mod admission;
+mod injection;
 mod lifecycle;
 mod monitoring;
 mod render;

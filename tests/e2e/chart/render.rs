@@ -92,6 +92,7 @@ fn the_api_server_accepts_the_rendered_objects() {
             ],
         ),
         ("no policies", &["--set=admissionPolicies.enabled=false"]),
+        ("injection", &["--set=injection.enabled=true"]),
         ("policies that warn", &["--set=admissionPolicies.actions={Warn,Audit}"]),
         ("signed for some", &["--set=admissionPolicies.signedByOperator.groups={a,b}"]),
     ];

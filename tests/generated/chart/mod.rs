@@ -2,6 +2,7 @@
 //! the files that contain the version.
 
 mod admission;
+mod injection;
 mod metrics;
 mod render;
 mod settings;
