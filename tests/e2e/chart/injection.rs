@@ -27,7 +27,8 @@ fn a_cluster_that_is_too_old_is_an_error_that_names_the_alternative() {
 fn the_agent_has_the_image_resources_and_security_context_of_the_values() {
     let digest = format!("sha256:{}", "0".repeat(64));
     let image = format!("--set=image.repository=registry.example.com/a,image.digest={digest}");
-    let expected = format!("dyn(\"registry.example.com/a:{}@{digest}\")", env!("CARGO_PKG_VERSION"));
+    let expected =
+        format!("dyn(\"registry.example.com/a:{}@{digest}\")", env!("CARGO_PKG_VERSION"));
     assert!(agent(&[&image]).contains(&expected), "{}", agent(&[&image]));
     let always = agent(&["--set=image.pullPolicy=Always"]);
     assert!(always.contains(r#""imagePullPolicy": dyn("Always")"#), "{always}");

@@ -101,7 +101,10 @@ async fn the_component_does_the_same_as_the_policy() {
         for (_, kind, at) in WORKLOADS {
             let object = rendered.iter().find(|object| object["kind"] == kind).unwrap();
             let template = object.pointer(at).unwrap();
-            assert_eq!(template["metadata"]["labels"]["tempcred.dev/inject"], "reports-aws", "{row}");
+            assert_eq!(
+                template["metadata"]["labels"]["tempcred.dev/inject"], "reports-aws",
+                "{row}"
+            );
             let mut pod = asked.clone();
             pod["spec"] = template["spec"].clone();
             let by_component = create(&unchanged, &pod, true).await.unwrap();
@@ -119,7 +122,13 @@ async fn the_component_changes_only_workloads_with_the_label_and_names_their_sec
     let world = World::new().await;
     let objects = [
         workload("apps/v1", "Deployment", "/spec/template", &json!({"app": "x"}), &alone()),
-        workload("batch/v1", "Job", "/spec/template", &json!({"tempcred.dev/inject": "old"}), &alone()),
+        workload(
+            "batch/v1",
+            "Job",
+            "/spec/template",
+            &json!({"tempcred.dev/inject": "old"}),
+            &alone(),
+        ),
     ];
     let rendered = with_component(&world.namespace, "new", &objects);
     let of_kind = |kind: &str| rendered.iter().find(|object| object["kind"] == kind).unwrap();

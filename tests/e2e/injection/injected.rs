@@ -92,10 +92,9 @@ async fn a_container_that_another_policy_adds_is_injected_too() {
         object("MutatingAdmissionPolicy", policy),
         object("MutatingAdmissionPolicyBinding", binding),
     ]);
-    for (mode, variable) in [
-        ("files", "AWS_SHARED_CREDENTIALS_FILE"),
-        ("agent", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
-    ] {
+    for (mode, variable) in
+        [("files", "AWS_SHARED_CREDENTIALS_FILE"), ("agent", "AWS_CONTAINER_CREDENTIALS_FULL_URI")]
+    {
         let pod = pod("reports", mode, alone());
         let containers = wait_until("the container is added", SOON, || async {
             let created = injection.create(&pod).await.unwrap();
@@ -127,7 +126,8 @@ async fn the_pods_of_a_deployment_are_injected() {
     let deployment = serde_json::from_value(deployment).unwrap();
     deployments.create(&PostParams::default(), &deployment).await.unwrap();
     let found = wait_until("the Pod of the Deployment", SOON, || async {
-        let all = injection.pods().list(&ListParams::default().labels("app=reports")).await.unwrap();
+        let all =
+            injection.pods().list(&ListParams::default().labels("app=reports")).await.unwrap();
         all.items.into_iter().next()
     })
     .await;
@@ -166,8 +166,10 @@ async fn an_ephemeral_container_gets_no_credentials() {
     let debug = json!({"spec": {"ephemeralContainers": [{"name": "debug", "image": "debug"}]}});
     let params = PatchParams::default();
     let pods: Api<Pod> = injection.pods();
-    let patched =
-        pods.patch_ephemeral_containers("reports", &params, &Patch::Strategic(debug)).await.unwrap();
+    let patched = pods
+        .patch_ephemeral_containers("reports", &params, &Patch::Strategic(debug))
+        .await
+        .unwrap();
     let patched = serde_json::to_value(patched).unwrap();
     let debug = &patched["spec"]["ephemeralContainers"][0];
     assert_eq!((&debug["name"], &debug["env"]), (&json!("debug"), &Value::Null));

@@ -38,7 +38,11 @@ async fn a_pod_with_its_own_credentials_or_the_network_of_the_node_is_left_alone
     let both = &["files", "agent"][..];
     let (files, agent) = both.split_at(1);
     let mut rows = vec![
-        (both, key_of_a_secret("AWS_SECRET_ACCESS_KEY"), "container app sets AWS_SECRET_ACCESS_KEY"),
+        (
+            both,
+            key_of_a_secret("AWS_SECRET_ACCESS_KEY"),
+            "container app sets AWS_SECRET_ACCESS_KEY",
+        ),
         (
             both,
             with(
@@ -87,7 +91,10 @@ async fn a_pod_with_its_own_credentials_or_the_network_of_the_node_is_left_alone
         ("AWS_ACCESS_KEY_ID", "container app sets AWS_ACCESS_KEY_ID"),
         ("AWS_SESSION_TOKEN", "container app sets AWS_SESSION_TOKEN"),
         ("AWS_SHARED_CREDENTIALS_FILE", "container app sets AWS_SHARED_CREDENTIALS_FILE"),
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "container app sets AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "container app sets AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ),
         (
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
             "container app sets AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",

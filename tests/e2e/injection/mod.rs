@@ -150,8 +150,16 @@ fn shown(pod: &Value) -> String {
     };
     let containers = |list: &Value| -> Value {
         let wanted = [
-            "name", "image", "args", "env", "envFrom", "volumeMounts", "restartPolicy", "startupProbe",
-            "resources", "securityContext",
+            "name",
+            "image",
+            "args",
+            "env",
+            "envFrom",
+            "volumeMounts",
+            "restartPolicy",
+            "startupProbe",
+            "resources",
+            "securityContext",
         ];
         let mut list: Vec<_> =
             list.as_array().into_iter().flatten().map(|c| fields(c, &wanted)).collect();
