@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::admission::AdmissionPolicies;
+use super::injection::Injection;
 use super::metrics::Metrics;
 use super::settings::Settings;
 
@@ -51,6 +52,8 @@ pub struct Values {
     /// ValidatingAdmissionPolicies. The API server enforces them regardless of the permissions of a
     /// user.
     admission_policies: AdmissionPolicies,
+    /// Injection of credentials into Pods by their label `tempcred.dev/inject`.
+    injection: Injection,
     /// CustomResourceDefinitions.
     crds: Crds,
     /// Labels of every object.
@@ -131,6 +134,7 @@ impl Default for Values {
             automount_service_account_token: true,
             rbac: Rbac::default(),
             admission_policies: AdmissionPolicies::default(),
+            injection: Injection::default(),
             crds: Crds::default(),
             common_labels: Texts::new(),
             common_annotations: Texts::new(),
@@ -217,11 +221,15 @@ struct Features {
     /// Web identity with `serviceAccountName`: the operator may request tokens for ServiceAccounts.
     /// If disabled, `tokenSecretRef` still works.
     service_account_tokens: bool,
+    /// `spec.restart`: the operator may read and patch Deployments, StatefulSets and DaemonSets. A
+    /// patch can change every field, so whoever controls the operator can then run any image in the
+    /// namespaces that it serves.
+    workload_restarts: bool,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Self { service_account_tokens: true }
+        Self { service_account_tokens: true, workload_restarts: false }
     }
 }
 
