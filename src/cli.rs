@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::Run;
+use crate::commands::{Check, Run};
 use crate::telemetry::version;
 
 /// Writes short-lived AWS credentials from STS to Kubernetes Secrets, and renews them before they expire.
@@ -21,4 +21,6 @@ pub enum Command {
     Run(Box<Run>),
     /// Print the CustomResourceDefinitions as YAML, for `kubectl apply --server-side -f -`.
     Crds,
+    /// Check manifests before they are applied, and show what changed grants would do.
+    Check(Box<Check>),
 }

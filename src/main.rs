@@ -1,6 +1,7 @@
 //! The `tempcred` binary.
 
 use std::alloc::System;
+use std::process::ExitCode;
 
 use clap::Parser;
 use tempcred::cli::{Cli, Command};
@@ -12,9 +13,11 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Run(settings) => commands::run(*settings).await,
-        Command::Crds => commands::crds(),
+        Command::Run(settings) => commands::run(*settings).await?,
+        Command::Crds => commands::crds()?,
+        Command::Check(args) => return Ok(commands::check(&args).await),
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -19,5 +19,6 @@ mod runner;
 mod shared;
 mod waker;
 
+pub use references::References;
 pub use run::{Settings, run};
 pub use shared::Parts;

@@ -42,7 +42,7 @@ struct Index {
 
 /// The Secrets that resources read and write.
 #[derive(Default)]
-pub(super) struct References(Mutex<Index>);
+pub struct References(Mutex<Index>);
 
 impl References {
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -50,7 +50,7 @@ impl References {
     }
 
     /// Records the Secrets that a resource reads and writes.
-    pub(super) fn set(&self, resource: &TemporaryCredential) {
+    pub fn set(&self, resource: &TemporaryCredential) {
         let key = Key::of(&resource.metadata);
         self.index().set(key, Some(links(resource)));
     }
@@ -117,7 +117,7 @@ impl References {
     ///
     /// # Errors
     /// `ReferenceLoop` or `ReferenceTooDeep`. The message contains the path.
-    pub(super) fn check(&self, resource: &Key) -> Result<(), Problem> {
+    pub fn check(&self, resource: &Key) -> Result<(), Problem> {
         let (reason, what, path) = match self.index().long_path(resource) {
             None => return Ok(()),
             Some(LongPath::Loop(path)) => {

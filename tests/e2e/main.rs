@@ -22,6 +22,7 @@ mod leak;
 mod limits;
 mod listener;
 mod log;
+mod manifests;
 mod metrics;
 mod once;
 mod operations;

@@ -10,8 +10,21 @@ use specs::{beside, identity, large, request, root, saml, tags, web_identity};
 #[tokio::test]
 async fn the_api_server_rejects_invalid_specs_and_names_the_remedy() {
     let world = World::new().await;
+    for (row, spec, expected) in refused() {
+        match world.try_create("refused", spec).await {
+            Ok(_) => panic!("{row}: was accepted"),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains(expected), "{row}: {error}");
+            }
+        }
+    }
+}
+
+/// Specs that the API server rejects, with a part of its message.
+pub fn refused() -> Vec<(&'static str, Value, &'static str)> {
     let role = "arn:aws:iam::123456789012:role/hop";
-    let rows = [
+    vec![
         ("no request", json!({}), "set exactly one request under spec"),
         (
             "two requests",
@@ -286,22 +299,22 @@ async fn the_api_server_rejects_invalid_specs_and_names_the_remedy() {
             beside("secret", json!({"annotations": {"a b": "c"}})),
             "annotation keys must be valid",
         ),
-    ];
-    for (row, spec, expected) in rows {
-        match world.try_create("refused", spec).await {
-            Ok(_) => panic!("{row}: was accepted"),
-            Err(error) => {
-                let error = error.to_string();
-                assert!(error.contains(expected), "{row}: {error}");
-            }
-        }
-    }
+    ]
 }
 
 #[tokio::test]
 async fn the_api_server_accepts_everything_that_sts_accepts() {
     let world = World::new().await;
-    let rows = [
+    for (index, (row, spec)) in accepted().into_iter().enumerate() {
+        if let Err(error) = world.try_create(&format!("accepted-{index}"), spec).await {
+            panic!("{row}: {error}");
+        }
+    }
+}
+
+/// Specs that the API server accepts.
+pub fn accepted() -> Vec<(&'static str, Value)> {
+    vec![
         (
             "a task of root",
             json!({"assumeRoot": root(json!({"duration": "5m"})), "identity": identity()}),
@@ -345,10 +358,5 @@ async fn the_api_server_accepts_everything_that_sts_accepts() {
         ),
         ("own type", beside("secret", json!({"type": "example.com/aws", "name": "a.b"}))),
         ("nulls, as templates leave them", beside("region", Value::Null)),
-    ];
-    for (index, (row, spec)) in rows.into_iter().enumerate() {
-        if let Err(error) = world.try_create(&format!("accepted-{index}"), spec).await {
-            panic!("{row}: {error}");
-        }
-    }
+    ]
 }

@@ -30,7 +30,7 @@ pub use crate::operator::Operator;
 pub const SOON: Duration = Duration::from_secs(30);
 
 /// The operator: that of this build, unless the environment names another one.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let other = std::env::var_os("TEMPCRED_BINARY");
     other.map_or_else(|| env!("CARGO_BIN_EXE_tempcred").into(), PathBuf::from)
 }

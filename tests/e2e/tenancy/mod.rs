@@ -22,7 +22,27 @@ mod size;
 mod tokens;
 
 use scene::Scene;
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// Specs with their names.
+pub type Specs = Vec<(&'static str, Value)>;
+
+/// The specs of attacks by resources, and by grants. Some are rejected by the API server, some by the operator.
+pub fn specs() -> (Specs, Specs) {
+    let victim = "victim";
+    let rows = [
+        arns::rows(),
+        references::rows(victim),
+        hops::rows(),
+        constraints::rows(victim),
+        secrets::rows(),
+    ];
+    let named = |attack: attack::Attack| (attack.name, attack.spec);
+    let regions = regions::mismatches().into_iter();
+    let regions = regions.map(|(name, spec)| (name, regions::in_region(spec, "cn-north-1")));
+    let resources = rows.into_iter().flatten().map(named).chain(regions).collect();
+    (resources, grants::rows().into_iter().map(named).collect())
+}
 
 #[tokio::test]
 async fn no_resource_reaches_beyond_its_grant_or_its_namespace() {

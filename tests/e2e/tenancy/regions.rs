@@ -8,7 +8,7 @@ const CN: &str = "arn:aws-cn:iam::123456789012:role/reports";
 const POLICY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 const TASK: &str = "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy";
 
-fn in_region(mut spec: Value, region: &str) -> Value {
+pub fn in_region(mut spec: Value, region: &str) -> Value {
     spec["region"] = region.into();
     spec
 }
@@ -27,7 +27,7 @@ fn saml(role: &str, provider: &str) -> Value {
 }
 
 /// Each field with an ARN: a spec in which that one belongs to another partition than the others and the region.
-fn mismatches() -> Vec<(&'static str, Value)> {
+pub fn mismatches() -> Vec<(&'static str, Value)> {
     let role = "arn:aws-cn:iam::123456789012:role/r";
     let aws = "arn:aws:iam::123456789012:role/r";
     let provider = "arn:aws-cn:iam::123456789012:saml-provider/p";
