@@ -10,7 +10,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::api::{
-    DeletionPolicy, Renewal, RestartTarget, SecretSpec, TemporaryCredential, TemporaryCredentialSpec,
+    DeletionPolicy, Renewal, RestartTarget, SecretSpec, TemporaryCredential,
+    TemporaryCredentialSpec,
 };
 use crate::grant::{GrantName, Grants, Permission};
 use crate::problem::Problem;

@@ -13,6 +13,7 @@ mod secrets;
 mod status;
 mod token_reviewer;
 pub mod watch;
+mod workloads;
 
 pub use client::{Clients, Cluster, clients};
 pub use crd::{Definition, GRANT_CRD};

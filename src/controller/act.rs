@@ -7,7 +7,7 @@ use tempcred_core::credentials::Credentials;
 use tempcred_core::desired::{Desired, SignedRequest};
 use tempcred_core::observed::{KnownSecret, PendingWrite};
 use tempcred_core::plan::{Issue, Rewrite};
-use tempcred_core::problem::Problem;
+use tempcred_core::problem::{Problem, Reason};
 use tempcred_core::queue::{BudgetKey, Calls, Demand, Reply};
 use tempcred_core::request::inputs::Inputs;
 use tempcred_core::secret::{IssueRecord, Manifest, SecretVersion, WriteTarget};
@@ -264,7 +264,10 @@ impl Step<'_> {
         if !self.may_write(desired) {
             return Err(Failed::Conflict);
         }
-        let manifest = Manifest::render(desired, &record, credentials).only_if(target);
+        let manifest = Manifest::render(desired, &record, credentials)
+            .map_err(|invalid| Problem::new(Reason::InvalidSpec, invalid.to_string()))
+            .map_err(Failed::Problem)?
+            .only_if(target);
         let cluster = &self.scope.shared.parts.cluster;
         let resource_version = cluster.apply_secret(&desired.namespace, &manifest).await?;
         let access_key_id = credentials.access_key_id();

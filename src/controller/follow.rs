@@ -40,15 +40,18 @@ fn on_credential(
     match change {
         Change::Applied(resource) => {
             indexes.references.set(&resource);
+            indexes.targets.set(&resource);
             Some(Key::of(&resource.metadata))
         }
         Change::Undecodable(key, _) => {
             indexes.references.remove(&key);
+            indexes.targets.remove(&key);
             indexes.grants.remove_usage(&key);
             None
         }
         Change::Removed(key, uid) => {
             indexes.references.remove(&key);
+            indexes.targets.remove(&key);
             indexes.grants.remove_usage(&key);
             indexes.memories.remove(&uid);
             None
@@ -180,6 +183,7 @@ mod tests {
                 "spec": {
                     "assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/reports"},
                     "identity": {"accessKeySecretRef": {"name": "key"}},
+                    "restart": [{"kind": "Deployment", "name": "web"}],
                 },
             }))
             .unwrap();
@@ -198,7 +202,8 @@ mod tests {
             }
             let change = Change::Removed(key, "u".to_owned());
             assert_eq!(on_credential(&indexes, &synced, change), None);
-            assert!(indexes.references.is_empty() && indexes.memories.is_empty());
+            assert!(indexes.references.is_empty() && indexes.targets.is_empty());
+            assert!(indexes.memories.is_empty());
             assert_eq!(indexes.grants.figures()[0].used, 0);
         }
     }

@@ -20,13 +20,15 @@ pub(super) struct Entry {
     pub(super) saved: Arc<CredentialStatus>,
     /// Number of consecutive status writes that did not reach the API server.
     pub(super) unreachable: u32,
+    /// When a workload was last requested for its restart.
+    pub(super) restarts_checked: Option<Timestamp>,
 }
 
 impl Entry {
     fn new(resource: &TemporaryCredential, term: Term) -> Self {
         let memory = Memory::of(resource, term.is_sole());
         let saved = Arc::clone(memory.status());
-        Self { term, memory, saved, unreachable: 0 }
+        Self { term, memory, saved, unreachable: 0, restarts_checked: None }
     }
 
     /// Uses this status, which a cache keeps, instead of the same one.

@@ -14,9 +14,11 @@ mod memories;
 mod queue;
 mod reconcile;
 mod references;
+mod restarts;
 mod run;
 mod runner;
 mod shared;
+mod targets;
 mod waker;
 
 pub use references::References;

@@ -214,7 +214,8 @@ impl Step<'_> {
             return Action::await_change();
         }
         let before = Arc::clone(self.entry.memory.status());
-        let next = status::next(desired, &before, known, &outcome, now);
+        let mut next = status::next(desired, &before, known, &outcome, now);
+        let restart = self.restart(desired, known, &mut next, now).await;
         // An idle resource keeps the status that it shares with the cache.
         let next = if next == *before { Arc::clone(&before) } else { Arc::new(next) };
         if let Outcome::Failed(problem) | Outcome::Denied(problem) = &outcome
@@ -251,7 +252,7 @@ impl Step<'_> {
         // A call that was delayed because the last one was only seconds ago.
         let delayed = self.entry.memory.called_at().map(|at| at + CALL_INTERVAL);
         let delayed = delayed.filter(|at| *at > now && matches!(outcome, Outcome::BackingOff));
-        requeue_at([due, save_again, delayed].into_iter().flatten().min(), now)
+        requeue_at([due, save_again, delayed, restart].into_iter().flatten().min(), now)
     }
 
     fn log(&self, desired: &Desired, problem: &Problem) {

@@ -10,6 +10,7 @@ use super::grants::GrantCache;
 use super::memories::Memories;
 use super::queue::TurnQueue;
 use super::references::References;
+use super::targets::Targets;
 use super::waker::Waker;
 use crate::aws::Sts;
 use crate::cluster::Cluster;
@@ -54,6 +55,7 @@ impl Shared {
 pub(super) struct Indexes {
     pub(super) memories: Memories,
     pub(super) references: References,
+    pub(super) targets: Targets,
     pub(super) grants: GrantCache,
     wakers: Mutex<Vec<Waker>>,
 }
@@ -64,6 +66,7 @@ impl Indexes {
         Self {
             memories: Memories::default(),
             references: References::default(),
+            targets: Targets::default(),
             grants: GrantCache::new(cluster),
             wakers: Mutex::default(),
         }

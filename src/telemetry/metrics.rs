@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric as Encoded, Registry};
 
-use tempcred_core::api::CachedCredential;
+use tempcred_core::api::{CachedCredential, RestartState};
 use tempcred_core::plan::IssueCause;
 use tempcred_core::problem::{Class, Problem};
 
@@ -59,6 +59,7 @@ pub struct Metrics {
     api_writes: Counters<1>,
     events_dropped: Counter,
     withdrawn: Counter,
+    restarts: Counters<2>,
     grants_kept: Gauge,
     grants_watched: Gauge,
     resources: Sources,
@@ -89,6 +90,7 @@ impl Metrics {
             api_writes: Family::default(),
             events_dropped: Counter::default(),
             withdrawn: Counter::default(),
+            restarts: Family::default(),
             grants_kept: Gauge::default(),
             grants_watched: Gauge::default(),
             leader: leader.clone(),
@@ -113,6 +115,7 @@ impl Metrics {
         register(&mut registry, &table::API_WRITES, this.api_writes.clone());
         register(&mut registry, &table::EVENTS_DROPPED, this.events_dropped.clone());
         register(&mut registry, &table::WITHDRAWN, this.withdrawn.clone());
+        register(&mut registry, &table::RESTARTS, this.restarts.clone());
         register(&mut registry, &table::GRANTS_KEPT, this.grants_kept.clone());
         register(&mut registry, &table::GRANTS_WATCHED, this.grants_watched.clone());
         let grants = this.grants.clone();
@@ -195,6 +198,19 @@ impl Metrics {
     /// Counts a resource with credentials that lost its grant.
     pub fn withdrawn(&self) {
         self.withdrawn.inc();
+    }
+
+    /// Counts a change of the restart of a workload of this kind.
+    pub fn restarted(&self, kind: &'static str, state: RestartState) {
+        let state = match state {
+            RestartState::Pending => "pending",
+            RestartState::Progressing => "progressing",
+            RestartState::Complete => "complete",
+            RestartState::Stuck => "stuck",
+            RestartState::Missing => "missing",
+            RestartState::Failed => "failed",
+        };
+        self.restarts.get_or_create(&[("kind", kind), ("state", state)]).inc();
     }
 
     /// Records the number of grants that stay in effect although they do not exist.

@@ -99,12 +99,14 @@ metrics! {
     STS_RATE "sts_rate" Gauge Process [];
     /// Duration of reconciliations in seconds, including the time in the STS queue
     RECONCILE_DURATION "reconcile_duration_seconds" Histogram Process [];
-    /// Successful writes to the Kubernetes API; object is secret, status, grant_status or event
+    /// Successful writes to the Kubernetes API; object is secret, status, grant_status, event or workload
     API_WRITES "api_writes" Counter Process ["object"];
     /// Events that were not published, because many were published shortly before
     EVENTS_DROPPED "events_dropped" Counter Process [];
     /// Resources with credentials that lost their grant although their spec did not change
     WITHDRAWN "credentials_withdrawn" Counter Process [];
+    /// Changes of the restarts of workloads after rotations; state is pending, progressing, complete, stuck, missing or failed
+    RESTARTS "workload_restarts" Counter Process ["kind", "state"];
     /// RoleGrants that stay in effect although they do not exist: they were deleted together with their CustomResourceDefinition, or it is not known yet whether they were
     GRANTS_KEPT "rolegrants_kept" Gauge Process [];
     /// Whether RoleGrants are listed and watched (1), or their changes are unknown (0)

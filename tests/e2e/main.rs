@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
 mod check;
+mod delivery;
 mod denial;
 mod objects;
 mod operator;
@@ -18,6 +19,7 @@ mod gitops;
 mod grants;
 mod hardening;
 mod identities;
+mod injection;
 mod leak;
 mod limits;
 mod listener;

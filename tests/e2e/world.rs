@@ -75,7 +75,8 @@ pub fn rig() -> &'static Rig {
 /// because tests do what these deny; `chart::admission` has them in namespaces of its own.
 pub fn prepare(rig: &Rig) {
     let root = env!("CARGO_MANIFEST_DIR").as_ref();
-    rig.install_with(root, &["--set=admissionPolicies.enabled=false"]).unwrap();
+    let values = "--set=admissionPolicies.enabled=false,features.workloadRestarts=true";
+    rig.install_with(root, &[values]).unwrap();
 }
 
 /// A client by a kubeconfig, after changes to its configuration.

@@ -73,7 +73,9 @@ async fn rotate(client: &Client, sts: &Sts, item: &Item) -> Result<()> {
     };
     let credentials = Credentials::check(reply, requested_at, Timestamp::now())?;
     let record = IssueRecord::new(desired, &desired.request_hash, &credentials, None);
-    let manifest = Manifest::render(desired, &record, &credentials).expect("no template").only_if(&WriteTarget::New);
+    let manifest = Manifest::render(desired, &record, &credentials)
+        .expect("no template")
+        .only_if(&WriteTarget::New);
     let params = PatchParams::apply(MANAGER).force();
     let written = Api::<Secret>::namespaced(client.clone(), &desired.namespace)
         .patch_metadata(manifest.name(), &params, &Patch::Apply(&manifest))

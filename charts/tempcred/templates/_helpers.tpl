@@ -75,6 +75,14 @@ annotations:
   resources: [serviceaccounts/token]
   verbs: [create]
 {{- end }}
+{{- if .Values.features.workloadRestarts }}
+# For restart: read how far a rollout is, and annotate the Pod template.
+{{- range list "deployments" "statefulsets" "daemonsets" }}
+- apiGroups: [apps]
+  resources: [{{ . }}]
+  verbs: [get, patch]
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- /* The cluster-wide permissions of the operator: read the grants, write their status, read the labels of the

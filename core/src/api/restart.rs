@@ -20,17 +20,7 @@ pub struct RestartTarget {
 // Documented at the field, as `Format` is.
 #[allow(missing_docs)]
 #[derive(
-    JsonSchema,
-    Serialize,
-    Deserialize,
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
 )]
 pub enum WorkloadKind {
     Deployment,

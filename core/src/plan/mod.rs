@@ -229,13 +229,11 @@ impl<'a> Context<'a, '_> {
             ReadSecret::Owned(_)
             | ReadSecret::Absent
             | ReadSecret::Foreign(_)
-            | ReadSecret::Adoptable(_) => {
-                match (delayed, cause) {
-                    (Some(until), _) => Plan::Delay(until),
-                    (None, Some(_)) => Plan::BackOff,
-                    (None, None) => Plan::UpToDate,
-                }
-            }
+            | ReadSecret::Adoptable(_) => match (delayed, cause) {
+                (Some(until), _) => Plan::Delay(until),
+                (None, Some(_)) => Plan::BackOff,
+                (None, None) => Plan::UpToDate,
+            },
         }
     }
 

@@ -118,6 +118,8 @@ reasons! {
     Expired, NO_FAILURE, "See status.failure for why the renewal failed.";
     /// An attempt succeeded after failures (only as the reason of an event).
     Recovered, NO_FAILURE, "Nothing to do.";
+    /// A workload was not restarted after a rotation, or its Pods are not replaced (only as the reason of an event).
+    RestartFailed, NO_FAILURE, "See status.restarts for what to change.";
     /// A first issue or a renewal failed and will be retried.
     Retrying, NO_FAILURE, "See status.failure for the cause and the time of the next attempt.";
     /// `spec.renewal` does not fit the lifetime that STS returned, so the default is used.

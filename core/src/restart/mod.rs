@@ -70,8 +70,8 @@ pub(crate) fn after(
         return kept.filter(|one| targets.iter().any(|t| one.is_of(t))).cloned().collect();
     };
     let had_credentials = before.issued_at.is_some() || !before.restarts.is_empty();
-    let same = before.issued_at.as_ref() == Some(issued_at)
-        && before.access_key_id == now.access_key_id;
+    let same =
+        before.issued_at.as_ref() == Some(issued_at) && before.access_key_id == now.access_key_id;
     let rotated = had_credentials && !same;
     let restart = |target: &RestartTarget| {
         let known = before.restarts.iter().find(|one| one.is_of(target));

@@ -51,8 +51,18 @@ fn only_a_rotation_makes_a_restart_pending() {
         ("a rotation", with(issued(9), &[("a", Complete)]), issued(99), vec![Pending]),
         ("a target that was added", with(issued(9), &[("b", Pending)]), issued(9), vec![Complete]),
         ("added with a rotation", issued(9), issued(99), vec![Pending]),
-        ("the credentials are gone", with(issued(9), &[("a", Complete)]), none.clone(), vec![Complete]),
-        ("issued again after that", with(none.clone(), &[("a", Complete)]), issued(99), vec![Pending]),
+        (
+            "the credentials are gone",
+            with(issued(9), &[("a", Complete)]),
+            none.clone(),
+            vec![Complete],
+        ),
+        (
+            "issued again after that",
+            with(none.clone(), &[("a", Complete)]),
+            issued(99),
+            vec![Pending],
+        ),
     ] {
         let states: Vec<_> = after(&a, &before, &now).iter().map(|one| one.state).collect();
         assert_eq!(states, expected, "{row}");
@@ -63,7 +73,8 @@ fn only_a_rotation_makes_a_restart_pending() {
 #[test]
 fn credentials_that_rotate_at_about_the_same_time_share_a_restart() {
     // Issued at 0: the restart begins at 5 at the earliest, and at 300 at the latest.
-    let renews = |second: i64| CredentialStatus { renewal_time: Some(Time(at(second))), ..issued(-2000) };
+    let renews =
+        |second: i64| CredentialStatus { renewal_time: Some(Time(at(second))), ..issued(-2000) };
     for (row, others, now, expected) in [
         ("no others", vec![], 0, 5),
         ("one that rotated as well", vec![issued(1)], 0, 5),
@@ -102,10 +113,20 @@ fn a_workload_is_restarted_once_and_never_during_another_rollout() {
         ("another one was not observed yet", unseen, "new", "Pending"),
         ("another one does not end", late, "new", "Pending"),
         ("paused", paused, "new", "Pending"),
-        ("scaled to zero", json!({"spec": {"replicas": 0}, "status": {"replicas": 0, "updatedReplicas": 0, "availableReplicas": 0}}), "new", "Begin"),
+        (
+            "scaled to zero",
+            json!({"spec": {"replicas": 0}, "status": {"replicas": 0, "updatedReplicas": 0, "availableReplicas": 0}}),
+            "new",
+            "Begin",
+        ),
         ("old Pods are left", json!({"status": {"replicas": 4}}), "now", "Progressing"),
         ("a StatefulSet", stateful(json!({})), "new", "Begin"),
-        ("a StatefulSet that is rolling", stateful(json!({"status": {"readyReplicas": 2}})), "now", "Progressing"),
+        (
+            "a StatefulSet that is rolling",
+            stateful(json!({"status": {"readyReplicas": 2}})),
+            "now",
+            "Progressing",
+        ),
         ("a StatefulSet with OnDelete", stateful(on_delete), "new", "Failed"),
         ("a StatefulSet with a partition", stateful(partition), "new", "Failed"),
         ("a DaemonSet", daemon(4), "new", "Begin"),
@@ -119,14 +140,20 @@ fn a_workload_is_restarted_once_and_never_during_another_rollout() {
         };
         assert_eq!(got, expected, "{row}");
         if expected == "Progressing" {
-            let Step::Report(state, _) = step(restart, Some(&workload), "k", fingerprint, at(600)) else { panic!("{row}") };
+            let Step::Report(state, _) = step(restart, Some(&workload), "k", fingerprint, at(600))
+            else {
+                panic!("{row}")
+            };
             assert_eq!(state, RestartState::Stuck, "{row}");
         }
     }
     let restart = &with(issued(0), &[("a", RestartState::Pending)]).restarts[0];
     let Step::Report(state, message) = step(restart, None, "k", "new", at(10)) else { panic!() };
     assert_eq!(state, RestartState::Missing);
-    assert_eq!(message.unwrap(), "there is no such Deployment: create it, or remove it from spec.restart");
+    assert_eq!(
+        message.unwrap(),
+        "there is no such Deployment: create it, or remove it from spec.restart"
+    );
 }
 
 #[test]

@@ -28,7 +28,9 @@ pub(crate) fn adoptable(
     let adopted_by = metadata.annotations.as_ref().and_then(|all| all.get(ADOPT_BY));
     if !desired.secret.adopt || adopted_by != Some(name) {
         let set = if desired.secret.adopt { "" } else { "set spec.secret.adopt: true, and " };
-        return Err(format!("{holder} (to take it over, {set}annotate it with {ADOPT_BY}: {name})"));
+        return Err(format!(
+            "{holder} (to take it over, {set}annotate it with {ADOPT_BY}: {name})"
+        ));
     }
     let (actual, wanted) = (secret.type_.as_deref().unwrap_or("Opaque"), desired.secret_type());
     if actual != wanted {
@@ -63,24 +65,67 @@ mod tests {
             crate::testing::merge(&mut metadata, extra);
             json!({"metadata": metadata})
         };
-        let controller = json!([{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "u", "controller": true}]);
+        let controller =
+            json!([{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "u", "controller": true}]);
         for (row, adopt, secret, refused) in [
             ("the writer agrees", true, with(json!({})), None),
-            ("a Secret that another resource left", true, with(json!({"labels": {"tempcred.dev/credential-uid": "old"}})), None),
+            (
+                "a Secret that another resource left",
+                true,
+                with(json!({"labels": {"tempcred.dev/credential-uid": "old"}})),
+                None,
+            ),
             ("the same type", true, json!({"type": "Opaque", "metadata": by("reports")}), None),
-            ("the spec does not", false, with(json!({})), Some("set spec.secret.adopt: true, and annotate")),
-            ("the writer does not", true, json!({"metadata": {}}), Some("annotate it with tempcred.dev/adopt-by: reports")),
-            ("another resource may", true, json!({"metadata": by("other")}), Some("annotate it with")),
-            ("a controller owns it", true, with(json!({"ownerReferences": controller})), Some("held")),
-            ("another type", true, json!({"type": "kubernetes.io/tls", "metadata": by("reports")}), Some("its type is kubernetes.io/tls instead of Opaque")),
-            ("immutable", true, json!({"immutable": true, "metadata": by("reports")}), Some("immutable")),
-            ("terminating", true, with(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"})), Some("being deleted")),
+            (
+                "the spec does not",
+                false,
+                with(json!({})),
+                Some("set spec.secret.adopt: true, and annotate"),
+            ),
+            (
+                "the writer does not",
+                true,
+                json!({"metadata": {}}),
+                Some("annotate it with tempcred.dev/adopt-by: reports"),
+            ),
+            (
+                "another resource may",
+                true,
+                json!({"metadata": by("other")}),
+                Some("annotate it with"),
+            ),
+            (
+                "a controller owns it",
+                true,
+                with(json!({"ownerReferences": controller})),
+                Some("held"),
+            ),
+            (
+                "another type",
+                true,
+                json!({"type": "kubernetes.io/tls", "metadata": by("reports")}),
+                Some("its type is kubernetes.io/tls instead of Opaque"),
+            ),
+            (
+                "immutable",
+                true,
+                json!({"immutable": true, "metadata": by("reports")}),
+                Some("immutable"),
+            ),
+            (
+                "terminating",
+                true,
+                with(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"})),
+                Some("being deleted"),
+            ),
         ] {
             let secret = serde_json::from_value(secret).unwrap();
             let desired = desired(json!({"spec": {"secret": {"adopt": adopt}}}));
             match (adoptable(&secret, &desired, "held".to_owned()), refused) {
                 (Ok(_), None) => {}
-                (Err(why), Some(part)) => assert!(why.starts_with("held") && why.contains(part), "{row}: {why}"),
+                (Err(why), Some(part)) => {
+                    assert!(why.starts_with("held") && why.contains(part), "{row}: {why}")
+                }
                 (other, _) => panic!("{row}: {other:?}"),
             }
         }

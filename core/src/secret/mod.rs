@@ -16,5 +16,5 @@ pub use manifest::{Manifest, SecretVersion, WriteTarget};
 pub use owner::{Ownership, labelled_owner, ownership, prune_secret};
 pub use prefixes::KeyPrefixes;
 pub use read::read_credentials;
-pub(crate) use template::check_templates;
 pub use record::{CREDENTIAL_UID, IssueRecord, MANAGED_BY, annotation, credential_name};
+pub(crate) use template::check_templates;

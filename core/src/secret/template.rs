@@ -86,7 +86,8 @@ pub(crate) fn check_templates(
         session_token: &"/".repeat(USUAL_TOKEN),
         expiration: "2026-01-01T00:00:00Z",
         region,
-        principal_arn: names_principal.then_some("arn:aws:sts::123456789012:assumed-role/role/session"),
+        principal_arn: names_principal
+            .then_some("arn:aws:sts::123456789012:assumed-role/role/session"),
         namespace,
         name,
     };
@@ -260,14 +261,20 @@ mod tests {
         for (source, expected) in [
             ("plain\n", "plain\n"),
             ("{{ accessKeyId }}:{{ secretAccessKey }}\n", "ASIA1:a/b+c=\n"),
-            ("{{ expiration }} {{ principalArn }}", "2026-01-01T01:00:00Z arn:aws:sts::123456789012:assumed-role/r/s"),
+            (
+                "{{ expiration }} {{ principalArn }}",
+                "2026-01-01T01:00:00Z arn:aws:sts::123456789012:assumed-role/r/s",
+            ),
             ("{{ namespace }}/{{ name }}", "analytics/reports"),
             ("{{ secretAccessKey | urlencode }}", "a%2Fb%2Bc%3D"),
             ("{{ sessionToken | escape }}", "t&amp;&lt;o&gt;k"),
             ("{{ sessionToken | tojson }}", "\"t&<o>k\""),
             ("{{ accessKeyId | b64encode }}", "QVNJQTE="),
             ("{{ accessKeyId | lower | upper }}", "ASIA1"),
-            ("{% if region == \"eu-central-1\" %}eu{% elif region %}other{% else %}none{% endif %}", "eu"),
+            (
+                "{% if region == \"eu-central-1\" %}eu{% elif region %}other{% else %}none{% endif %}",
+                "eu",
+            ),
             ("{% if region is not defined %}no{% endif %}-", "-"),
             ("{% if not region %}no{% endif %}-", "-"),
             ("{% raw %}{{ kept }}{% endraw %}", "{{ kept }}"),
@@ -306,7 +313,12 @@ mod tests {
             assert!(error.contains(message), "{source}: {error}");
             assert!(error.starts_with("spec.secret.template[\"file\"], line "), "{error}");
         }
-        let error = check_templates(&[("credentials".to_owned(), String::new())].into(), None, true, ("n", "r"));
+        let error = check_templates(
+            &[("credentials".to_owned(), String::new())].into(),
+            None,
+            true,
+            ("n", "r"),
+        );
         assert!(error.unwrap_err().to_string().contains("choose another one"));
         assert!(check_templates(&one("{{ principalArn }}"), None, false, ("n", "r")).is_err());
     }
@@ -317,7 +329,11 @@ mod tests {
         let many: BTreeMap<_, _> = (0..16).map(|n| (format!("k{n}"), much.clone())).collect();
         let error = check_templates(&many, None, true, ("n", "r")).unwrap_err().to_string();
         assert!(error.contains("more than 256 KiB"), "{error}");
-        for source in ["{{ name }}".repeat(1000), "{% if region %}".repeat(1000), "{% if region %}{% endif %}".repeat(1000)] {
+        for source in [
+            "{{ name }}".repeat(1000),
+            "{% if region %}".repeat(1000),
+            "{% if region %}{% endif %}".repeat(1000),
+        ] {
             let error = checked(&source).unwrap_err();
             assert!(error.contains("at most"), "{error}");
         }
@@ -327,7 +343,11 @@ mod tests {
     fn no_error_contains_a_value() {
         let secret = "hush".repeat(40_000);
         let variables = Variables { session_token: &secret, ..VARIABLES };
-        for source in ["{{ sessionToken }}{{ sessionToken }}", "{{ sessionToken | default }}", "{{ sessionToken | upper('x') }}"] {
+        for source in [
+            "{{ sessionToken }}{{ sessionToken }}",
+            "{{ sessionToken | default }}",
+            "{{ sessionToken | upper('x') }}",
+        ] {
             let error = render(&one(source), variables).map(drop).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hush"), "{source}");
         }

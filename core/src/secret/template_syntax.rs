@@ -43,7 +43,7 @@ pub(super) fn restricted(source: &str) -> Result<(), (usize, String)> {
             let what = error.detail().unwrap_or("it is not valid").to_owned();
             (error.line().unwrap_or(line), what)
         })?;
-        line = usize::try_from(span.start_line).unwrap_or(line).max(1);
+        line = usize::from(span.start_line).max(1);
         let at = |what: String| (line, what);
         match token {
             Token::TemplateData(_) => {}
@@ -101,21 +101,24 @@ fn statement(tag: &[Token<'_>]) -> Result<bool, String> {
     let [Token::Ident(keyword), condition @ ..] = tag else { return Err(unsupported()) };
     let variable = match (*keyword, condition) {
         ("else" | "endif", []) => return Ok(false),
-        ("if" | "elif", [Token::Ident("not"), Token::Ident(variable)] | [Token::Ident(variable)]) => {
-            variable
-        }
+        (
+            "if" | "elif",
+            [Token::Ident("not"), Token::Ident(variable)] | [Token::Ident(variable)],
+        ) => variable,
         (
             "if" | "elif",
             [Token::Ident(variable), Token::Eq | Token::Ne, Token::Str(_) | Token::String(_)],
         ) => variable,
-        ("if" | "elif", [Token::Ident(variable), Token::Ident("is"), rest @ ..])
-            if matches!(
-                rest,
-                [Token::Ident("defined")] | [Token::Ident("not"), Token::Ident("defined")]
-            ) =>
-        {
-            variable
-        }
+        (
+            "if" | "elif",
+            [Token::Ident(variable), Token::Ident("is"), Token::Ident("defined")]
+            | [
+                Token::Ident(variable),
+                Token::Ident("is"),
+                Token::Ident("not"),
+                Token::Ident("defined"),
+            ],
+        ) => variable,
         ("if" | "elif", _) => {
             return Err(format!(
                 "conditions can only use {}: write {{% if region %}}, {{% if region == \"…\" %}} or {{% if region is defined %}}",
@@ -123,12 +126,20 @@ fn statement(tag: &[Token<'_>]) -> Result<bool, String> {
             ));
         }
         ("else" | "endif", _) => return Err(format!("{keyword} has no condition: remove it")),
-        (other, _) => return Err(format!("{} is not supported: only if, elif, else and endif are", quoted(other))),
+        (other, _) => {
+            return Err(format!(
+                "{} is not supported: only if, elif, else and endif are",
+                quoted(other)
+            ));
+        }
     };
     if OF_SPEC.contains(variable) {
         Ok(true)
     } else {
-        Err(format!("conditions can only use {}, whose values the spec decides", OF_SPEC.join(", ")))
+        Err(format!(
+            "conditions can only use {}, whose values the spec decides",
+            OF_SPEC.join(", ")
+        ))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Events for changes of the status: a first issue, a failure, a recovery, an expiration, or the removal of a withdrawn
 //! Secret. A successful rotation causes no event.
 
-use crate::api::CredentialStatus;
+use crate::api::{CredentialStatus, RestartState, RestartStatus};
 use crate::problem::Reason;
 
 /// An event to publish.
@@ -49,7 +49,25 @@ pub fn events(before: &CredentialStatus, after: &CredentialStatus) -> Vec<Status
             None => {}
         }
     }
+    events.extend(after.restarts.iter().filter_map(|restart| failed_restart(before, restart)));
     events
+}
+
+/// The event of a workload that is not restarted, or whose Pods are not replaced.
+fn failed_restart(before: &CredentialStatus, restart: &RestartStatus) -> Option<StatusEvent> {
+    let what = match restart.state {
+        RestartState::Stuck => "has begun, but does not end",
+        RestartState::Missing | RestartState::Failed => "was not possible",
+        RestartState::Pending | RestartState::Progressing | RestartState::Complete => return None,
+    };
+    let known = before.restarts.iter().find(|one| one.is_of(&restart.target()));
+    if known.is_some_and(|known| known.state == restart.state) {
+        return None;
+    }
+    let (kind, name) = (restart.kind.as_str(), &restart.name);
+    let message = restart.message.as_deref().unwrap_or_default();
+    let note = format!("The restart of {kind} {name} after the rotation {what}: {message}");
+    Some(StatusEvent::new(true, Reason::RestartFailed, &note))
 }
 
 /// Whether a resource with credentials has lost its grants between these two statuses. A changed spec that the grants do

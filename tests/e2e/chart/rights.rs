@@ -27,9 +27,9 @@ const AT_ONCE: usize = 2;
 /// The verb of a resource that the role lacks.
 type Missing = Option<(String, String)>;
 
-/// The rules of the chart's ClusterRole, and of the Role for leader election.
+/// The rules of the chart's ClusterRole with all features, and of the Role for leader election.
 fn rules() -> Vec<Value> {
-    let objects = template(&[]);
+    let objects = template(&["--set=features.workloadRestarts=true"]);
     let rules = |kind: &str| of_kind(&objects, kind)[0]["rules"].as_array().unwrap().clone();
     [rules("ClusterRole"), rules("Role")].concat()
 }
@@ -133,7 +133,18 @@ async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
     .await;
 
     world.sts.inject(Fault::lifetime(SHORT).for_role("rotating"));
-    let rotating = json!({"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/rotating"}});
+    let kinds = ["Deployment", "StatefulSet", "DaemonSet"];
+    apply(&world, &kinds.map(|kind| workload(&name, kind)));
+    // The control plane of the rig has a controller for Deployments only.
+    let status = json!({"status": {"observedGeneration": 1}}).to_string();
+    for kind in &kinds[1..] {
+        let patch = ["patch", kind, "idle", "--subresource=status", "--type=merge", "--patch"];
+        world.kubectl(&[&patch[..], &[&status]].concat());
+    }
+    let rotating = json!({
+        "assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/rotating"},
+        "restart": kinds.map(|kind| json!({"kind": kind, "name": "idle"})),
+    });
     world.create("rotating", rotating).await;
     world.create("plain", plain()).await;
     // A grant of its own, to be withdrawn.
@@ -159,6 +170,25 @@ async fn variant(rules: &[Value], missing: &Missing) -> (World, User, Audit) {
     let audit = audit(&world);
     world.launch(kubeconfig, &["--leader-elect", "--withdrawn-secrets", "remove"]).await;
     (world, user, audit)
+}
+
+/// A workload without Pods.
+fn workload(namespace: &str, kind: &str) -> Value {
+    let labels = json!({"app": "idle"});
+    let mut workload = json!({
+        "apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "idle", "namespace": namespace},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "main", "image": "example.com/none"}]},
+            },
+        },
+    });
+    if kind != "DaemonSet" {
+        workload["spec"]["replicas"] = 0.into();
+    }
+    workload
 }
 
 /// Name of the grant that is withdrawn.
@@ -214,6 +244,13 @@ async fn assert_sufficient(rules: &[Value]) {
         requests_for(&audit, &user, "secrets").iter().any(|r| r.verb == "delete").then_some(())
     })
     .await;
+    for kind in ["deployments", "statefulsets", "daemonsets"] {
+        wait_until("a restart of each kind", SOON, || async {
+            let patched = requests_for(&audit, &user, kind);
+            patched.iter().any(|r| r.verb == "patch").then_some(())
+        })
+        .await;
+    }
     wait_until("the grants' status", SOON, || async {
         let patched = requests_for(&audit, &user, "rolegrants/status");
         patched.iter().any(|r| r.verb == "patch").then_some(())
@@ -229,7 +266,7 @@ async fn assert_sufficient(rules: &[Value]) {
 async fn the_role_suffices_and_every_verb_of_it_is_needed() {
     let rules = rules();
     let verbs = verbs(&rules);
-    assert!(verbs.len() >= 18, "{verbs:?}");
+    assert!(verbs.len() >= 24, "{verbs:?}");
     let variants = verbs.into_iter().map(|verb| assert_needed(&rules, verb));
     stream::iter(variants).buffer_unordered(AT_ONCE).collect::<()>().await;
     assert_sufficient(&rules).await;
