@@ -33,13 +33,15 @@ impl Step<'_> {
             return None;
         }
         let fingerprint = fingerprint(known, status)?;
+        // One time for all workloads: those that are due now are all requested now.
+        let checked = self.entry.restarts_checked;
         let mut again = Vec::new();
         for number in 0..status.restarts.len() {
             let before = status.restarts[number].clone();
             if is_finished(&before) {
                 continue;
             }
-            let due = self.due(&before, status, now);
+            let due = self.due(&before, status, checked, now);
             if due > now {
                 again.push(due);
                 continue;
@@ -68,8 +70,14 @@ impl Step<'_> {
     }
 
     /// When the workload is to be requested.
-    fn due(&self, restart: &RestartStatus, status: &CredentialStatus, now: Timestamp) -> Timestamp {
-        let checked = self.entry.restarts_checked.filter(|at| *at >= restart.since.0);
+    fn due(
+        &self,
+        restart: &RestartStatus,
+        status: &CredentialStatus,
+        checked: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Timestamp {
+        let checked = checked.filter(|at| *at >= restart.since.0);
         let checked = checked.map(|checked| check_at(restart, checked));
         let begin = match restart.state {
             RestartState::Pending => {

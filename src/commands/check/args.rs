@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// Check manifests before they are applied: schema, validation rules, and what the operator would reject.
-///
-/// Exit codes: 0 if there is no error, 1 if there is one, 2 if an input cannot be read.
+/// The flags of `tempcred check`.
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub struct Check {
@@ -21,8 +19,8 @@ pub struct Check {
     pub grants: Vec<PathBuf>,
 
     /// The operator's --cluster-name, for `{{ cluster }}` in grants.
-    #[arg(long, env = "TEMPCRED_CLUSTER_NAME", value_name = "NAME", default_value = "")]
-    pub cluster_name: String,
+    #[arg(long, env = "TEMPCRED_CLUSTER_NAME", value_name = "NAME")]
+    pub cluster_name: Option<String>,
 
     /// Compare --grants with the grants in the cluster: which resources in the cluster would they reject, constrain or
     /// revoke? A grant replaces the one of its name; all others stay. Nothing is changed.
@@ -50,7 +48,10 @@ pub struct Check {
     pub warnings_as_errors: bool,
 }
 
-const AFTER_HELP: &str = "Examples:
+const AFTER_HELP: &str =
+    "Exit codes: 0 if there is no error, 1 if there is one, 2 if an input cannot be read.
+
+Examples:
   tempcred check manifests/
   kustomize build overlays/prod | tempcred check --grants grants/ -
   helm template charts/reports | tempcred check -o sarif - > tempcred.sarif

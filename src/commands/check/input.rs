@@ -6,10 +6,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::finding::{Finding, Place};
+use super::node::Data;
 use super::object::{Kind, Object, objects};
 use super::rule::Rule;
-use super::yaml::parse;
+use super::yaml::{Document, parse};
 
 /// Largest file, in bytes. The objects of a cluster are at most 1.5 MiB each.
 const LARGEST: u64 = 32 << 20;
@@ -71,7 +74,9 @@ impl Input {
         };
         let name: Arc<str> = file.into();
         let (documents, error) = parse(&text);
-        for document in documents {
+        // Helm writes empty documents for what it leaves out.
+        let is_empty = |document: &Document| document.node.data == Data::Scalar(Value::Null);
+        for document in documents.into_iter().filter(|document| !is_empty(document)) {
             let mut is_ours = false;
             for node in objects(document.node) {
                 let object = Object::new(&name, node, namespace);

@@ -74,6 +74,11 @@ impl Flaws {
                 }
             }
         }
+        for field in ["name", "generateName", "namespace"] {
+            if metadata.get(field).is_some_and(|value| !(value.is_string() || value.is_null())) {
+                self.add(field, "the value must be a string: quote it");
+            }
+        }
         if !self.0.iter().all(|flaw| flaw.rule == Rule::ServerField) {
             return;
         }
@@ -212,7 +217,7 @@ mod tests {
             ("an empty name", json!({"name": ""}), Some("/metadata/name")),
             ("upper case", json!({"name": "A"}), Some("/metadata/name")),
             ("a trailing dot", json!({"name": "a."}), Some("/metadata/name")),
-            ("a number", json!({"name": 1}), Some("/metadata")),
+            ("a number", json!({"name": 1}), Some("/metadata/name")),
             ("a bad prefix", json!({"generateName": "A"}), Some("/metadata/generateName")),
             (
                 "a bad namespace",

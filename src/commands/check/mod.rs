@@ -66,11 +66,16 @@ async fn report(args: &Check) -> anyhow::Result<Report> {
         let context = args.context.as_deref();
         let live = cluster::read(context, args.namespace.as_deref(), args.all_namespaces).await?;
         let changed = validated.grants.iter().map(|grant| &grant.stored);
-        compare(&args.cluster_name, &live, changed, &mut report);
+        compare(cluster_name(args), &live, changed, &mut report);
     }
     report.findings.extend(input.findings);
     report.sort();
     Ok(report)
+}
+
+/// The name of the cluster. Empty if it is not known.
+fn cluster_name(args: &Check) -> &str {
+    args.cluster_name.as_deref().unwrap_or_default()
 }
 
 /// The report on files.
@@ -79,7 +84,7 @@ fn offline(args: &Check, input: &Input, validated: &Validated<'_>) -> Report {
     let with_grants = !args.grants.is_empty();
     let stored = granting.iter().map(|grant| &grant.stored).filter(|_| with_grants);
     let namespaces = grants::namespaces(&input.objects);
-    let compiled = grants::compile(&args.cluster_name, stored, &namespaces);
+    let compiled = grants::compile(cluster_name(args), stored, &namespaces);
     let desired: Vec<_> = credentials
         .iter()
         .filter_map(|credential| {

@@ -175,7 +175,7 @@ apiVersion: v1
 kind: List
 items:
 - {apiVersion: tempcred.dev/v1alpha1, kind: TemporaryCredential, metadata: {name: a}}
-- {apiVersion: tempcred.dev/v1alpha1, kind: TemporaryCredential, metadata: {name: a, namespace: n}}
+- {apiVersion: tempcred.dev/v1alpha1, kind: TemporaryCredential, metadata: {name: a, namespace: data}}
 - {apiVersion: tempcred.dev/v1alpha1, kind: RoleGrant, metadata: {name: g, namespace: n}}
 - {apiVersion: tempcred.dev/v2, kind: RoleGrant, metadata: {name: g}}
 - apiVersion: tempcred.dev/v1alpha1
@@ -198,7 +198,7 @@ items:
         let titles: Vec<_> = all.iter().take(3).map(Object::title).collect();
         assert_eq!(
             titles,
-            ["TemporaryCredential default/a", "TemporaryCredential n/a", "RoleGrant g"]
+            ["TemporaryCredential default/a", "TemporaryCredential data/a", "RoleGrant g"]
         );
         assert_eq!(all[1].place("/metadata/name").line, 6);
     }

@@ -14,6 +14,9 @@ use super::structural::{Flaw, prepare, without_nulls};
 /// Longest value that a message repeats, in characters.
 const LONGEST_VALUE: usize = 100;
 
+/// Longest part of a description that a message repeats, in bytes, unless its first sentence is longer.
+const LONGEST_DESCRIPTION: usize = 160;
+
 /// The keywords of a schema that JSON Schema and Kubernetes share.
 const SHARED: [&str; 12] = [
     "enum",
@@ -128,14 +131,23 @@ impl KindSchema {
         Flaw { rule: Rule::Schema, field, message }
     }
 
-    /// The first paragraph of the description of a field.
+    /// The first sentences of the description of a field.
     fn description(&self, field: &str) -> Option<&str> {
         let schema = super::finding::segments(field).try_fold(&self.schema, |schema, segment| {
             let named = schema["properties"].get(&segment);
             named.or_else(|| schema.get("items")).or_else(|| schema.get("additionalProperties"))
         });
-        schema?.get("description")?.as_str()?.split("\n\n").next()
+        schema?.get("description")?.as_str().map(first_sentences)
     }
+}
+
+/// The sentences of a text that fit into a message, at least one.
+fn first_sentences(text: &str) -> &str {
+    let text = text.split_once("\n\n").map_or(text, |(first, _)| first);
+    let ends = text.match_indices(". ").map(|(at, _)| at + 1).chain([text.len()]);
+    let fitting = ends.clone().take_while(|end| *end <= LONGEST_DESCRIPTION).last();
+    let end = fitting.or_else(|| ends.clone().next()).unwrap_or(text.len());
+    &text[..end]
 }
 
 fn message(kind: &ValidationErrorKind, error: &ValidationError<'_>) -> String {
@@ -208,6 +220,20 @@ mod tests {
         });
         let (flaws, _) = schemas.check(&schemas.credential, &object);
         flaws.into_iter().map(|flaw| (flaw.rule, flaw.field, flaw.message)).collect()
+    }
+
+    #[test]
+    fn a_message_repeats_only_the_first_sentences_of_a_description() {
+        let long = "x".repeat(200);
+        for (text, expected) in [
+            ("One. Two.", "One. Two."),
+            ("One. Two.\n\nThree.", "One. Two."),
+            (&format!("One. Two. {long}. Four."), "One. Two."),
+            (&format!("{long}. Two."), &format!("{long}.")),
+            ("", ""),
+        ] {
+            assert_eq!(first_sentences(text), expected);
+        }
     }
 
     #[test]

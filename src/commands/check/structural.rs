@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn unknown_fields_and_duplicates_are_found_where_they_are() {
-        let both = json!([{"kind": "a", "name": "b"}, {"kind": "a", "name": "b", "x": 1}]);
+        let both =
+            json!({"restart": [{"kind": "a", "name": "b"}, {"kind": "a", "name": "b", "x": 1}]});
         for (row, value, field) in [
             ("unknown", json!({"nam": 1}), "/nam"),
             ("unknown in a field", json!({"nested": {"x": 1}}), "/nested/x"),

@@ -41,8 +41,12 @@ pub struct Unreadable {
 /// The documents of a text. If a part cannot be read, the documents before it, and the error.
 pub fn parse(text: &str) -> (Vec<Document>, Option<Unreadable>) {
     let read = yaml(text);
+    if read.1.is_none() || !text.trim_start().starts_with('{') {
+        return read;
+    }
     // Tabs and long keys are valid in JSON only.
-    if read.1.is_some() && text.trim_start().starts_with('{') { json(text) } else { read }
+    let as_json = json(text);
+    if as_json.1.is_none() { as_json } else { read }
 }
 
 fn json(text: &str) -> (Vec<Document>, Option<Unreadable>) {

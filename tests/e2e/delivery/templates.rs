@@ -24,8 +24,8 @@ async fn a_changed_template_is_rendered_without_a_call_and_with_each_rotation() 
             templated(json!({"a.txt": "{{ accessKeyId }} {{ namespace }}/{{ name }}\n"})),
         )
         .await;
-    let first = world.complete_key("reports").await;
     let data = world.data("reports").await;
+    let first = &data["AWS_ACCESS_KEY_ID"];
     assert_eq!(data["a.txt"], format!("{first} {}/reports\n", world.namespace));
 
     let template =
@@ -81,10 +81,11 @@ async fn a_template_that_cannot_be_rendered_is_reported_and_costs_no_call() {
     let template = |text: &str| json!({"spec": {"secret": {"template": {"file": text}}}});
     world.patch("unknown", template("{{ accessKeyId }}")).await;
     world.wait("unknown", "ready", is_ready).await;
-    let key = world.complete_key("unknown").await;
+    let data = world.data("unknown").await;
+    assert_eq!(data["file"], data["AWS_ACCESS_KEY_ID"]);
     world.patch("unknown", template("{{ accessKeyID }}")).await;
     world.wait("unknown", "refused", invalid).await;
-    assert_eq!(world.complete_key("unknown").await, key);
+    assert_eq!(world.data("unknown").await, data);
     assert_eq!(world.sts.calls_total(), 1);
 }
 

@@ -100,8 +100,8 @@ async fn a_new_constraint_affects_all_resources_and_a_new_grant_allows_some() {
     let expected = expected.map(|(name, effect)| (name.to_owned(), effect.to_owned()));
     assert_eq!((said.code, effects(&said)), (Some(0), expected.into()), "{said:?}");
     let message = said.json()["cluster"][0]["message"].clone();
-    assert!(message.as_str().unwrap().contains("tag stage"), "{message}");
-    assert!(message.as_str().unwrap().ends_with("none → prod"), "{message}");
+    assert!(message.as_str().unwrap().starts_with("tag stage for "), "{message}");
+    assert!(message.as_str().unwrap().contains(": none → prod"), "{message}");
     let strict = ["-n", namespace, "--cluster-name", "prod", "--warnings-as-errors"];
     assert_eq!(compare(&world, &grants, &strict).code, Some(1));
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use serde_sarif::sarif::{ResultLevel, Sarif};
 use tempcred::commands::Rule;
 
 use super::{check, resource, yaml};
@@ -17,9 +16,9 @@ fn input() -> String {
     long["assumeRole"]["duration"] = json!("12h");
     long["identity"] = json!({"accessKeySecretRef": {"name": "keys"}});
     yaml(&[
-        resource("n", "good", plain()),
-        resource("n", "long", long),
-        resource("n", "wrong", wrong),
+        resource("data", "good", plain()),
+        resource("data", "long", long),
+        resource("data", "wrong", wrong),
     ])
 }
 
@@ -28,7 +27,7 @@ fn the_report_for_people_has_a_line_for_each_finding_and_no_colours_in_a_pipe() 
     let checked = check(&["-"], &input());
     assert_eq!(checked.code, Some(1), "{checked:?}");
     insta::assert_snapshot!(checked.out);
-    let good = check(&["-"], &yaml(&[resource("n", "good", plain())]));
+    let good = check(&["-"], &yaml(&[resource("data", "good", plain())]));
     assert_eq!(
         (good.code, good.out.as_str()),
         (Some(0), "1 object checked: 0 errors, 0 warnings, 0 notes.\n")
@@ -42,15 +41,21 @@ fn the_report_for_people_has_a_line_for_each_finding_and_no_colours_in_a_pipe() 
 fn the_report_is_valid_sarif() {
     let checked = check(&["-o", "sarif", "-"], &input());
     assert_eq!(checked.code, Some(1), "{checked:?}");
-    let sarif: Sarif = serde_json::from_str(&checked.out).unwrap();
-    let run = &sarif.runs[0];
-    let results = run.results.as_ref().unwrap();
-    let levels: Vec<_> = results.iter().map(|result| result.level.unwrap()).collect();
-    assert_eq!(levels, [ResultLevel::Warning, ResultLevel::Error], "{checked:?}");
-    let rules = run.tool.driver.rules.as_ref().unwrap();
+    let sarif: Value = serde_json::from_str(&checked.out).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+    let run = &sarif["runs"][0];
+    assert_eq!(run["tool"]["driver"]["name"], "tempcred check");
+    let results = run["results"].as_array().unwrap();
+    let levels: Vec<_> = results.iter().map(|result| &result["level"]).collect();
+    assert_eq!(levels, ["warning", "error"], "{checked:?}");
     for result in results {
-        let index = usize::try_from(result.rule_index.unwrap()).unwrap();
-        assert_eq!(Some(&rules[index].id), result.rule_id.as_ref());
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        let rule = &run["tool"]["driver"]["rules"][index];
+        assert_eq!(rule["id"], result["ruleId"]);
+        assert!(rule["shortDescription"]["text"].is_string(), "{rule}");
+        assert!(!result["message"]["text"].as_str().unwrap().is_empty(), "{result}");
+        let object = &result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"];
+        assert!(object.as_str().unwrap().starts_with("TemporaryCredential data/"), "{result}");
     }
     let file = std::env::temp_dir().join(format!("tempcred sarif {}.yaml", std::process::id()));
     std::fs::write(&file, input()).unwrap();
@@ -81,7 +86,7 @@ fn the_report_is_valid_junit_with_a_test_case_for_each_object() {
 fn warnings_are_errors_only_on_request() {
     let mut long = plain();
     long["assumeRole"]["duration"] = json!("12h");
-    let input = yaml(&[resource("n", "long", long)]);
+    let input = yaml(&[resource("data", "long", long)]);
     assert_eq!(check(&["-"], &input).code, Some(0));
     assert_eq!(check(&["--warnings-as-errors", "-"], &input).code, Some(1));
 }
@@ -105,12 +110,12 @@ fn advised() -> Vec<(&'static str, Vec<Value>, &'static [&'static str])> {
     let own = |name: &str, more: Value| {
         let mut spec = plain();
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        resource("n", name, spec)
+        resource("data", name, spec)
     };
     let request = |name: &str, key: &str, value: Value| {
         let mut spec = plain();
         spec["assumeRole"][key] = value;
-        resource("n", name, spec)
+        resource("data", name, spec)
     };
     let keys = |secret: &str| json!({"identity": {"accessKeySecretRef": {"name": secret, "sessionTokenKey": "AWS_SESSION_TOKEN"}}});
     let chain = |count: usize| -> Vec<Value> {
@@ -120,7 +125,7 @@ fn advised() -> Vec<(&'static str, Vec<Value>, &'static [&'static str])> {
             .collect()
     };
     let deployment = |container: Value| {
-        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "n"},
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "data"},
             "spec": {"template": {"spec": {"containers": [container]}}}})
     };
     let from = json!({"name": "a", "envFrom": [{"secretRef": {"name": "a"}}]});
@@ -129,7 +134,7 @@ fn advised() -> Vec<(&'static str, Vec<Value>, &'static [&'static str])> {
     with_status["status"] = json!({"accessKeyId": "AKIA"});
     let mut with_uid = own("a", json!({}));
     with_uid["metadata"]["uid"] = json!("u");
-    let secret = |annotations: Value| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "n", "annotations": annotations}});
+    let secret = |annotations: Value| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "data", "annotations": annotations}});
     let adopting = own("a", json!({"secret": {"adopt": true}}));
     let wide =
         json!({"namespaces": {"names": ["*"]}, "roleArns": ["arn:aws:iam::123456789012:role/*"]});
@@ -226,9 +231,11 @@ fn advised() -> Vec<(&'static str, Vec<Value>, &'static [&'static str])> {
         (
             "a grant in a namespace",
             {
-                let mut grant =
-                    super::grant("g", json!({"namespaces": {"names": ["n"]}, "roleArns": [role]}));
-                grant["metadata"]["namespace"] = json!("n");
+                let mut grant = super::grant(
+                    "g",
+                    json!({"namespaces": {"names": ["data"]}, "roleArns": [role]}),
+                );
+                grant["metadata"]["namespace"] = json!("data");
                 vec![grant]
             },
             &["namespace-ignored"],

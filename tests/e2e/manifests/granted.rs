@@ -197,9 +197,9 @@ fn labels_of_namespaces_come_from_the_input() {
         "namespaces": {"selector": {"matchLabels": {"team": "data"}}}, "roleArns": [ROLE],
     });
     let namespace = json!({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "labels": {"team": "data"}},
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "data", "labels": {"team": "data"}},
     });
-    let own = resource("n", "reports", json!({"assumeRole": {"roleArn": ROLE}}));
+    let own = resource("data", "reports", json!({"assumeRole": {"roleArn": ROLE}}));
     let folder = std::env::temp_dir().join(format!("tempcred-labels-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let grants = write(&folder, "grants.yaml", &yaml(&[grant("g", selected)]));

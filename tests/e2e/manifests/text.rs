@@ -15,7 +15,7 @@ fn files() -> Vec<(&'static str, String, bool)> {
     let request = |more: &str| format!("{HEAD}spec:\n  assumeRole:\n    {role}\n    {more}\n");
     let root = |account: &str| {
         format!(
-            "{HEAD}spec:\n  identity: {{accessKeySecretRef: {{name: a}}}}\n  assumeRoot:\n    targetPrincipal: {account}\n    taskPolicyArn: arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy\n"
+            "{HEAD}spec:\n  identity: {{accessKeySecretRef: {{name: keys}}}}\n  assumeRoot:\n    targetPrincipal: {account}\n    taskPolicyArn: arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy\n"
         )
     };
     vec![
