@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tempcred_core::api::{GROUP, WorkloadKind};
 use tempcred_core::key::Key;
+use tempcred_core::text::one_line;
 
 use super::finding::{Finding, Place, child};
 use super::node::Node;
@@ -13,6 +14,9 @@ use super::structural::Flaw;
 
 /// Version of the API that the CRDs define.
 const VERSION: &str = "v1alpha1";
+
+/// Longest title of an object, in characters.
+const LONGEST_TITLE: usize = 400;
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +74,12 @@ impl Object {
             name => Some(name),
         };
         let name = prefix.unwrap_or("without a name");
-        match self.key.namespace.as_str() {
+        let title = match self.key.namespace.as_str() {
             "" => format!("{kind} {name}"),
             namespace => format!("{kind} {namespace}/{name}"),
-        }
+        };
+        // A name that was not validated may contain what a terminal interprets.
+        one_line(&title, LONGEST_TITLE)
     }
 
     /// The place of a field.
@@ -201,5 +207,9 @@ items:
             ["TemporaryCredential default/a", "TemporaryCredential data/a", "RoleGrant g"]
         );
         assert_eq!(all[1].place("/metadata/name").line, 6);
+
+        let (documents, _) = parse("{kind: Pod, metadata: {name: \"a\\e[31mb\"}}");
+        let odd = Object::new(&file, documents[0].node.clone(), "n");
+        assert_eq!(odd.title(), "Pod n/a [31mb");
     }
 }
