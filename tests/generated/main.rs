@@ -51,6 +51,21 @@ fn chart() {
     }
 }
 
+/// The kustomize component names the image of its own version, as the chart does.
+#[test]
+fn kustomize_component() {
+    let path = "examples/inject/component/agent.yaml";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let text = fs::read_to_string(file).unwrap();
+    let image = "image: ghcr.io/tempcred/tempcred:";
+    let with_version = |line: &str| match line.split_once(image) {
+        Some((before, _)) => format!("{before}{image}{}\n", env!("CARGO_PKG_VERSION")),
+        None => format!("{line}\n"),
+    };
+    assert!(text.contains(image), "{path} has no image");
+    up_to_date(path, &text.lines().map(with_version).collect::<String>());
+}
+
 #[test]
 fn api_reference() {
     let pages: Vec<_> = tempcred_core::api::crds().iter().map(reference::page).collect();
