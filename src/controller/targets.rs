@@ -1,7 +1,9 @@
 //! The index of the workloads that resources restart.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempcred_core::api::{RestartTarget, TemporaryCredential};
 
@@ -11,36 +13,48 @@ use crate::cluster::watch::Key;
 const MOST_SHARED: usize = 64;
 
 /// Which resources restart a workload.
+///
+/// Users decide how many workloads there are, so each is kept as a hash. If two have the same hash, their restarts only
+/// wait for each other.
 #[derive(Default)]
-pub(super) struct Targets(Mutex<Index>);
+pub(super) struct Targets {
+    hasher: RandomState,
+    index: Mutex<Index>,
+}
 
 #[derive(Default)]
 struct Index {
-    targets: HashMap<Key, Vec<RestartTarget>>,
-    resources: HashMap<(String, RestartTarget), BTreeSet<String>>,
+    workloads: HashMap<Arc<Key>, Box<[u64]>>,
+    resources: HashMap<u64, Vec<Arc<Key>>>,
 }
 
 impl Targets {
     fn index(&self) -> MutexGuard<'_, Index> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hash(&self, namespace: &str, target: &RestartTarget) -> u64 {
+        self.hasher.hash_one((namespace, target))
     }
 
     /// Replaces the workloads of a resource.
     pub(super) fn set(&self, resource: &TemporaryCredential) {
         let key = Key::of(&resource.metadata);
+        let targets = resource.spec.restart.iter();
+        let workloads: Box<[u64]> = targets.map(|one| self.hash(&key.namespace, one)).collect();
         let mut index = self.index();
-        let targets = &resource.spec.restart;
-        if index.targets.get(&key).map_or(&[][..], Vec::as_slice) == targets.as_slice() {
+        if index.workloads.get(&key).map_or(&[][..], |before| before) == &*workloads {
             return;
         }
         index.remove(&key);
-        for target in targets {
-            let workload = (key.namespace.clone(), target.clone());
-            index.resources.entry(workload).or_default().insert(key.name.clone());
+        if workloads.is_empty() {
+            return;
         }
-        if !targets.is_empty() {
-            index.targets.insert(key, targets.clone());
+        let key = Arc::new(key);
+        for workload in &workloads {
+            index.resources.entry(*workload).or_default().push(Arc::clone(&key));
         }
+        index.workloads.insert(key, workloads);
     }
 
     /// Removes a resource.
@@ -49,29 +63,27 @@ impl Targets {
     }
 
     /// Some of the other resources that restart a workload in the namespace of this resource.
-    pub(super) fn others(&self, key: &Key, target: &RestartTarget) -> Vec<Key> {
-        let workload = (key.namespace.clone(), target.clone());
+    pub(super) fn others(&self, key: &Key, target: &RestartTarget) -> Vec<Arc<Key>> {
+        let workload = self.hash(&key.namespace, target);
         let index = self.index();
-        let names = index.resources.get(&workload).into_iter().flatten();
-        let names = names.filter(|name| **name != key.name).take(MOST_SHARED);
-        names.map(|name| Key { namespace: key.namespace.clone(), name: name.clone() }).collect()
+        let all = index.resources.get(&workload).into_iter().flatten();
+        all.filter(|other| ***other != *key).take(MOST_SHARED).cloned().collect()
     }
 
     /// Whether there are no workloads.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         let index = self.index();
-        index.targets.is_empty() && index.resources.is_empty()
+        index.workloads.is_empty() && index.resources.is_empty()
     }
 }
 
 impl Index {
     fn remove(&mut self, key: &Key) {
-        for target in self.targets.remove(key).into_iter().flatten() {
-            let workload = (key.namespace.clone(), target);
-            if let Some(names) = self.resources.get_mut(&workload) {
-                names.remove(&key.name);
-                if names.is_empty() {
+        for workload in self.workloads.remove(key).into_iter().flatten() {
+            if let Some(keys) = self.resources.get_mut(&workload) {
+                keys.retain(|other| **other != *key);
+                if keys.is_empty() {
                     self.resources.remove(&workload);
                 }
             }
@@ -102,7 +114,7 @@ mod tests {
         all.iter().for_each(|resource| targets.set(resource));
         let others = |name: &str, workload: &RestartTarget| -> Vec<_> {
             let key = Key { namespace: "n".to_owned(), name: name.to_owned() };
-            targets.others(&key, workload).into_iter().map(|key| key.name).collect()
+            targets.others(&key, workload).iter().map(|key| key.name.clone()).collect()
         };
         let [web, api] = [0, 1].map(|number| all[0].spec.restart[number].clone());
         assert_eq!(

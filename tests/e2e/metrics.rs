@@ -44,8 +44,10 @@ async fn every_metric_is_documented_and_changes() {
 
     // One is queued while another is issued.
     let hold = world.sts.hold(Matching::any());
+    let mut restarting = plain();
+    restarting["restart"] = json!([{"kind": "Deployment", "name": "none"}]);
     for name in ["first", "second"] {
-        world.create(name, plain()).await;
+        world.create(name, restarting.clone()).await;
     }
     arrived(&hold, 1).await;
     let queued = wait_until("one waits for its turn", SOON, || async {
@@ -98,6 +100,7 @@ async fn every_metric_is_documented_and_changes() {
         world.wait(name, "failing", |s| s.failure.is_some()).await;
     }
     let failing = [("condition", "RenewalFailing"), ("status", "True")];
+    let restarts = [("kind", "Deployment"), ("state", "missing")];
     let after = wait_until("a renewal is overdue and fails", SOON, || async {
         let after = scrape(&world).await;
         let is_one = |name, labels| value(&after, name, labels) == Some(1.0);
@@ -105,6 +108,7 @@ async fn every_metric_is_documented_and_changes() {
         let all = is_one("tempcred_credentials_overdue", &[])
             && renewals
             && value(&after, "tempcred_sts_rate", &[]) < Some(300.0)
+            && is_one("tempcred_workload_restarts_total", &restarts)
             && is_one("tempcred_withdrawn_secrets", &[]);
         all.then_some(after)
     })
