@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use tempcred_core::api::{Format, RestartTarget, TemporaryCredential};
+use tempcred_core::api::{Format, RestartTarget, TemporaryCredential, WorkloadKind};
 use tempcred_core::key::Key;
 use tempcred_core::problem::Reason;
 use tempcred_core::secret::ADOPT_BY;
@@ -23,9 +23,10 @@ pub fn check(objects: &[Object], validated: &Validated<'_>) -> Vec<Finding> {
     let writers = writers(&validated.credentials, &mut findings);
     findings.extend(foreign_secrets(objects, &validated.credentials));
     findings.extend(references(&validated.credentials));
+    let workloads = workloads(objects);
     for credential in &validated.credentials {
         findings.extend(session_token(credential, &writers));
-        findings.extend(restart_targets(credential, objects));
+        findings.extend(restart_targets(credential, &workloads));
     }
     for object in objects.iter().filter(|object| object.kind == Kind::Workload) {
         findings.extend(environment(object, &writers));
@@ -151,22 +152,30 @@ fn session_token(credential: &Credential<'_>, writers: &Writers<'_>) -> Option<F
     })
 }
 
-fn restart_targets(credential: &Credential<'_>, objects: &[Object]) -> Vec<Finding> {
+/// The workloads that can be restarted, by namespace, kind and name.
+type Workloads<'a> = HashSet<(&'a str, WorkloadKind, &'a str)>;
+
+fn workloads(objects: &[Object]) -> Workloads<'_> {
+    let workloads = objects.iter().filter(|object| object.kind == Kind::Workload);
+    workloads
+        .filter_map(|object| {
+            let Key { namespace, name } = &object.key;
+            Some((namespace.as_str(), object.restartable()?, name.as_str()))
+        })
+        .collect()
+}
+
+fn restart_targets(credential: &Credential<'_>, known: &Workloads<'_>) -> Vec<Finding> {
     let Credential { object, resource } = credential;
-    let known: HashSet<_> = objects
-        .iter()
-        .filter(|other| other.key.namespace == object.key.namespace)
-        .filter_map(|other| Some((other.restartable()?, other.key.name.as_str())))
-        .collect();
+    let namespace = object.key.namespace.as_str();
     let targets = resource.spec.restart.iter().enumerate();
     targets
-        .filter(|(_, target)| !known.contains(&(target.kind, target.name.as_str())))
+        .filter(|(_, target)| !known.contains(&(namespace, target.kind, target.name.as_str())))
         .map(|(index, target)| {
             let message = format!(
-                "the input contains no {} {} in namespace {}: check the name, if it is not created elsewhere",
+                "the input contains no {} {} in namespace {namespace}: check the name, if it is not created elsewhere",
                 target.kind.as_str(),
                 target.name,
-                object.key.namespace
             );
             let field = format!("/spec/restart/{index}");
             object.finding(Rule::RestartTargetMissing, &field, &message)

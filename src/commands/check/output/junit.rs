@@ -1,8 +1,10 @@
 //! The report as JUnit XML: one test case for each object.
 
+use std::collections::HashMap;
+
 use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use crate::commands::check::finding::{Finding, Place};
+use crate::commands::check::finding::Finding;
 use crate::commands::check::report::Report;
 use crate::commands::check::rule::{Level, Rule};
 
@@ -12,24 +14,26 @@ use crate::commands::check::rule::{Level, Rule};
 /// If it cannot be serialised.
 pub fn text(report: &Report) -> Result<String, SerializeError> {
     let mut suite = TestSuite::new("tempcred check");
-    for (title, place) in &report.objects {
-        let findings = report.findings.iter().filter(|finding| is_about(finding, title, place));
-        suite.add_test_case(case(report, title, &place.file, &findings.collect::<Vec<_>>()));
+    let mut about: HashMap<(&str, &str), Vec<&Finding>> = HashMap::new();
+    for finding in &report.findings {
+        let file = &*finding.place.file;
+        let title = finding.object.as_deref().unwrap_or(file);
+        about.entry((title, file)).or_default().push(finding);
     }
-    let is_known = |finding: &Finding| {
-        report.objects.iter().any(|(title, place)| is_about(finding, title, place))
-    };
-    for finding in report.findings.iter().filter(|finding| !is_known(finding)) {
-        let title = finding.object.as_deref().unwrap_or(&finding.place.file);
-        suite.add_test_case(case(report, title, &finding.place.file, &[finding]));
+    for (title, place) in &report.objects {
+        // An object that occurs twice has its findings once.
+        let findings = about.remove(&(title.as_str(), &*place.file)).unwrap_or_default();
+        suite.add_test_case(case(report, title, &place.file, &findings));
+    }
+    // Findings about files, and about objects of the cluster or of other kinds.
+    let mut rest: Vec<_> = about.into_iter().collect();
+    rest.sort_by_key(|(key, _)| *key);
+    for ((title, file), findings) in rest {
+        suite.add_test_case(case(report, title, file, &findings));
     }
     let mut xml = quick_junit::Report::new("tempcred check");
     xml.add_test_suite(suite);
     xml.to_string()
-}
-
-fn is_about(finding: &Finding, title: &str, place: &Place) -> bool {
-    finding.object.as_deref() == Some(title) && finding.place.file == place.file
 }
 
 fn case(report: &Report, title: &str, file: &str, findings: &[&Finding]) -> TestCase {
