@@ -6,7 +6,7 @@ use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::{Injection, alone, create, crowded, pod, shown, status, unlabelled};
+use super::{GUIDE, Injection, alone, create, crowded, pod, shown, status, unlabelled};
 use crate::world::{SOON, wait_until};
 
 /// Each kind of Pod, with its mode.
@@ -27,6 +27,10 @@ async fn every_container_gets_the_credentials_as_the_guide_says() {
         let injected = injection.create(&asked).await.unwrap();
         insta::assert_snapshot!(row, shown(&injected));
         assert_eq!(status(&injected), Some("injected"), "{row}");
+        let added = &injected["spec"]["containers"][0]["env"].as_array().unwrap().last().unwrap();
+        let text = |field: &str| added[field].as_str().unwrap().to_owned();
+        let variable = format!("`{}={}`", text("name"), text("value"));
+        assert!(GUIDE.contains(&variable), "the guide does not say {variable}");
     }
 }
 

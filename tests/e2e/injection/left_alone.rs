@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Injection, alone, crowded, pod, status, unlabelled};
+use super::{GUIDE, Injection, alone, crowded, pod, status, unlabelled};
 
 /// A spec with a change at a pointer.
 fn with(mut spec: Value, pointer: &str, value: Value) -> Value {
@@ -111,6 +111,13 @@ async fn a_pod_with_its_own_credentials_or_the_network_of_the_node_is_left_alone
     .map(|(name, reason)| (both, set(name), reason));
     rows.extend(set);
     for (modes, spec, reason) in rows {
+        for part in reason.split("; ") {
+            let shown = match part.split_once(" sets ") {
+                Some((_, variable)) => format!("`{variable}`"),
+                None => format!("`{}`", part.replace("container app", "container NAME")),
+            };
+            assert!(GUIDE.contains(&shown), "the guide does not say {shown}");
+        }
         for mode in modes {
             let asked = pod("reports", mode, spec.clone());
             let created = injection.create(&asked).await.unwrap();

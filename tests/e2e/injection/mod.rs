@@ -15,6 +15,9 @@ use crate::chart::rights::apply;
 use crate::chart::template;
 use crate::world::{SOON, World, wait_until};
 
+/// What users read about it.
+const GUIDE: &str = include_str!("../../../docs/delivery/injection.md");
+
 /// What the policy says about a Pod.
 const STATUS: &str = "tempcred.dev/inject-status";
 
