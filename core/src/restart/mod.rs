@@ -138,7 +138,7 @@ pub fn check_at(restart: &RestartStatus, checked: Timestamp) -> Timestamp {
     checked + wait
 }
 
-/// What to do about a workload whose restart is due.
+/// A step of a restart.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Only report this state.
@@ -147,7 +147,7 @@ pub enum Step {
     Begin,
 }
 
-/// The step after a look at the workload. `None` if there is no such workload.
+/// What to do about a workload whose restart is due. `workload` is `None` if it does not exist.
 pub fn step(
     restart: &RestartStatus,
     workload: Option<&Workload>,

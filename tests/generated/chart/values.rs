@@ -222,8 +222,8 @@ struct Features {
     /// If disabled, `tokenSecretRef` still works.
     service_account_tokens: bool,
     /// `spec.restart`: the operator may read and patch Deployments, StatefulSets and DaemonSets. A
-    /// patch can change every field, so whoever controls the operator can then run any image in the
-    /// namespaces that it serves.
+    /// patch can change every field, so an attacker who controls the operator can then run any
+    /// image in the namespaces that it serves.
     workload_restarts: bool,
 }
 
