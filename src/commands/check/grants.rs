@@ -107,7 +107,7 @@ pub fn namespaces(objects: &[Object]) -> Namespaces {
             Kind::Credential => {
                 namespaces.entry(object.key.namespace.clone()).or_default();
             }
-            _ => {}
+            Kind::Grant | Kind::UnknownOfGroup | Kind::Secret | Kind::Workload | Kind::Other => {}
         }
     }
     namespaces
@@ -160,25 +160,27 @@ pub fn verdicts(credentials: &[(&Credential<'_>, Desired)]) -> (Vec<Verdict>, Ve
     (verdicts, findings)
 }
 
+/// The rule for a denial.
 fn rule(reason: Reason) -> Rule {
-    match reason {
-        Reason::GrantConflict => Rule::GrantConflict,
-        Reason::GrantInvalid => Rule::GrantInvalid,
-        _ => Rule::NotGranted,
-    }
+    let rules =
+        [(Reason::GrantConflict, Rule::GrantConflict), (Reason::GrantInvalid, Rule::GrantInvalid)];
+    let found = rules.into_iter().find(|(of, _)| *of == reason);
+    found.map_or(Rule::NotGranted, |(_, rule)| rule)
 }
 
-/// The grants that the operator cannot use.
-pub fn invalid(grants: &Grants, input: &[Grant<'_>]) -> Vec<Finding> {
+/// The grants that the operator cannot use. `needs_cluster` tells whether the name of the cluster matters.
+pub fn invalid(cluster: &str, input: &[Grant<'_>], needs_cluster: bool) -> Vec<Finding> {
+    let stored = input.iter().map(|grant| &grant.stored);
+    let grants = compile(cluster, stored, &Namespaces::new());
     let find = |Grant { object, .. }: &Grant<'_>| {
         let (_, invalid) = grants.state(&object.key.name)?;
-        Some(match invalid? {
-            InvalidGrant::NoClusterName => {
+        match invalid? {
+            InvalidGrant::NoClusterName => needs_cluster.then(|| {
                 let message = "session uses the name of the cluster, which is not known: pass the operator's --cluster-name to this command too";
                 object.finding(Rule::ClusterNameUnknown, "/spec/session", message)
-            }
-            invalid => object.finding(Rule::GrantNotValid, "/spec", &invalid.to_string()),
-        })
+            }),
+            invalid => Some(object.finding(Rule::GrantNotValid, "/spec", &invalid.to_string())),
+        }
     };
     input.iter().filter_map(find).collect()
 }

@@ -84,7 +84,12 @@ impl Input {
                     matches!(object.kind, Kind::Credential | Kind::Grant | Kind::UnknownOfGroup);
                 match object.kind {
                     Kind::Other => self.others += 1,
-                    _ => self.objects.push(object),
+                    Kind::Credential
+                    | Kind::Grant
+                    | Kind::UnknownOfGroup
+                    | Kind::Namespace
+                    | Kind::Secret
+                    | Kind::Workload => self.objects.push(object),
                 }
             }
             // A file of values, for example, may contain what it wants.

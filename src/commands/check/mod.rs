@@ -103,12 +103,12 @@ fn offline(args: &Check, input: &Input, validated: &Validated<'_>) -> Report {
         }
     }
     findings.extend(granting.iter().filter_map(advice::of_grant));
+    findings.extend(grants::invalid(cluster_name(args), granting, with_grants));
     findings.extend(relations::check(&input.objects, validated));
     let mut verdicts = None;
     if with_grants {
         let (decided, found) = grants::verdicts(&desired);
         findings.extend(found);
-        findings.extend(grants::invalid(&compiled, granting));
         findings.extend(grants::unknown_labels(&input.objects, credentials, granting));
         verdicts = Some(decided);
     }

@@ -120,10 +120,8 @@ fn references(all: &[Credential<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for Credential { object, .. } in all.iter().filter(|one| !one.object.key.name.is_empty()) {
         if let Err(problem) = references.check(&object.key) {
-            let rule = match problem.reason {
-                Reason::ReferenceTooDeep => Rule::ReferenceTooDeep,
-                _ => Rule::ReferenceLoop,
-            };
+            let is_too_deep = problem.reason == Reason::ReferenceTooDeep;
+            let rule = if is_too_deep { Rule::ReferenceTooDeep } else { Rule::ReferenceLoop };
             findings.push(object.finding(rule, "/spec", &problem.message));
         }
     }

@@ -227,6 +227,22 @@ fn advised() -> Vec<(&'static str, Vec<Value>, &'static [&'static str])> {
         ),
         ("a status", vec![with_status], &["status-set"]),
         ("a UID", vec![with_uid], &["server-field"]),
+        (
+            "a grant for a path with dots",
+            vec![super::grant(
+                "g",
+                json!({"namespaces": {"names": ["data"]}, "roleArns": ["arn:aws:iam::123456789012:role/../r"]}),
+            )],
+            &["invalid-grant"],
+        ),
+        (
+            "a grant with the name of a cluster",
+            vec![super::grant(
+                "g",
+                json!({"namespaces": {"names": ["data"]}, "roleArns": [role], "session": {"attribution": true}}),
+            )],
+            &[],
+        ),
         ("a wide grant", vec![super::grant("g", wide)], &["wide-grant"]),
         (
             "a grant in a namespace",

@@ -212,3 +212,32 @@ fn labels_of_namespaces_come_from_the_input() {
     assert!(rules.contains(&json!("not-granted")), "{unknown:?}");
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn what_the_grants_make_of_a_renewal_and_of_the_cluster_is_advised() {
+    let folder = std::env::temp_dir().join(format!("tempcred-advice-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let own = json!({"assumeRole": {"roleArn": ROLE}, "renewal": {"before": "30m"}});
+    let own = resource("data", "reports", own);
+    let spec = |more: Value| {
+        let mut spec = json!({"namespaces": {"names": ["data"]}, "roleArns": [ROLE]});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    let attribution = json!({"session": {"attribution": true}});
+    for (row, more, args, expected) in [
+        ("no limit", json!({}), &[][..], &[][..]),
+        ("a limit", json!({"maxDuration": "30m"}), &[], &["renewal-clamped"]),
+        ("no cluster", attribution.clone(), &[], &["cluster-name-unknown", "grant-invalid"]),
+        ("a cluster", attribution, &["--cluster-name", "prod"], &[]),
+    ] {
+        let grants = write(&folder, "grants.yaml", &yaml(&[grant("g", spec(more))]));
+        let args = [&["-o", "json", "--grants", &grants, "-"], args].concat();
+        let checked = check(&args, &yaml(std::slice::from_ref(&own)));
+        let mut rules: Vec<_> =
+            checked.findings().iter().map(|one| one["rule"].as_str().unwrap().to_owned()).collect();
+        rules.sort();
+        assert_eq!(rules, expected, "{row}: {checked:?}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -41,6 +41,7 @@ pub fn specs() -> Vec<(&'static str, Value)> {
         ("a grant without roles", with("roleArns", json!(null))),
         ("a role twice", with("roleArns", json!(vec!["arn:aws:iam::123456789012:role/x"; 2]))),
         ("a path of roles", with("roleArns", json!(["arn:aws:iam::123456789012:role/team/*"]))),
+        ("a path with dots", with("roleArns", json!(["arn:aws:iam::123456789012:role/../x"]))),
         ("a maximum", with("maxDuration", json!("30m"))),
         ("a short maximum", with("maxDuration", json!("5m"))),
         ("a maximum as number", with("maxDuration", json!(1800))),
