@@ -1,6 +1,7 @@
 //! Pods with the label `tempcred.dev/inject` get credentials: by the MutatingAdmissionPolicy of the chart, or by the
 //! kustomize component. The Pods are created on the API server; none of them runs.
 
+mod agent;
 mod component;
 mod injected;
 mod labels;
