@@ -1,23 +1,43 @@
 //! The `tempcred` binary.
 
 use std::alloc::System;
+use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tempcred::cli::{Cli, Command};
 use tempcred::commands;
+use tokio::runtime::{Builder, Runtime};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Zeroes freed memory: secret values pass through the libraries for HTTP, TLS, XML and JSON, which do not zero it.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+fn main() -> anyhow::Result<ExitCode> {
+    let command = Cli::parse().command;
+    runtime(&command)?.block_on(execute(command))
+}
+
+/// Only the operator has work for several threads. For the agent, each of them would take memory in every Pod.
+fn runtime(command: &Command) -> io::Result<Runtime> {
+    let is_operator = matches!(command, Command::Run(_));
+    let mut builder =
+        if is_operator { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    builder.enable_all().build()
+}
+
+async fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Run(settings) => commands::run(*settings).await?,
         Command::Crds => commands::crds()?,
+        Command::Agent(args) => return commands::agent(*args).await,
         Command::Check(args) => return Ok(commands::check(&args).await),
+        Command::Status(args) => return Ok(commands::status(&args).await),
+        Command::Renew(args) => return Ok(commands::renew(&args).await),
+        Command::Exec(args) => return Ok(commands::exec(*args).await),
+        Command::Completions(args) => commands::completions(&args, Cli::command())?,
+        Command::Man(args) => commands::man(&args, Cli::command())?,
     }
     Ok(ExitCode::SUCCESS)
 }

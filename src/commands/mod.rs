@@ -1,12 +1,17 @@
 //! The commands.
 
+mod agent;
 mod check;
 mod crds;
 mod hardening;
 mod run;
 mod settings;
+mod terminal;
 
+pub use agent::{AgentArgs, agent};
 pub use check::{Check, Rule, check};
 pub use crds::crds;
 pub use run::run;
 pub use settings::Run;
+pub use terminal::{Completions, Exec, Man, Renew, Status};
+pub use terminal::{completions, exec, man, renew, status};

@@ -9,8 +9,10 @@ mod objects;
 mod operator;
 mod world;
 
+mod agent;
 mod chart;
 mod combined;
+mod commands;
 mod crash;
 mod examples;
 mod exhaustion;

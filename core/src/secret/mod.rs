@@ -1,6 +1,7 @@
 //! The Secret as data: rendering it, reading it, and its owner.
 
 mod adoption;
+mod keys;
 mod manifest;
 mod owner;
 mod prefixes;

@@ -6,8 +6,8 @@ use k8s_openapi::ByteString;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::keys::{CREDENTIAL_PROCESS, CREDENTIALS_FILE, TOKEN, env};
 use super::record::IssueRecord;
-use super::render::{CREDENTIAL_PROCESS, CREDENTIALS_FILE, TOKEN, env};
 use crate::credentials::{AccessKey, Credentials, Values};
 
 /// Access key ID, secret access key and session token. They are borrowed, and copied only if all three are found.

@@ -11,7 +11,7 @@ use minijinja::value::Value;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use secrecy::SecretString;
 
-use super::render::RESERVED_KEYS;
+use super::keys::RESERVED_KEYS;
 use super::template_syntax::{restricted, syntax};
 use crate::request::InvalidRequest;
 use crate::text::one_line;
@@ -139,10 +139,6 @@ fn environment() -> Environment<'static> {
     });
     environment
 }
-
-/// The filters of [`environment`].
-pub(super) const FILTERS: &[&str] =
-    &["b64encode", "default", "escape", "lower", "tojson", "upper", "urlencode"];
 
 fn json(text: &str) -> String {
     // A text can always be serialised.

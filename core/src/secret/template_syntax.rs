@@ -3,7 +3,6 @@
 use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
-use super::template::FILTERS;
 use crate::text::one_line;
 
 /// Most expressions and statements in one template.
@@ -17,6 +16,10 @@ const MOST_TOKENS: usize = 16;
 
 /// Most filters of one variable. Each may make the text several times as long.
 const MOST_FILTERS: usize = 2;
+
+/// The filters that `template` adds to the engine.
+const FILTERS: &[&str] =
+    &["b64encode", "default", "escape", "lower", "tojson", "upper", "urlencode"];
 
 /// The variables whose values the spec decides.
 const OF_SPEC: &[&str] = &["region", "namespace", "name"];

@@ -1,0 +1,70 @@
+//! `tempcred agent`: serves mounted credentials to the containers of a Pod, in the protocol of ECS and EKS Pod Identity.
+
+mod access;
+mod answer;
+mod args;
+mod document;
+mod names;
+mod probe;
+mod server;
+mod source;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::hardening;
+use crate::telemetry::logging::{self, LogFormat};
+
+pub use args::AgentArgs;
+
+use access::file_token;
+use answer::Agent;
+use source::{Source, file};
+
+/// Serves credentials until SIGTERM or SIGINT, or asks a running agent.
+///
+/// # Errors
+/// If the flags contradict each other, the address cannot be bound, or the agent that is asked answers with an error.
+pub async fn agent(args: AgentArgs) -> anyhow::Result<ExitCode> {
+    if let Some(url) = &args.check {
+        return probe::check(url).await.map(|()| ExitCode::SUCCESS);
+    }
+    // First, before the process reads any secret value.
+    let no_core_dumps = hardening::no_core_dumps();
+    logging::start("info", LogFormat::Text, None)?;
+    if let Err(error) = no_core_dumps {
+        tracing::warn!(%error, "core dumps could not be disabled: a crash may write credentials to a file");
+    }
+    let named = names::named(&args.file).map_err(|error| anyhow!(error))?;
+    let stop = stop_on_signal()?;
+    let listener = TcpListener::bind(args.listen).await.with_context(|| {
+        format!("cannot listen on {}: choose a free port with --listen", args.listen)
+    })?;
+    let sources = named.into_iter().map(|(name, path)| Source::new(name, file(path))).collect();
+    let agent = Agent::new(sources, args.authorization_token_file.map(file_token));
+    tracing::info!(address = %listener.local_addr()?, credentials = agent.names(), "serving credentials");
+    server::serve(listener, Arc::new(agent), stop).await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Cancelled at the first SIGTERM or SIGINT.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancel.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,101 @@
+//! Where credentials come from: a file, or whatever a function returns.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use super::document::{Document, Unavailable};
+
+/// Largest file, in bytes. A session token of AWS has a few KiB at most.
+const LARGEST: u64 = 64 * 1024;
+
+/// Returns the current content: a document of a `credential_process`, or a token.
+pub(crate) type Read = Box<dyn Fn() -> Result<SecretString, Unavailable> + Send + Sync>;
+
+/// Credentials with a name.
+pub(crate) struct Source {
+    pub(super) name: String,
+    read: Read,
+}
+
+impl Source {
+    /// Serves what `read` returns at the path `/NAME`. It is called for each request, and must not block.
+    pub(crate) fn new(name: String, read: Read) -> Self {
+        Self { name, read }
+    }
+
+    /// The current credentials.
+    ///
+    /// # Errors
+    /// If there are none that can be used at `now`.
+    pub(super) fn current(&self, now: Timestamp) -> Result<Document, Unavailable> {
+        Document::parse(&(self.read)()?, now)
+    }
+}
+
+/// Reads a file at each call. The kubelet replaces all files of a volume at once, so a reader gets the old content or the
+/// new one.
+pub(super) fn file(path: PathBuf) -> Read {
+    Box::new(move || {
+        read(&path).map_err(|error| {
+            let path = path.display();
+            let advice = "check that the Secret is mounted and has this key";
+            Unavailable::Unreadable(format!("cannot read {path}: {error}; {advice}"))
+        })
+    })
+}
+
+/// The content of a small regular file. Opening a pipe would block.
+fn read(path: &Path) -> Result<SecretString, String> {
+    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let too_large = || format!("it has more than {LARGEST} bytes");
+    if metadata.len() > LARGEST {
+        return Err(too_large());
+    }
+    // With room for all of it: growing would copy the values.
+    let mut text = String::with_capacity(metadata.len() as usize + 1);
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    // The file may have grown.
+    match file.take(LARGEST + 1).read_to_string(&mut text) {
+        Ok(length) if length as u64 > LARGEST => Err(too_large()),
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn reads_regular_files_up_to_the_limit() {
+        let folder = std::env::temp_dir().join(format!("tempcred-agent-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let write = |name: &str, content: Vec<u8>| {
+            fs::write(folder.join(name), content).unwrap();
+            folder.join(name)
+        };
+        let largest = write("largest", vec![b'x'; LARGEST as usize]);
+        assert_eq!(file(largest)().unwrap().expose_secret().len() as u64, LARGEST);
+        for (path, complaint) in [
+            (write("large", vec![b'x'; LARGEST as usize + 1]), "more than 65536 bytes"),
+            (write("binary", vec![0xff, 0xfe]), "valid UTF-8"),
+            (folder.join("missing"), "No such file"),
+            (folder.clone(), "not a regular file"),
+        ] {
+            let error = file(path.clone())().unwrap_err();
+            assert_eq!(error.code(), "CredentialsUnreadable");
+            let error = error.to_string();
+            assert!(error.contains(complaint) && error.contains(path.to_str().unwrap()), "{error}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

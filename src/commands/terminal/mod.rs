@@ -1,0 +1,15 @@
+//! The commands that a person runs at a terminal: `status`, `renew`, `exec`, and what a package installs.
+
+mod age;
+mod exec;
+mod generate;
+mod kube;
+mod output;
+mod renew;
+mod status;
+mod table;
+
+pub use exec::{Exec, exec};
+pub use generate::{Completions, Man, completions, man};
+pub use renew::{Renew, renew};
+pub use status::{Status, status};

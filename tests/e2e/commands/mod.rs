@@ -1,0 +1,42 @@
+//! The commands that a person uses at a terminal.
+
+mod exec;
+mod generate;
+mod renew;
+mod status;
+
+use std::process::{Command, Output};
+
+use crate::world::{World, binary};
+
+/// A command in the namespace of a world, as its administrator, without settings of the machine.
+pub fn command(world: &World, args: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("AWS_") || text.starts_with("TEMPCRED_") || text == "KUBECONFIG" {
+            command.env_remove(&name);
+        }
+    }
+    // Before the arguments of a command that `exec` runs.
+    let (name, rest) = args.split_first().unwrap();
+    command.arg(name).args(["--namespace", &world.namespace]).args(rest);
+    command.env("KUBECONFIG", world.rig.kubeconfig());
+    command
+}
+
+/// What a command has printed, and its exit code.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs a command to its end.
+pub async fn run(world: &World, args: &[&str]) -> Ran {
+    let mut command = command(world, args);
+    let output: Output =
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ran { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+}

@@ -1,0 +1,73 @@
+//! `tempcred status`.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use rig::sts::Fault;
+use serde_json::Value;
+
+use super::{command, run};
+use crate::world::{World, assume, is_ready, plain};
+
+#[tokio::test]
+async fn shows_what_is_ready_and_why_the_rest_is_not() {
+    let world = World::start().await;
+    let none = run(&world, &["status"]).await;
+    assert_eq!((none.code, &*none.out), (Some(0), ""));
+    assert!(none.err.contains("There are no TemporaryCredentials in namespace"), "{}", none.err);
+
+    world.issue("reports", plain()).await;
+    let ready = run(&world, &["status"]).await;
+    let lines: Vec<_> = ready.out.lines().collect();
+    assert_eq!((ready.code, lines.len()), (Some(0), 2), "{}", ready.out);
+    assert!(lines[0].starts_with("NAME") && lines[0].contains("EXPIRES IN"), "{}", lines[0]);
+    assert!(lines[1].starts_with("reports") && lines[1].contains("Issued"), "{}", lines[1]);
+
+    world.sts.inject(Fault::access_denied().for_role("role/refused"));
+    world.create("refused", assume("refused")).await;
+    world.wait("refused", "refused", |status| status.failure.is_some()).await;
+    let table = run(&world, &["status"]).await;
+    assert_eq!(table.code, Some(1), "{}", table.out);
+    assert!(table.out.contains("AssumeRole for arn:aws:iam::123456789012:role/refused failed"));
+    let one = run(&world, &["status", "refused"]).await;
+    for part in ["Conditions", "Failure", "AccessDenied (Refused)", "Next steps", "trust policy"] {
+        assert!(one.out.contains(part), "{part}: {}", one.out);
+    }
+    assert!(!one.out.contains('\x1b'), "no colours in a pipe");
+    let missing = run(&world, &["status", "none"]).await;
+    assert_eq!(missing.code, Some(2), "{}", missing.err);
+
+    let json: Value =
+        serde_json::from_str(&run(&world, &["status", "-o", "json"]).await.out).unwrap();
+    assert_eq!(json["items"].as_array().unwrap().len(), 2);
+    let yaml = run(&world, &["status", "reports", "-o", "yaml"]).await;
+    let yaml: Value = serde_yaml::from_str(&yaml.out).unwrap();
+    assert_eq!(yaml["kind"], "TemporaryCredential");
+    let wide = run(&world, &["status", "-o", "wide"]).await;
+    assert!(wide.out.contains("assumed-role/reports"), "{}", wide.out);
+    let all = command(&world, &["status"]).args(["-A"]).output().unwrap();
+    assert_eq!(all.status.code(), Some(2), "-A and --namespace exclude each other");
+}
+
+#[tokio::test]
+async fn a_watch_adds_a_line_for_each_change_if_it_is_not_on_a_terminal() {
+    let world = World::start().await;
+    world.issue("reports", plain()).await;
+    let mut watch = command(&world, &["status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let first = tokio::task::spawn_blocking(move || {
+        let first: Vec<_> = lines.by_ref().take(2).map(Result::unwrap).collect();
+        (first, lines)
+    });
+    let (first, lines) = first.await.unwrap();
+    assert!(first[0].starts_with("NAME") && first[1].starts_with("reports"), "{first:?}");
+    world.create("second", assume("second")).await;
+    world.wait("second", "ready", is_ready).await;
+    let second = tokio::task::spawn_blocking(move || {
+        lines.map(Result::unwrap).find(|line| line.starts_with("second") && line.contains("Issued"))
+    });
+    let second = second.await.unwrap();
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert!(second.is_some());
+}
