@@ -10,7 +10,7 @@ use super::access::{is_authorized, is_local};
 use super::document::Unavailable;
 use super::source::{Read, Source};
 
-/// What the agent serves, and to whom.
+/// What the agent serves, and to which client.
 pub(crate) struct Agent {
     sources: Vec<Source>,
     token: Option<Read>,

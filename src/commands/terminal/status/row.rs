@@ -54,7 +54,7 @@ impl Row {
             status.conditions.iter().find(move |condition| condition.type_ == type_.as_str())
         };
         let ready = named(ConditionType::Ready);
-        // A failing renewal does not take Ready away while the credentials are valid, but needs attention.
+        // A failing renewal does not end Ready while the credentials are valid, but needs attention.
         let failing = named(ConditionType::RenewalFailing).filter(|c| c.status == "True");
         let shown = match (failing, ready) {
             (Some(failing), Some(ready)) if ready.status == "True" => Some(failing),
