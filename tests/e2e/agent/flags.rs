@@ -37,7 +37,7 @@ async fn the_probe_succeeds_only_while_the_agent_is_ready() {
     assert!(code == Some(1) && said.contains("no agent listens"), "{said}");
 
     let file = format!("--file={}", mount.path("credentials.json"));
-    let agent = Agent::start(&[file.clone()]).await;
+    let agent = Agent::start(std::slice::from_ref(&file)).await;
     let probe = format!("--check=http://{}/readyz", agent.address);
     let (code, said) = run(&[&probe]);
     assert!(code == Some(1) && said.contains("cannot read"), "{said}");
