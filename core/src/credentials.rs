@@ -188,7 +188,8 @@ pub(crate) fn is_principal(arn: &str) -> bool {
     arn.len() <= LONGEST_ARN && is_one_line(arn, LONGEST_ARN)
 }
 
-fn whole_second(at: Timestamp) -> Timestamp {
+/// The time without its fraction of a second.
+pub(crate) fn whole_second(at: Timestamp) -> Timestamp {
     at - SignedDuration::from_nanos(i64::from(at.subsec_nanosecond()))
 }
 

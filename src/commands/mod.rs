@@ -4,8 +4,10 @@ mod agent;
 mod check;
 mod crds;
 mod hardening;
+mod kubernetes;
 mod run;
 mod settings;
+mod signals;
 mod terminal;
 
 pub use agent::{AgentArgs, agent};

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kube::Config;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use super::hardening;
 use super::settings::Run;
+use super::signals::stop_on_signal;
 use crate::aws::Sts;
 use crate::cluster::lease::{ElectionConfig, LeaderElector, Leadership};
 use crate::cluster::{Clients, Cluster, Events, TokenReviewer, clients};
@@ -155,18 +154,4 @@ fn identity(pod: Option<String>, instance: Option<&str>) -> String {
         let started = jiff::Timestamp::now().as_millisecond();
         format!("{}_{}_{started}", instance.unwrap_or("tempcred"), std::process::id())
     })
-}
-
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let token = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = term.recv() => tracing::info!("received SIGTERM: finishing operations in progress"),
-            _ = int.recv() => tracing::info!("received SIGINT: finishing operations in progress"),
-        }
-        token.cancel();
-    });
-    Ok(stop)
 }

@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sha2::{Digest, Sha256};
 
 use crate::api::{CredentialStatus, RestartState, RestartStatus, RestartTarget};
+use crate::credentials::whole_second;
 use crate::text::{hex, one_line};
 pub use rollout::{Rollout, Workload};
 
@@ -189,12 +190,11 @@ pub fn in_state(
     message: Option<String>,
     now: Timestamp,
 ) -> RestartStatus {
-    let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
     RestartStatus {
         kind: restart.kind,
         name: restart.name.clone(),
         state,
-        since: if restart.state == state { restart.since.clone() } else { Time(second) },
+        since: if restart.state == state { restart.since.clone() } else { Time(whole_second(now)) },
         message: message.map(|text| one_line(&text, LONGEST_MESSAGE)),
     }
 }

@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{CredentialStatus, SecretStatus};
 use crate::backoff::{after, after_denial, current_failure};
+use crate::credentials::whole_second;
 use crate::desired::Desired;
 use crate::observed::KnownSecret;
 use crate::problem::Problem;
@@ -72,7 +73,7 @@ pub fn next(
 fn to_whole_seconds(status: &mut CredentialStatus) {
     let conditions = status.conditions.iter_mut().map(|c| &mut c.last_transition_time);
     for time in status.renewal_time.iter_mut().chain(conditions) {
-        time.0 = Timestamp::from_second(time.0.as_second()).unwrap_or(time.0);
+        time.0 = whole_second(time.0);
     }
 }
 

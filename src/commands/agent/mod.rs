@@ -14,10 +14,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use super::hardening;
+use super::signals::stop_on_signal;
 use crate::telemetry::logging::{self, LogFormat};
 
 pub use args::AgentArgs;
@@ -51,20 +50,4 @@ pub async fn agent(args: AgentArgs) -> anyhow::Result<ExitCode> {
     server::serve(listener, Arc::new(agent), stop).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Cancelled at the first SIGTERM or SIGINT.
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = CancellationToken::new();
-    let cancel = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        cancel.cancel();
-    });
-    Ok(stop)
 }

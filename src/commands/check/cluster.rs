@@ -1,16 +1,13 @@
 //! Reads the grants and the resources of a cluster, for `tempcred check --cluster`.
 
-use std::fmt::Debug;
-
 use anyhow::Context;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DynamicObject, ListParams};
-use kube::config::KubeConfigOptions;
-use kube::{Api, Client, Config, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::api::{ApiResource, DynamicObject};
+use kube::{Api, Client, ResourceExt};
 use tempcred_core::api::{StoredGrant, TemporaryCredential};
 
 use super::grants::Namespaces;
+use crate::commands::kubernetes::{self, pages};
 
 /// Objects in a page of a list.
 const PAGE: u32 = 500;
@@ -36,19 +33,12 @@ pub async fn read(
     namespace: Option<&str>,
     all_namespaces: bool,
 ) -> anyhow::Result<Live> {
-    let config = match context {
-        None => Config::infer().await.map_err(anyhow::Error::from),
-        Some(_) => {
-            let context = context.map(str::to_owned);
-            let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-            Config::from_kubeconfig(&options).await.map_err(anyhow::Error::from)
-        }
-    };
+    let config = kubernetes::config(context, None).await;
     let config =
         config.context("no Kubernetes cluster is configured: set KUBECONFIG or --context")?;
     let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
     let client = Client::try_from(config).context("the Kubernetes cluster cannot be used")?;
-    let grants: Vec<StoredGrant> = pages(&Api::all(client.clone()))
+    let grants: Vec<StoredGrant> = pages(&Api::all(client.clone()), PAGE)
         .await
         .context("the RoleGrants cannot be listed: check that the CRDs are installed and that you may list rolegrants.tempcred.dev")?;
     let resource = ApiResource::erase::<TemporaryCredential>(&());
@@ -57,7 +47,7 @@ pub async fn read(
     } else {
         Api::namespaced_with(client.clone(), &namespace, &resource)
     };
-    let objects = pages(&api)
+    let objects = pages(&api, PAGE)
         .await
         .context("the TemporaryCredentials cannot be listed: check that you may list temporarycredentials.tempcred.dev")?;
     let (mut credentials, mut undecodable) = (Vec::new(), Vec::new());
@@ -71,7 +61,7 @@ pub async fn read(
     let api: Api<Namespace> = Api::all(client);
     let labels = "the labels of namespaces cannot be read: check that you may read namespaces";
     let found: Vec<(String, _)> = if all_namespaces {
-        let all = pages(&api).await.context(labels)?.into_iter();
+        let all = pages(&api, PAGE).await.context(labels)?.into_iter();
         all.map(|namespace| (namespace.name_any(), namespace.metadata.labels)).collect()
     } else {
         let found = api.get_metadata_opt(&namespace).await.context(labels)?;
@@ -86,18 +76,4 @@ pub async fn read(
         credentials,
         undecodable,
     })
-}
-
-/// All objects, page by page.
-async fn pages<K: Clone + Debug + DeserializeOwned>(api: &Api<K>) -> kube::Result<Vec<K>> {
-    let mut params = ListParams::default().limit(PAGE);
-    let mut objects = Vec::new();
-    loop {
-        let page = api.list(&params).await?;
-        objects.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(objects),
-        }
-    }
 }

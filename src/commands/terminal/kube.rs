@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use kube::api::{ApiResource, ListParams, Object};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::api::{ApiResource, Object};
 use kube::core::DynamicResourceScope;
-use kube::{Api, Client, Config, Resource};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tempcred_core::api::{CredentialStatus, TemporaryCredential};
 
 use crate::cluster::clients;
+use crate::commands::kubernetes;
 
 /// Objects in a page of a list: few requests for many resources, and a few megabytes of memory for a page.
 const PAGE: u32 = 1000;
@@ -52,26 +52,14 @@ impl Target {
     /// # Errors
     /// If no cluster is configured. The message says what to set.
     pub async fn connect(&self) -> anyhow::Result<Connection> {
-        let config = self.config().await.context(
+        let config = kubernetes::config(self.context.as_deref(), self.kubeconfig.as_deref()).await;
+        let config = config.context(
             "no Kubernetes cluster is configured: set KUBECONFIG, --kubeconfig or --context",
         )?;
         let namespace = self.namespace.as_ref().unwrap_or(&config.default_namespace).clone();
         let clients =
             clients(config, CONNECTIONS).context("the Kubernetes cluster cannot be used")?;
         Ok(Connection { client: clients.watches, values: clients.values, namespace })
-    }
-
-    async fn config(&self) -> anyhow::Result<Config> {
-        let options =
-            KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
-        Ok(match (&self.kubeconfig, &self.context) {
-            (Some(path), _) => {
-                let kubeconfig = Kubeconfig::read_from(path)?;
-                Config::from_custom_kubeconfig(kubeconfig, &options).await?
-            }
-            (None, Some(_)) => Config::from_kubeconfig(&options).await?,
-            (None, None) => Config::infer().await?,
-        })
     }
 }
 
@@ -148,16 +136,7 @@ pub async fn pages<K>(api: &Api<K>) -> anyhow::Result<Vec<K>>
 where
     K: Clone + std::fmt::Debug + DeserializeOwned,
 {
-    let mut params = ListParams::default().limit(PAGE);
-    let mut objects = Vec::new();
-    loop {
-        let page = api.list(&params).await.map_err(|error| cannot("list", &error))?;
-        objects.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(objects),
-        }
-    }
+    kubernetes::pages(api, PAGE).await.map_err(|error| cannot("list", &error))
 }
 
 /// The error of a request for TemporaryCredentials, with what to change.
