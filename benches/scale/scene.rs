@@ -94,8 +94,8 @@ impl Scene {
                     .patch("bares.scale.test", &params, &Patch::Apply(crd))
                     .await?;
                 let rig = Arc::clone(&self.rig);
-                let wait = ["wait", "--for=condition=Established", "crd/bares.scale.test"];
-                tokio::task::spawn_blocking(move || rig.kubectl_output(&wait)).await??;
+                let wait = move || rig.wait_for_crds(&["crd/bares.scale.test"]);
+                tokio::task::spawn_blocking(wait).await??;
             }
         }
         Ok(())

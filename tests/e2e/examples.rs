@@ -228,8 +228,7 @@ async fn every_manifest_in_the_documentation_is_accepted_or_rejected_as_marked()
     let mut world = World::new().await;
     let crd = flux_crd().unwrap().display().to_string();
     world.kubectl(&["apply", "--server-side", "--filename", &crd]);
-    let known = "crd/kustomizations.kustomize.toolkit.fluxcd.io";
-    world.kubectl(&["wait", "--for=condition=Established", known]);
+    world.rig.wait_for_crds(&["crd/kustomizations.kustomize.toolkit.fluxcd.io"]).unwrap();
     let names: Vec<_> = (0..found.len()).map(|i| format!("{}-doc{i}", world.namespace)).collect();
     for name in &names {
         let object = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();

@@ -25,7 +25,7 @@ pub fn chart_rig() -> &'static Rig {
             create.extend(["--filename".to_owned(), crd.display().to_string()]);
         }
         rig.kubectl_output(&create).unwrap();
-        rig.kubectl_output(&["wait", "--for=condition=Established", "crd", "--all"]).unwrap();
+        rig.wait_for_crds(&["crd", "--all"]).unwrap();
         for namespace in NAMESPACES {
             rig.kubectl_output(&["create", "namespace", namespace]).unwrap();
         }

@@ -51,7 +51,7 @@ impl Rig {
 
     /// Waits until the CRDs are served, and the controllers know them.
     pub fn serve_crds(&self) -> Result<()> {
-        self.kubectl_output(&[&["wait", "--for=condition=Established"][..], &CRDS].concat())?;
+        self.wait_for_crds(&CRDS)?;
         // The garbage collector learns of new types only every 30 s, and at its start from what is
         // discoverable then: established is not discoverable yet.
         let what = "the API server to serve the CRDs";
@@ -59,6 +59,15 @@ impl Rig {
             Ok(self.kubectl().args(["get", "--raw", DISCOVERY]).output()?.status.success())
         })?;
         self.restart_controllers()
+    }
+
+    /// Waits until CRDs are established. `crds` are those of `kubectl wait`, for example `crd/NAME`.
+    pub fn wait_for_crds(&self, crds: &[&str]) -> Result<()> {
+        let wait = [&["wait", "--for=condition=Established"][..], crds].concat();
+        // As long as a CRD has no conditions at all, kubectl fails immediately.
+        wait_until("the CRDs are established", SERVED_WITHIN, || {
+            Ok(self.kubectl().args(&wait).output()?.status.success())
+        })
     }
 
     /// Runs kubectl as admin and returns its output; fails with its error output.
