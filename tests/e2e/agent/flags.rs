@@ -2,8 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::mount::Mount;
-use super::{Agent, after, clean, credentials};
+use super::{Agent, after, clean, credentials, mount};
 use crate::world::binary;
 
 /// The exit code and the error output of the command.
@@ -31,7 +30,7 @@ fn flags_that_cannot_work_are_errors_that_say_what_to_change() {
 
 #[tokio::test]
 async fn the_probe_succeeds_only_while_the_agent_is_ready() {
-    let mount = tokio::task::spawn_blocking(|| Mount::new("reports")).await.unwrap();
+    let mount = mount("reports").await;
     let nobody = format!("--check=http://127.0.0.1:{}/readyz", rig::free_port().unwrap());
     let (code, said) = run(&[&nobody]);
     assert!(code == Some(1) && said.contains("no agent listens"), "{said}");
@@ -41,7 +40,7 @@ async fn the_probe_succeeds_only_while_the_agent_is_ready() {
     let probe = format!("--check=http://{}/readyz", agent.address);
     let (code, said) = run(&[&probe]);
     assert!(code == Some(1) && said.contains("cannot read"), "{said}");
-    mount.put(credentials("ASIAONE", after(SignedDuration::from_hours(1))));
+    mount.put(credentials("ASIAONE", after(SignedDuration::from_hours(1)))).unwrap();
     assert_eq!(run(&[&probe]), (Some(0), String::new()));
 
     let taken = format!("--listen={}", agent.address);

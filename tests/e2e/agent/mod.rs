@@ -1,7 +1,6 @@
 //! `tempcred agent`: it serves the current content of mounted files, to local clients only.
 
 mod flags;
-pub mod mount;
 mod process;
 mod protocol;
 
@@ -11,7 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
-use rig::Process;
+use rig::{Mount, Process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -89,6 +88,15 @@ impl Agent {
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Reply { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
     }
+}
+
+/// A mount without content, in a folder of its own.
+pub async fn mount(name: &'static str) -> Mount {
+    tokio::task::spawn_blocking(move || {
+        Mount::new(&rig().dir().join(format!("mount-{}", unique())).join(name)).unwrap()
+    })
+    .await
+    .unwrap()
 }
 
 /// A number that no other test has.

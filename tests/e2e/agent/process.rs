@@ -3,19 +3,19 @@
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
+use rig::Mount;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::mount::Mount;
-use super::{Agent, after, credentials};
+use super::{Agent, after, credentials, mount};
 use crate::world::{SOON, wait_until};
 
 /// More connections than the agent serves at a time.
 const CONNECTIONS: usize = 100;
 
 async fn start() -> (Mount, Agent) {
-    let mount = tokio::task::spawn_blocking(|| Mount::new("reports")).await.unwrap();
-    mount.put(credentials("ASIAONE", after(SignedDuration::from_hours(1))));
+    let mount = mount("reports").await;
+    mount.put(credentials("ASIAONE", after(SignedDuration::from_hours(1)))).unwrap();
     let agent = Agent::start(&[format!("--file={}", mount.path("credentials.json"))]).await;
     (mount, agent)
 }

@@ -3,18 +3,14 @@
 use std::fs;
 
 use jiff::SignedDuration;
+use rig::Mount;
 use serde_json::json;
 
-use super::mount::Mount;
-use super::{Agent, after, credentials};
+use super::{Agent, after, credentials, mount};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// A mount, as `--file` with its default name.
-async fn mount(name: &'static str) -> Mount {
-    tokio::task::spawn_blocking(move || Mount::new(name)).await.unwrap()
-}
-
 fn file(mount: &Mount) -> String {
     format!("--file={}", mount.path("credentials.json"))
 }
@@ -23,8 +19,8 @@ fn file(mount: &Mount) -> String {
 async fn each_file_is_served_at_its_name_and_the_first_at_the_root() {
     let (one, two) = (mount("one").await, mount("two").await);
     let expiration = after(HOUR);
-    one.put(credentials("ASIAONE", expiration));
-    two.put(credentials("ASIATWO", expiration));
+    one.put(credentials("ASIAONE", expiration)).unwrap();
+    two.put(credentials("ASIATWO", expiration)).unwrap();
     let named = format!("--file=other={}", two.path("credentials.json"));
     let agent = Agent::start(&[file(&one), named, file(&two)]).await;
     for (path, key) in
@@ -50,11 +46,11 @@ async fn each_file_is_served_at_its_name_and_the_first_at_the_root() {
 async fn every_reply_is_the_old_or_the_new_content_during_rotations() {
     let mount = mount("reports").await;
     let expiration = after(HOUR);
-    mount.put(credentials("ASIA0", expiration));
+    mount.put(credentials("ASIA0", expiration)).unwrap();
     let agent = Agent::start(&[file(&mount)]).await;
     for round in 1..=50 {
         let (old, new) = (format!("ASIA{}", round - 1), format!("ASIA{round}"));
-        let swap = async { mount.put(credentials(&new, expiration)) };
+        let swap = async { mount.put(credentials(&new, expiration)).unwrap() };
         let (during, ()) = tokio::join!(agent.get("/"), swap);
         let during = during.json()["AccessKeyId"].as_str().unwrap().to_owned();
         assert!([&old, &new].contains(&&during), "{during} in round {round}");
@@ -78,7 +74,7 @@ async fn what_cannot_be_served_is_an_error_that_sdks_retry_until_it_is_there() {
         ("too large", Some(large), "CredentialsUnreadable"),
     ] {
         if let Some(content) = content {
-            mount.put(content);
+            mount.put(content).unwrap();
         }
         for path in ["/", "/reports", "/readyz"] {
             let reply = agent.get(path).await;
@@ -88,7 +84,7 @@ async fn what_cannot_be_served_is_an_error_that_sdks_retry_until_it_is_there() {
         }
         assert_eq!(agent.get("/livez").await.status, 200, "{row}");
     }
-    mount.put(credentials("ASIAGOOD", after(HOUR)));
+    mount.put(credentials("ASIAGOOD", after(HOUR))).unwrap();
     assert_eq!(agent.get("/").await.status, 200);
     assert_eq!(agent.get("/readyz").await.status, 200);
     let log = agent.process.output().unwrap();
@@ -99,7 +95,7 @@ async fn what_cannot_be_served_is_an_error_that_sdks_retry_until_it_is_there() {
 #[tokio::test]
 async fn with_a_token_file_only_requests_with_its_current_content_are_served() {
     let mount = mount("reports").await;
-    mount.put(credentials("ASIAONE", after(HOUR)));
+    mount.put(credentials("ASIAONE", after(HOUR))).unwrap();
     let token = mount.path("token");
     let flag = format!("--authorization-token-file={token}");
     let agent = Agent::start(&[file(&mount), flag]).await;
@@ -137,7 +133,7 @@ async fn with_a_token_file_only_requests_with_its_current_content_are_served() {
 #[tokio::test]
 async fn requests_that_were_not_made_for_this_machine_are_refused() {
     let mount = mount("reports").await;
-    mount.put(credentials("ASIAONE", after(HOUR)));
+    mount.put(credentials("ASIAONE", after(HOUR))).unwrap();
     let agent = Agent::start(&[file(&mount)]).await;
     for (headers, status) in [
         (&[("Host", "localhost:9911")][..], 200),

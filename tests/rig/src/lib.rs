@@ -29,6 +29,7 @@ mod golang;
 mod install;
 pub mod janitor;
 mod moto;
+mod mount;
 mod ports;
 mod process;
 mod progress;
@@ -44,6 +45,7 @@ mod users;
 mod workspace;
 
 pub use audit::{Audit, Request};
+pub use mount::Mount;
 pub use ports::free_port;
 pub use process::{Process, memory};
 pub use progress::Progress;
