@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{AgentArgs, Check, Completions, Exec, Man, Renew, Run, Status};
+use crate::commands::{AgentArgs, Check, Completions, Doctor, Exec, Man, Renew, Run, Status};
 use crate::telemetry::version;
 
 /// Writes short-lived AWS credentials from STS to Kubernetes Secrets, and renews them before they expire.
@@ -25,6 +25,8 @@ pub enum Command {
     Agent(Box<AgentArgs>),
     /// Check manifests before they are applied, and show what changed grants would do.
     Check(Box<Check>),
+    /// Check what the operator needs in the cluster and at AWS, and say what to change.
+    Doctor(Box<Doctor>),
     /// Show which credentials are ready, and why the others are not.
     Status(Box<Status>),
     /// Request a renewal of credentials, and wait for it.

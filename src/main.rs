@@ -33,6 +33,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Crds => commands::crds()?,
         Command::Agent(args) => return commands::agent(*args).await,
         Command::Check(args) => return Ok(commands::check(&args).await),
+        Command::Doctor(args) => return Ok(commands::doctor(*args).await),
         Command::Status(args) => return Ok(commands::status(&args).await),
         Command::Renew(args) => return Ok(commands::renew(&args).await),
         Command::Exec(args) => return Ok(commands::exec(*args).await),

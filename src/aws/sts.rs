@@ -8,6 +8,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::Client;
+use aws_sdk_sts::config::SharedCredentialsProvider;
 use aws_sdk_sts::config::retry::RetryPartition;
 use lru::LruCache;
 use tempcred_core::problem::{Problem, Reason};
@@ -90,7 +91,13 @@ impl Sts {
         Ok(Session::new(client.clone(), Arc::clone(&self.metrics), records))
     }
 
-    fn client(&self, region: &str) -> Client {
+    /// The provider of the operator's own credentials.
+    pub(super) fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        self.base.credentials_provider()
+    }
+
+    /// A client for a region, signed with the operator's own identity.
+    pub(super) fn client(&self, region: &str) -> Client {
         let config = aws_sdk_sts::config::Builder::from(&self.base)
             .region(Region::new(region.to_owned()))
             // By default, the SDK keeps the state of retries for each region until the process ends.
@@ -107,7 +114,7 @@ impl Sts {
 mod tests {
     use super::*;
     use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
-    use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+    use aws_sdk_sts::config::Credentials;
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread;

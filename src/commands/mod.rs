@@ -3,6 +3,7 @@
 mod agent;
 mod check;
 mod crds;
+mod doctor;
 mod hardening;
 mod kubernetes;
 mod run;
@@ -13,6 +14,7 @@ mod terminal;
 pub use agent::{AgentArgs, agent};
 pub use check::{Check, Rule, check};
 pub use crds::crds;
+pub use doctor::{Doctor, doctor};
 pub use run::run;
 pub use settings::Run;
 pub use terminal::{Completions, Exec, Man, Renew, Status};

@@ -4,7 +4,7 @@ mod age;
 mod exec;
 mod generate;
 mod kube;
-mod output;
+pub(super) mod output;
 mod renew;
 mod status;
 mod table;

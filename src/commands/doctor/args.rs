@@ -1,0 +1,153 @@
+//! The flags of `tempcred doctor`: those of `tempcred run` that matter for the checks, with the same environment
+//! variables, and those that select the cluster.
+
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+
+/// The flags of `tempcred doctor`.
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub struct Doctor {
+    /// AWS region for resources that set none. Default: the region that the AWS SDK finds.
+    #[arg(long, env = "TEMPCRED_REGION", value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// Comma-separated list of the AWS regions that resources may set.
+    #[arg(long, env = "TEMPCRED_ALLOWED_REGIONS", value_name = "REGIONS", value_delimiter = ',')]
+    pub allowed_regions: Vec<String>,
+
+    /// URL of an STS endpoint. Default: the endpoint that the AWS SDK finds.
+    #[arg(long, env = "TEMPCRED_STS_ENDPOINT", value_name = "URL")]
+    pub sts_endpoint: Option<String>,
+
+    /// Comma-separated list of the namespaces that the operator serves. Default: all namespaces.
+    #[arg(long, env = "TEMPCRED_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
+    pub namespaces: Vec<String>,
+
+    /// Name of this cluster. Grants that use it are invalid without it.
+    #[arg(long, env = "TEMPCRED_CLUSTER_NAME", value_name = "NAME")]
+    pub cluster_name: Option<String>,
+
+    /// Whether the operator elects a leader.
+    #[arg(long, env = "TEMPCRED_LEADER_ELECT")]
+    pub leader_elect: bool,
+
+    /// Name of the Lease for leader election.
+    #[arg(
+        long,
+        env = "TEMPCRED_LEASE_NAME",
+        value_name = "NAME",
+        default_value = "tempcred",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub lease_name: String,
+
+    /// Whether the operator reviews the tokens of requests for its metrics.
+    #[arg(long, env = "TEMPCRED_METRICS_AUTH")]
+    pub metrics_auth: bool,
+
+    /// Namespace of the operator. Default: that of the Pod or of the context.
+    #[arg(short, long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// Context of the kubeconfig. Default: the current one.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// File of the kubeconfig. Default: that of KUBECONFIG, then ~/.kube/config, then the ServiceAccount of the Pod.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Check the permissions of this Kubernetes user, for example
+    /// system:serviceaccount:tempcred-system:tempcred. Your own user needs the permission to impersonate it.
+    #[arg(long = "as", value_name = "USER")]
+    pub impersonate: Option<String>,
+
+    /// Format of the output. Default: text.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<Format>,
+}
+
+/// A format of the output.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// JSON.
+    Json,
+}
+
+const AFTER_HELP: &str = "Nothing is created, changed or deleted.
+
+Exit codes: 0 if there is no problem, 1 if there are problems, 2 if the report cannot be written.
+
+Examples:
+  kubectl exec -n tempcred-system deploy/tempcred -- /tempcred doctor
+  tempcred doctor --as system:serviceaccount:tempcred-system:tempcred -n tempcred-system";
+
+impl Doctor {
+    /// The flags, with empty values as absent ones, as `tempcred run` treats them.
+    #[must_use]
+    pub fn normalized(self) -> Self {
+        Self {
+            region: set(self.region),
+            allowed_regions: listed(self.allowed_regions),
+            sts_endpoint: set(self.sts_endpoint),
+            namespaces: listed(self.namespaces),
+            cluster_name: set(self.cluster_name),
+            namespace: set(self.namespace),
+            ..self
+        }
+    }
+}
+
+fn set(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.is_empty())
+}
+
+/// Each entry once.
+fn listed(values: Vec<String>) -> Vec<String> {
+    let mut listed: Vec<String> = Vec::new();
+    for value in values.iter().map(|value| value.trim()).filter(|value| !value.is_empty()) {
+        if !listed.iter().any(|other| other == value) {
+            listed.push(value.to_owned());
+        }
+    }
+    listed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::settings::Run;
+    use clap::Command;
+
+    #[test]
+    fn the_flags_are_those_of_the_operator() {
+        let run = Run::augment_args(Command::new("run"));
+        let doctor = Doctor::augment_args(Command::new("doctor"));
+        let mut shared = 0;
+        for flag in doctor.get_arguments().filter(|flag| flag.get_env().is_some()) {
+            let name = flag.get_id().as_str();
+            if name == "namespace" {
+                // The chart sets it; `run` reads it for the Lease.
+                assert_eq!(flag.get_env().unwrap(), "POD_NAMESPACE");
+                continue;
+            }
+            let same = run.get_arguments().find(|other| other.get_id() == flag.get_id()).unwrap();
+            assert_eq!(same.get_env(), flag.get_env(), "{name}");
+            assert_eq!(same.get_long(), flag.get_long(), "{name}");
+            assert_eq!(same.get_value_delimiter(), flag.get_value_delimiter(), "{name}");
+            assert_eq!(same.get_default_values(), flag.get_default_values(), "{name}");
+            shared += 1;
+        }
+        assert_eq!(shared, 8);
+    }
+
+    #[test]
+    fn empty_and_repeated_values_do_not_count() {
+        let listed = listed(["", " team-a ", "team-b", "team-a"].map(str::to_owned).to_vec());
+        assert_eq!(listed, ["team-a", "team-b"]);
+        assert_eq!(set(Some(String::new())), None);
+    }
+}
