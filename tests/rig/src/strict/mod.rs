@@ -58,6 +58,8 @@ pub use iam::{Iam, OidcProvider, Role, User};
 pub use policy::{Place, Policy};
 pub use refusal::Refusal;
 
+pub(crate) use signature::check as check_signature;
+
 use judge::{Call, Judge};
 use session::{Tag, Tags};
 

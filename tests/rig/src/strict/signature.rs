@@ -17,7 +17,7 @@ struct Authorization<'a> {
 }
 
 /// Whether the secret key has signed the request.
-pub(super) fn check(request: &HttpRequest, secret: &str) -> Result<(), Refusal> {
+pub(crate) fn check(request: &HttpRequest, secret: &str) -> Result<(), Refusal> {
     let header = request.headers.get("authorization").map(String::as_str).unwrap_or_default();
     let parts = parse(header).ok_or_else(|| {
         Refusal::new(400, "IncompleteSignature", "The Authorization header is incomplete")

@@ -5,6 +5,7 @@
 //! It writes the bytes itself: an HTTP library would not send a reset or half a
 //! body.
 
+mod callers;
 mod fault;
 mod form;
 mod hold;
@@ -19,6 +20,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 
 use crate::background::Background;
 use crate::strict::Strict;
@@ -114,6 +116,17 @@ impl Responder {
         let hold = Hold::new();
         self.state.rules().add(Fault::hold(matching, &hold));
         hold
+    }
+
+    /// From now on, `GetCallerIdentity` must be signed with an unexpired key: one that was issued here, or one of
+    /// [`Responder::know`]. Without this, any signature is accepted.
+    pub fn check_callers(&self) {
+        self.state.log().callers.checked = true;
+    }
+
+    /// Sets the expiration of a key. Its secret and its token are [`secret_for`] and [`token_for`] it.
+    pub fn know(&self, access_key_id: &str, expiration: Timestamp) {
+        self.state.log().callers.known.insert(access_key_id.to_owned(), expiration);
     }
 
     /// All requests, faulted ones included, in the order of arrival.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::callers;
 use super::fault::{Outcome, Plan, Shape};
 use super::form::Received;
 use super::http::{self, HttpRequest, Reply};
@@ -91,6 +92,11 @@ async fn credentials(
     request: &Received,
     plan: &Plan,
 ) -> Reply {
+    if request.action == "GetCallerIdentity"
+        && let Err(refusal) = callers::check(state, http_request, request, reply::clock(plan.skew))
+    {
+        return refused(&refusal);
+    }
     let unknown = UNKNOWN_TO_PEERS.contains(&request.action.as_str());
     let peer = match &state.peer {
         Peer::Forward(peer) if !unknown => *peer,
@@ -101,7 +107,7 @@ async fn credentials(
                     state.log().issued.extend(issued);
                     xml::result(&request.action, &content)
                 }
-                Err(Refusal { status, code, message }) => reply::error(status, code, &message),
+                Err(refusal) => refused(&refusal),
             };
         }
     };
@@ -112,6 +118,10 @@ async fn credentials(
         }
         Err(error) => reply::error(503, "ServiceUnavailable", &format!("no peer: {error}")),
     }
+}
+
+fn refused(refusal: &Refusal) -> Reply {
+    reply::error(refusal.status, refusal.code, &refusal.message)
 }
 
 async fn send(

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::callers::Callers;
 use super::fault::Rules;
 use super::form::Received;
 use super::issued::IssuedRecord;
@@ -33,6 +34,8 @@ pub(super) struct Log {
     pub(super) connections: usize,
     /// The principal of an issued key, by its id.
     pub(super) principals: HashMap<String, String>,
+    /// The keys that may sign.
+    pub(super) callers: Callers,
 }
 
 impl State {
