@@ -11,7 +11,7 @@
 //! * No process outlives the rig, even if the rig's own process is killed: see
 //!   [`janitor`].
 //! * Two rigs can run side by side: own ports, own folder, own cluster.
-//! * Nothing is written outside `target/rig` and the caches of Go and pip.
+//! * Nothing is written outside `target/rig` and the caches of Go, pip and npm.
 //!
 //! # Environment
 //!
@@ -37,6 +37,7 @@ mod proxy;
 mod python;
 mod random;
 mod rig;
+mod sdk;
 mod source;
 pub mod strict;
 pub mod sts;
@@ -51,5 +52,6 @@ pub use process::{Process, memory};
 pub use progress::Progress;
 pub use proxy::Proxy;
 pub use rig::Rig;
+pub use sdk::Sdk;
 pub use tool::{Tool, flux_crd, prometheus_crds};
 pub use users::User;

@@ -1,4 +1,4 @@
-//! The virtual environment with moto, boto3 and kubectl.
+//! The virtual environment with moto, boto3, the AWS CLI and kubectl.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::workspace;
 
 /// A slow registry is no reason to give up early.
-const INSTALLED_WITHIN: Duration = Duration::from_secs(15 * 60);
+pub(crate) const INSTALLED_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// The virtual environment, made at first use.
 #[derive(Clone)]
@@ -28,17 +28,16 @@ impl Python {
         let version = output(Command::new("python3").arg("--version"))
             .context("the rig needs python3 on the PATH")?;
         let dir = cache::made_once("python", &[&wanted, &version], |dir, janitor| {
-            let _progress =
-                Progress::start("installing moto, boto3 and kubectl (about 30 s, once)");
+            let _progress = Progress::start(
+                "installing moto, boto3, the AWS CLI and kubectl (about 30 s, once)",
+            );
             let mut venv = Command::new("python3");
             venv.args(["-m", "venv"]).arg(dir);
             janitor
                 .spawn("venv", &venv)?
                 .must_succeed(INSTALLED_WITHIN)
                 .context("python3 has no working venv (on Debian: apt install python3-venv)")?;
-            let mut pip = Command::new(python(dir));
-            pip.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
-            pip.args(["--disable-pip-version-check", "--requirement"]).arg(&list);
+            let pip = pip_install(&python(dir), &list);
             janitor.spawn("pip", &pip)?.must_succeed(INSTALLED_WITHIN)
         })?;
         Ok(Self { dir })
@@ -51,6 +50,14 @@ impl Python {
     pub(crate) fn kubectl(&self) -> PathBuf {
         self.dir.join("bin").join("kubectl")
     }
+}
+
+/// Installs the packages of a list, and nothing else.
+pub(crate) fn pip_install(python: &Path, list: &Path) -> Command {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
+    pip.args(["--disable-pip-version-check", "--requirement"]).arg(list);
+    pip
 }
 
 fn python(dir: &Path) -> PathBuf {

@@ -15,6 +15,7 @@ use crate::moto::Moto;
 use crate::process::Process;
 use crate::python::{self, Python};
 use crate::random;
+use crate::sdk::Sdk;
 use crate::source::{FOREIGN, Source};
 use crate::tool::Tool;
 use crate::users::{User, write_private};
@@ -198,6 +199,23 @@ impl Rig {
     #[must_use]
     pub fn python(&self) -> PathBuf {
         self.python.interpreter()
+    }
+
+    /// A command that runs the program of an AWS SDK, installed and built unless that has been done.
+    ///
+    /// # Errors
+    ///
+    /// When a tool is missing, or a download or a build fails.
+    pub fn sdk(&self, sdk: Sdk) -> Result<Command> {
+        sdk.command(&self.python())
+    }
+
+    /// The AWS CLI.
+    #[must_use]
+    pub fn aws(&self) -> Command {
+        let mut command = Command::new(self.python());
+        command.args(["-m", "awscli"]);
+        command
     }
 
     /// The URL of moto, a real STS. Started at the first call.

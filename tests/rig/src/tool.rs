@@ -21,14 +21,23 @@ pub enum Tool {
     Lua,
     /// Checks and tests Prometheus rules.
     Promtool,
+    /// The program of the AWS SDK for Go: see [`Sdk`](crate::Sdk).
+    SdkGo,
     /// Checks prose.
     Vale,
 }
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 6] =
-        [Self::Helm, Self::Image, Self::Kstatus, Self::Lua, Self::Promtool, Self::Vale];
+    pub const ALL: [Self; 7] = [
+        Self::Helm,
+        Self::Image,
+        Self::Kstatus,
+        Self::Lua,
+        Self::Promtool,
+        Self::SdkGo,
+        Self::Vale,
+    ];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -91,6 +100,15 @@ impl Tool {
                 tags: "remove_all_sd",
                 cgo: false,
                 progress: "building promtool from Go modules (about 3 minutes, once)",
+            },
+            Self::SdkGo => Program {
+                name: "sdk-go",
+                folder: "tools/sdk-go",
+                package: ".",
+                stamp: "",
+                tags: "",
+                cgo: false,
+                progress: "building a program with the AWS SDK for Go (about 30 s, once)",
             },
             Self::Vale => Program {
                 name: "vale",
