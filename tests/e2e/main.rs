@@ -38,6 +38,7 @@ mod replicas;
 mod requests;
 mod resource;
 mod runbooks;
+mod sdks;
 mod shutdown;
 mod tenancy;
 mod threats;

@@ -13,7 +13,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use rig::sts::Responder;
-use rig::{Rig, Tool};
+use rig::{Rig, Sdk, Tool};
 use serde_json::{Value, json};
 use tempcred_core::api::RoleGrant;
 use tokio::net::TcpStream;
@@ -66,6 +66,9 @@ pub fn rig() -> &'static Rig {
             tool.ready().unwrap();
         }
         let rig = Rig::start().unwrap();
+        for sdk in Sdk::ALL {
+            rig.sdk(sdk).unwrap();
+        }
         prepare(&rig);
         rig
     })
