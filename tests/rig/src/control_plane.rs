@@ -129,6 +129,11 @@ impl ControlPlane {
         self.running().api.as_ref().map(Process::pid)
     }
 
+    /// Not if its binaries are without a controller manager.
+    pub(crate) fn runs_controllers(&self) -> bool {
+        self.running().controllers.is_some()
+    }
+
     /// The authority that clients trust: the API server signs its own certificate at its first start.
     pub(crate) fn ca_pem(&self) -> Result<Vec<u8>> {
         let path = self.dir.join("certs").join("apiserver.crt");

@@ -247,6 +247,12 @@ impl Rig {
         self.control_plane.as_ref()?.api_server_pid()
     }
 
+    /// Whether controllers run, such as that of Deployments. `KUBEBUILDER_ASSETS` may have none; an external cluster does.
+    #[must_use]
+    pub fn runs_controllers(&self) -> bool {
+        self.control_plane.as_ref().is_none_or(ControlPlane::runs_controllers)
+    }
+
     /// Whether the control plane is that of an external cluster.
     pub(crate) fn is_foreign(&self) -> bool {
         self.control_plane.is_none()
