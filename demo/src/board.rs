@@ -1,15 +1,22 @@
 //! The state that the demo shows, and its news. Pure: events are passed in with their time.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
-use tempcred_core::api::{CredentialStatus, TemporaryCredential};
+use tempcred_core::api::{CredentialStatus, RestartState, TemporaryCredential};
 use tempcred_core::problem::Reason;
+
+use crate::consumers::{Caller, Deployed};
 
 /// All that there is to show.
 #[derive(Default)]
 pub struct Board {
     /// A row for each resource, in the order of their appearance.
     pub rows: Vec<Row>,
+    /// The program with an AWS SDK, once it runs.
+    pub caller: Option<Caller>,
+    /// The Deployment that is restarted.
+    pub deployed: Option<Deployed>,
     /// What has happened, oldest first.
     pub news: Vec<News>,
 }
@@ -166,6 +173,24 @@ impl Board {
         self.hear(news, now);
     }
 
+    /// STS has received a call of the program that this key signed.
+    pub fn saw_call(&mut self, key: &str, at: Timestamp) {
+        let news = self.caller.as_mut().and_then(|caller| caller.called(key));
+        self.hear(news.map(|text| (Tone::Good, text)), at);
+    }
+
+    /// A Deployment was seen, which the resource `credential` restarts.
+    pub fn saw_deployment(&mut self, deployment: &Deployment, credential: &str, now: Timestamp) {
+        match Deployed::of(deployment, credential) {
+            Ok(deployed) => {
+                let news = deployed.news(self.deployed.as_ref());
+                self.deployed = Some(deployed);
+                self.hear(news.into_iter().map(|text| (Tone::Good, text)), now);
+            }
+            Err(error) => self.trouble(&format!("an unreadable Deployment: {error:#}"), now),
+        }
+    }
+
     fn hear(&mut self, news: impl IntoIterator<Item = (Tone, String)>, now: Timestamp) {
         for (tone, text) in news {
             self.note(tone, text, now);
@@ -230,7 +255,32 @@ fn tell(
         };
         news.push((Tone::Bad, format!("{name}: {text} [next attempt {next}]")));
     }
+    news.extend(tell_restarts(name, before, after));
     news
+}
+
+/// What is new of the restarts. The first issue restarts nothing.
+fn tell_restarts(
+    name: &str,
+    before: &CredentialStatus,
+    after: &CredentialStatus,
+) -> Vec<(Tone, String)> {
+    let changed = after.restarts.iter().filter(|now| {
+        let known = before.restarts.iter().find(|old| old.kind == now.kind && old.name == now.name);
+        known.is_some_and(|old| old.state != now.state)
+    });
+    let news = changed.map(|now| {
+        let workload = format!("{} {}", now.kind.as_str(), now.name);
+        let message = now.message.as_deref().map_or_else(String::new, |text| format!(": {text}"));
+        let tone = match now.state {
+            RestartState::Pending | RestartState::Progressing | RestartState::Complete => {
+                Tone::Good
+            }
+            RestartState::Stuck | RestartState::Missing | RestartState::Failed => Tone::Bad,
+        };
+        (tone, format!("{name}: the restart of {workload} is {:?}{message}", now.state))
+    });
+    news.collect()
 }
 
 /// The time of day, UTC.
@@ -276,5 +326,36 @@ mod tests {
             ]
         );
         assert_eq!(board.rows[0].rotations, 1);
+    }
+
+    #[test]
+    fn a_restart_is_news_when_its_state_changes() {
+        let mut board = Board::default();
+        let at = Timestamp::from_second(0).expect("a time");
+        let mut seen = credential("A", "1");
+        for (state, message) in [
+            ("Complete", None),
+            ("Pending", Some("waits")),
+            ("Progressing", None),
+            ("Progressing", None),
+            ("Stuck", Some("no Pod is ready")),
+        ] {
+            let restart = json!([{
+                "kind": "Deployment", "name": "web", "state": state, "message": message,
+                "since": "2026-01-01T00:00:00Z",
+            }]);
+            let status = seen.status.as_mut().expect("a status");
+            status.restarts = serde_json::from_value(restart).expect("restarts");
+            board.saw(&seen, false, at);
+        }
+        let news: Vec<_> = board.news.iter().map(|n| (n.tone, n.text.as_str())).collect();
+        assert_eq!(
+            news[1..],
+            [
+                (Tone::Good, "a: the restart of Deployment web is Pending: waits"),
+                (Tone::Good, "a: the restart of Deployment web is Progressing"),
+                (Tone::Bad, "a: the restart of Deployment web is Stuck: no Pod is ready"),
+            ]
+        );
     }
 }

@@ -3,13 +3,18 @@
 //! | module | holds |
 //! |---|---|
 //! | [`stage`] | what runs: control plane, STS, operator |
+//! | [`program`] | a program with an AWS SDK, and its agent |
+//! | [`kubelet`] | what a kubelet would do: mount a Secret, start Pods |
 //! | [`story`] | the steps of the demo, and what must happen after each |
 //! | [`follow`] | watches of the API server, which feed the board |
-//! | [`board`] | the state: a row for each resource, and the news (pure) |
+//! | [`board`], [`consumers`] | the state: a row for each resource, what uses the credentials, and the news (pure) |
 //! | [`screen`], [`table`] | how it is shown, on a terminal and in a log |
 
 mod board;
+mod consumers;
 mod follow;
+mod kubelet;
+mod program;
 mod screen;
 mod stage;
 mod story;
@@ -17,6 +22,7 @@ mod table;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -37,7 +43,8 @@ const READING: Duration = Duration::from_secs(5);
 ///
 /// Builds it, starts a real Kubernetes control plane and an STS (moto) on this
 /// machine, applies examples/ and shows what happens: credentials are issued and
-/// rotated, a deleted Secret comes back, AWS refuses a role.
+/// rotated, a deleted Secret comes back, AWS refuses a role, a program with an AWS
+/// SDK (boto3) gets each new key from the agent, a Deployment is restarted.
 ///
 /// Needs no cluster and no AWS account, and leaves nothing running. The first start
 /// builds the control plane, which takes minutes; later ones take seconds.
@@ -78,19 +85,25 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
     println!("Ready after {:.1?}.", begin.elapsed());
 
     let (board, seen) = tokio::sync::watch::channel(Board::default());
+    let client = stage.client().await?;
     let operator = Operator::start(&stage)?;
+    // Ends after the story, so that it runs on with `--stay`.
+    let program = OnceLock::new();
     let mut screen = Screen::new(live, stage.sts.clone(), seen.clone());
     let outcome = {
         let story = story::Story {
             stage: &stage,
             operator: &operator,
+            program: &program,
+            client: &client,
             board: &board,
             seen,
             pause: if live { READING } else { Duration::ZERO },
         };
         tokio::select! {
             outcome = story.run() => Some(outcome),
-            never = follow::follow(&stage, &board) => match never {},
+            never = follow::follow(&stage, &client, &board) => match never {},
+            never = kubelet::play(&stage, &client, &board) => match never {},
             never = screen.run() => match never {},
             () = interrupted() => None,
         }
@@ -109,11 +122,11 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
     }
     println!("{}", story::summary(&board.borrow(), &stage));
     if args.stay {
-        println!("{}", story::look_around(&stage, &operator));
+        println!("{}", story::look_around(&stage, &operator, program.get()));
         println!("All of this stays up until Ctrl-C.");
         tokio::select! {
             () = interrupted() => {}
-            never = follow::follow(&stage, &board) => match never {},
+            never = kubelet::play(&stage, &client, &board) => match never {},
         }
         println!("\nEnding what runs.");
     } else {

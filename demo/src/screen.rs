@@ -11,6 +11,7 @@ use rig::sts::Responder;
 use tokio::sync::watch::Receiver;
 
 use crate::board::{Board, News, Tone, clock};
+use crate::consumers::{Caller, Deployed};
 use crate::table;
 
 /// How often the countdowns move.
@@ -114,6 +115,8 @@ impl Live {
             String::new(),
         ];
         lines.extend(table::lines(board, now));
+        lines.extend(board.caller.iter().map(Caller::line));
+        lines.extend(board.deployed.iter().map(Deployed::line));
         let rotations: usize = board.rows.iter().map(|row| row.rotations).sum();
         lines.push(
             style(format!(

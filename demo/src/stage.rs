@@ -1,30 +1,43 @@
 //! What the demo runs: a control plane, an STS, and the operator.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use rig::sts::{Fault, Responder};
-use rig::{Process, Rig};
+use rig::{Mount, Process, Rig};
 use serde_json::json;
 
 /// Where the demo's resources live.
 pub const NAMESPACE: &str = "tempcred-demo";
 
+/// The region of the operator and of the program.
+pub const REGION: &str = "eu-central-1";
+
 /// The role that AWS does not let the operator assume, until the story allows it.
 pub const CLOSED_ROLE: &str = "arn:aws:iam::123456789012:role/no-entry";
 
-/// How many lines of the operator's log a failure shows.
+/// The resource of `examples/` that rotates. The program with an SDK uses its credentials.
+pub const ROTATING: &str = "short-rotation";
+
+/// The resource of `examples/` that restarts the Deployment of the same name.
+pub const RESTARTED: &str = "exports";
+
+/// How many lines of a log a failure shows.
 const LAST_LINES: usize = 15;
 
 /// A control plane with tempcred's chart, and an STS.
 pub struct Stage {
     /// The control plane.
     pub rig: Rig,
-    /// Counts and refuses in front of moto.
+    /// The STS of the operator: counts and refuses in front of moto.
     pub sts: Responder,
+    /// The STS of the program, in front of the same moto: shows which key signed each call.
+    pub program_sts: Responder,
+    /// What the kubelet would mount into the Pod of the program.
+    pub volume: Mount,
 }
 
 /// The folder of the workspace.
@@ -42,7 +55,7 @@ impl Stage {
         println!("Starting moto as STS, and installing the chart …");
         let moto = std::thread::scope(|scope| {
             let moto = scope.spawn(|| rig.moto());
-            rig.install(root())?;
+            rig.install_with(root(), &["--set=features.workloadRestarts=true"])?;
             // So that `kubectl get tempcred` needs no `-n`.
             let namespace = format!("--namespace={NAMESPACE}");
             rig.kubectl_output(&["config", "set-context", "--current", &namespace])?;
@@ -53,7 +66,9 @@ impl Stage {
         })?;
         let sts = Responder::forwarding_to(&moto)?;
         sts.inject(Fault::access_denied().for_role(CLOSED_ROLE));
-        Ok(Self { rig, sts })
+        let program_sts = Responder::forwarding_to(&moto)?;
+        let volume = Mount::new(&rig.dir().join("volume"))?;
+        Ok(Self { rig, sts, program_sts, volume })
     }
 
     /// A client that may do everything.
@@ -98,21 +113,38 @@ fn build() -> Result<()> {
     Ok(())
 }
 
+/// The binary that [`Stage::start`] has built.
+pub fn binary() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("tempcred"))
+}
+
+/// A command without settings of the user that could change what it does.
+pub fn clean(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let known = name.to_string_lossy();
+        if known.starts_with("AWS_") || known.starts_with("TEMPCRED_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// The end of a log.
+pub fn last_lines(process: &Process) -> String {
+    let log = process.output().unwrap_or_default();
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+}
+
 /// The real program, as the ServiceAccount of its chart.
 pub struct Operator(Process);
 
 impl Operator {
     /// Starts `tempcred run`.
     pub fn start(stage: &Stage) -> Result<Self> {
-        let binary = std::env::current_exe()?.with_file_name("tempcred");
         let kubeconfig = stage.rig.kubeconfig_for(stage.rig.operator(), None)?;
-        let mut command = Command::new(binary);
-        for (name, _) in std::env::vars_os() {
-            let known = name.to_string_lossy();
-            if known.starts_with("AWS_") || known.starts_with("TEMPCRED_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = clean(&binary()?);
         command
             .args(["run", "--http-addr", "127.0.0.1:0"])
             .args(["--namespaces", NAMESPACE])
@@ -122,7 +154,7 @@ impl Operator {
             // moto accepts any key, but the request must be signed.
             .env("AWS_ACCESS_KEY_ID", "AKIAOPERATOR00000001")
             .env("AWS_SECRET_ACCESS_KEY", "of-the-demo")
-            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_REGION", REGION)
             .env("AWS_EC2_METADATA_DISABLED", "true");
         Ok(Self(stage.rig.spawn("tempcred", &mut command)?))
     }
@@ -147,8 +179,6 @@ impl Operator {
 
     /// The end of its log.
     pub fn last_lines(&self) -> String {
-        let log = self.0.output().unwrap_or_default();
-        let lines: Vec<_> = log.lines().collect();
-        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+        last_lines(&self.0)
     }
 }

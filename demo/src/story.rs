@@ -1,6 +1,10 @@
 //! The chapters of the demo: what is done on the stage, and what must happen after each step.
 
+mod restart;
+mod sdk;
+
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,7 +17,8 @@ use tempcred_core::api::{RENEW_REQUESTED_AT, RoleGrant, TemporaryCredential};
 use tokio::sync::watch::{Receiver, Sender};
 
 use crate::board::{Board, Presence, Row, Tone};
-use crate::stage::{CLOSED_ROLE, NAMESPACE, Operator, Stage, apply, root};
+use crate::program::Program;
+use crate::stage::{CLOSED_ROLE, NAMESPACE, Operator, RESTARTED, ROTATING, Stage, apply, root};
 
 /// Within this time everything must happen that tempcred does at once.
 const SOON: Duration = Duration::from_secs(30);
@@ -21,13 +26,12 @@ const SOON: Duration = Duration::from_secs(30);
 /// Within this time two rotations must have happened: each comes about 20 s after the one before.
 const TWO_ROTATIONS: Duration = Duration::from_secs(75);
 
-/// How often the story checks that the operator runs, while it waits.
+/// How often the story checks that everything runs, while it waits.
 const PULSE: Duration = Duration::from_millis(500);
 
 /// Resources of `examples/` that the story is about.
 const DELETED: &str = "reports";
 const RESHAPED: &str = "one-tenant";
-const ROTATING: &str = "short-rotation";
 const UNGRANTED: &str = "cross-account";
 
 /// The grant in `examples/`.
@@ -40,6 +44,9 @@ const LOCKED_OUT: &str = "locked-out";
 pub struct Story<'a> {
     pub stage: &'a Stage,
     pub operator: &'a Operator,
+    /// Set when the program with an AWS SDK has started.
+    pub program: &'a OnceLock<Program>,
+    pub client: &'a Client,
     pub board: &'a Sender<Board>,
     pub seen: Receiver<Board>,
     /// Time to read between two chapters.
@@ -49,20 +56,25 @@ pub struct Story<'a> {
 impl Story<'_> {
     /// Runs all chapters.
     pub async fn run(&self) -> Result<()> {
-        let client = self.stage.client().await?;
         self.credentials_are_issued().await?;
+        self.pause().await;
+        self.a_program_starts().await?;
         self.pause().await;
         self.a_role_is_closed().await?;
         self.pause().await;
-        self.a_secret_is_deleted(&client).await?;
+        self.a_secret_is_deleted().await?;
         self.pause().await;
-        self.a_secret_is_reshaped(&client).await?;
+        self.a_secret_is_reshaped().await?;
         self.pause().await;
-        self.the_role_is_opened(&client).await?;
+        self.the_role_is_opened().await?;
         self.pause().await;
-        self.a_grant_is_narrowed(&client).await?;
+        self.a_grant_is_narrowed().await?;
         self.pause().await;
-        self.credentials_rotate().await
+        self.a_workload_is_restarted().await?;
+        self.pause().await;
+        self.credentials_rotate().await?;
+        self.pause().await;
+        self.the_program_goes_on().await
     }
 
     /// Time to read. Nothing depends on it.
@@ -109,12 +121,12 @@ impl Story<'_> {
         .await
     }
 
-    async fn a_secret_is_deleted(&self, client: &Client) -> Result<()> {
+    async fn a_secret_is_deleted(&self) -> Result<()> {
         self.chapter("A user deletes a Secret. The operator restores it.");
         let before = self.row(DELETED)?;
         let calls = self.calls(&before);
         self.deed(format!("kubectl delete secret {}", before.secret));
-        Api::<Secret>::namespaced(client.clone(), NAMESPACE)
+        Api::<Secret>::namespaced(self.client.clone(), NAMESPACE)
             .delete(&before.secret, &DeleteParams::default())
             .await?;
         let after = self
@@ -131,15 +143,15 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn a_secret_is_reshaped(&self, client: &Client) -> Result<()> {
+    async fn a_secret_is_reshaped(&self) -> Result<()> {
         self.chapter(
             "Another format is requested. The Secret is written again without a call to STS.",
         );
         let before = self.row(RESHAPED)?;
-        let (calls, keys) = (self.calls(&before), self.keys(client, &before).await?);
+        let (calls, keys) = (self.calls(&before), self.keys(&before).await?);
         let spec = json!({"spec": {"secret": {"formats": ["env"]}}});
         self.deed(format!("kubectl patch tempcred {RESHAPED} --type merge -p '{spec}'"));
-        self.patch(client, RESHAPED, spec).await?;
+        self.patch(RESHAPED, spec).await?;
         let after = self
             .until("the Secret has its new shape", SOON, |board| {
                 let row = board.row(RESHAPED)?;
@@ -147,7 +159,7 @@ impl Story<'_> {
                     .then(|| row.clone())
             })
             .await?;
-        let (made, now) = (self.calls(&after) - calls, self.keys(client, &after).await?);
+        let (made, now) = (self.calls(&after) - calls, self.keys(&after).await?);
         ensure!(made == 0, "new formats cost {made} STS calls");
         ensure!(after.key() == before.key(), "new formats changed the key");
         let gone: Vec<_> = keys.difference(&now).cloned().collect();
@@ -159,26 +171,26 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn the_role_is_opened(&self, client: &Client) -> Result<()> {
+    async fn the_role_is_opened(&self) -> Result<()> {
         self.chapter("The trust policy is corrected, and a renewal is requested.");
         self.stage.sts.clear();
         let value = Timestamp::now().strftime("%FT%TZ").to_string();
         self.deed(format!("kubectl annotate tempcred {LOCKED_OUT} {RENEW_REQUESTED_AT}={value}"));
         let annotation = json!({"metadata": {"annotations": {RENEW_REQUESTED_AT: value}}});
-        self.patch(client, LOCKED_OUT, annotation).await?;
+        self.patch(LOCKED_OUT, annotation).await?;
         self.until("the role that was closed is assumed", SOON, |board| {
             board.is_ready(LOCKED_OUT).then_some(())
         })
         .await
     }
 
-    async fn a_grant_is_narrowed(&self, client: &Client) -> Result<()> {
+    async fn a_grant_is_narrowed(&self) -> Result<()> {
         self.chapter(
             "A grant is narrowed. Secrets that it no longer allows are removed, and restored with the grant.",
         );
         let before = self.row(UNGRANTED)?;
         let role = before.roles.last().with_context(|| format!("{UNGRANTED} has no role"))?;
-        let grants = Api::<RoleGrant>::all(client.clone());
+        let grants = Api::<RoleGrant>::all(self.client.clone());
         let mut roles = grants.get(GRANT).await?.spec.role_arns;
         let all = roles.clone();
         roles.retain(|granted| granted != role);
@@ -230,7 +242,10 @@ impl Story<'_> {
                     return Ok(found);
                 }
                 ensure!(self.operator.is_running(), "the operator has ended");
-                // No news for a while is fine, but the operator must run.
+                if let Some(program) = self.program.get() {
+                    program.must_run()?;
+                }
+                // No news for a while is fine, but what the demo has started must run.
                 let _ = tokio::time::timeout(PULSE, seen.changed()).await;
             }
         };
@@ -253,14 +268,14 @@ impl Story<'_> {
     }
 
     /// The keys of a Secret; never its values.
-    async fn keys(&self, client: &Client, row: &Row) -> Result<BTreeSet<String>> {
-        let api = Api::<Secret>::namespaced(client.clone(), NAMESPACE);
+    async fn keys(&self, row: &Row) -> Result<BTreeSet<String>> {
+        let api = Api::<Secret>::namespaced(self.client.clone(), NAMESPACE);
         let secret = api.get(&row.secret).await?;
         Ok(secret.data.into_iter().flatten().map(|(key, _)| key).collect())
     }
 
-    async fn patch(&self, client: &Client, name: &str, patch: Value) -> Result<()> {
-        Api::<TemporaryCredential>::namespaced(client.clone(), NAMESPACE)
+    async fn patch(&self, name: &str, patch: Value) -> Result<()> {
+        Api::<TemporaryCredential>::namespaced(self.client.clone(), NAMESPACE)
             .patch(name, &PatchParams::default(), &Patch::Merge(patch))
             .await?;
         Ok(())
@@ -292,7 +307,7 @@ pub fn summary(board: &Board, stage: &Stage) -> String {
     let ready = board.rows.iter().filter(|row| row.readiness().0).count();
     let rotations: usize = board.rows.iter().map(|row| row.rotations).sum();
     format!(
-        "\n{ready} of {} credentials are Ready; {rotations} rotations; {} calls to STS in all.\n\
+        "\n{ready} of {} credentials are Ready; {rotations} rotations; the operator made {} calls to STS.\n\
          Each issue, refusal and rotation takes one call, and each hop of a chain one more.",
         board.rows.len(),
         stage.sts.calls_total(),
@@ -300,12 +315,14 @@ pub fn summary(board: &Board, stage: &Stage) -> String {
 }
 
 /// Commands to continue with.
-pub fn look_around(stage: &Stage, operator: &Operator) -> String {
+pub fn look_around(stage: &Stage, operator: &Operator, program: Option<&Program>) -> String {
     let kubectl = stage.rig.kubectl();
     let folder = std::path::Path::new(kubectl.get_program()).parent();
     let metrics = operator
         .address()
         .map_or_else(String::new, |address| format!("  curl http://{address}/metrics\n"));
+    let calls = program
+        .map_or_else(String::new, |program| format!("  tail -f {}\n", program.log().display()));
     format!(
         "
 To look around, in another terminal:
@@ -316,8 +333,9 @@ To look around, in another terminal:
   kubectl describe tempcred {ROTATING}
   kubectl explain tc.spec.assumeRole
   kubectl get events
+  kubectl rollout history deployment/{RESTARTED}
 {metrics}  tail -f {}
-",
+{calls}",
         stage.rig.kubeconfig().display(),
         folder.unwrap_or(std::path::Path::new("")).display(),
         operator.log().display(),
