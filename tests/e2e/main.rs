@@ -14,6 +14,7 @@ mod chart;
 mod combined;
 mod commands;
 mod crash;
+mod doctor;
 mod examples;
 mod exhaustion;
 mod faults;

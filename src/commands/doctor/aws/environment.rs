@@ -1,7 +1,10 @@
 //! The variables that the AWS SDK reads. Those that contain secret values are not read.
 
+/// Reads a variable.
+type Read = dyn Fn(&str) -> Option<String>;
+
 /// The variables of this process.
-pub struct Environment(Box<dyn Fn(&str) -> Option<String>>);
+pub struct Environment(Box<Read>);
 
 impl Environment {
     /// Those of this process.

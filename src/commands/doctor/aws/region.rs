@@ -93,6 +93,9 @@ pub fn judge_endpoint(
     let check = Check::Endpoint;
     let variable = environment.first(ENDPOINT_VARIABLES);
     let origin = match (&args.sts_endpoint, &variable) {
+        (Some(_), _) if environment.get("TEMPCRED_STS_ENDPOINT").is_some() => {
+            "TEMPCRED_STS_ENDPOINT"
+        }
         (Some(_), _) => "--sts-endpoint",
         (None, Some((name, _))) => *name,
         (None, None) => "the default of the AWS SDK for the region",
