@@ -12,7 +12,7 @@ use super::scene::{BETWEEN_CALLS, Key, Scene};
 const ROTATIONS: usize = 2;
 
 /// How long credentials are valid that expire while a program makes no calls.
-const BRIEF: SignedDuration = SignedDuration::from_secs(8);
+const BRIEF: SignedDuration = SignedDuration::from_secs(12);
 
 /// How long a program uses credentials before it asks for new ones.
 const SLACK: SignedDuration = SignedDuration::from_secs(4);

@@ -61,7 +61,7 @@ impl Client {
 /// A client with its environment.
 pub enum Session {
     /// A program that runs until it is dropped.
-    Running(Program),
+    Running(Box<Program>),
     /// A command for each call, and its variables.
     Command(Client, Vec<(&'static str, String)>),
 }
@@ -88,7 +88,7 @@ impl Session {
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut program = Program { _child: child, input, output };
         assert_eq!(program.line().await, "ready", "{client:?}");
-        Self::Running(program)
+        Self::Running(Box::new(program))
     }
 
     /// One call; an error has the message of the SDK.

@@ -10,6 +10,9 @@ use super::place::{Delivery, Place};
 use crate::agent::{after, credentials, unique};
 use crate::check::POLL;
 
+/// Pause between two calls of a program that works continuously.
+pub const BETWEEN_CALLS: Duration = Duration::from_millis(200);
+
 /// A place with an STS, and the credentials that were written there.
 pub struct Scene {
     sts: Responder,
@@ -26,7 +29,7 @@ pub struct Key {
     pub expiration: Timestamp,
 }
 
-/// A call that STS has accepted.
+/// A call that STS has received.
 #[derive(Debug)]
 pub struct Call {
     /// The key that signed it.
@@ -72,17 +75,18 @@ impl Scene {
     /// A call that STS must accept.
     pub async fn call(&mut self, session: &mut Session) -> Call {
         let result = session.call().await;
-        let received = self.received();
-        assert_eq!(result, Ok(()), "{received:?}");
-        let [call] = &received[..] else { panic!("not one call, but {received:?}") };
-        Call { key: call.signer.as_ref().unwrap().access_key_id.clone(), at: call.at }
+        let calls = self.calls();
+        assert_eq!(result, Ok(()), "{calls:?}");
+        let [call] = <[Call; 1]>::try_from(calls).expect("one call, and no retry");
+        call
     }
 
     /// A call that STS must reject. Returns the message of the SDK.
     pub async fn rejected(&mut self, session: &mut Session) -> String {
         let result = session.call().await;
-        let received = self.received();
-        result.expect_err(&format!("{received:?}"))
+        let calls = self.calls();
+        assert!(result.is_err(), "STS has accepted {calls:?}");
+        result.unwrap_err()
     }
 
     /// Waits until a key has expired.
@@ -92,13 +96,12 @@ impl Scene {
         }
     }
 
-    /// The requests that the test has not seen yet.
-    fn received(&mut self) -> Vec<Received> {
+    /// The calls that the test has not seen yet.
+    fn calls(&mut self) -> Vec<Call> {
         let received = self.sts.requests().split_off(self.seen);
         self.seen += received.len();
-        received
+        let call =
+            |request: Received| Call { key: request.signer.unwrap().access_key_id, at: request.at };
+        received.into_iter().map(call).collect()
     }
 }
-
-/// Pause between two calls of a program that works continuously.
-pub const BETWEEN_CALLS: Duration = Duration::from_millis(200);
