@@ -2,9 +2,10 @@
 
 use std::alloc::System;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use tempcred::cli::{Cli, Command};
 use tempcred::commands;
 use tokio::runtime::{Builder, Runtime};
@@ -15,8 +16,19 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> anyhow::Result<ExitCode> {
-    let command = Cli::parse().command;
+    let command = parse();
     runtime(&command)?.block_on(execute(command))
+}
+
+/// Reads the command line. As a plugin of kubectl, the program calls itself `kubectl tempcred` in help and errors.
+fn parse() -> Command {
+    let mut command = Cli::command();
+    let program = std::env::args_os().next().unwrap_or_default();
+    if Path::new(&program).file_name().is_some_and(|name| name == "kubectl-tempcred") {
+        command = command.bin_name("kubectl tempcred");
+    }
+    let parsed = Cli::from_arg_matches(&command.get_matches());
+    parsed.unwrap_or_else(|error| error.exit()).command
 }
 
 /// Only the operator has work for several threads. For the agent, each of them would take memory in every Pod.
@@ -37,7 +49,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => return Ok(commands::status(&args).await),
         Command::Renew(args) => return Ok(commands::renew(&args).await),
         Command::Exec(args) => return Ok(commands::exec(*args).await),
-        Command::Completions(args) => commands::completions(&args, Cli::command())?,
+        Command::Completions(args) => commands::completions(args, Cli::command())?,
         Command::Man(args) => commands::man(&args, Cli::command())?,
     }
     Ok(ExitCode::SUCCESS)

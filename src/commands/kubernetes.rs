@@ -29,6 +29,33 @@ pub(super) async fn config(
     })
 }
 
+/// A list that is read page by page, so that only one page of objects needs memory.
+pub(super) struct Pages<'a, K> {
+    api: &'a Api<K>,
+    next: Option<ListParams>,
+}
+
+impl<'a, K: Clone + Debug + DeserializeOwned> Pages<'a, K> {
+    /// The list of all objects, in pages of at most `page`. No request is made yet.
+    pub(super) fn new(api: &'a Api<K>, page: u32) -> Self {
+        Self { api, next: Some(ListParams::default().limit(page)) }
+    }
+
+    /// The next page. `None` after the last one.
+    ///
+    /// # Errors
+    /// If the request fails.
+    pub(super) async fn next(&mut self) -> kube::Result<Option<Vec<K>>> {
+        let Some(params) = self.next.take() else {
+            return Ok(None);
+        };
+        let page = self.api.list(&params).await?;
+        let token = page.metadata.continue_.filter(|token| !token.is_empty());
+        self.next = token.map(|token| params.continue_token(&token));
+        Ok(Some(page.items))
+    }
+}
+
 /// All objects, in pages of at most `page`.
 ///
 /// # Errors
@@ -37,14 +64,10 @@ pub(super) async fn pages<K: Clone + Debug + DeserializeOwned>(
     api: &Api<K>,
     page: u32,
 ) -> kube::Result<Vec<K>> {
-    let mut params = ListParams::default().limit(page);
+    let mut pages = Pages::new(api, page);
     let mut objects = Vec::new();
-    loop {
-        let page = api.list(&params).await?;
-        objects.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(objects),
-        }
+    while let Some(page) = pages.next().await? {
+        objects.extend(page);
     }
+    Ok(objects)
 }

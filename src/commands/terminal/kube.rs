@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tempcred_core::api::{CredentialStatus, TemporaryCredential};
 
 use crate::cluster::clients;
-use crate::commands::kubernetes;
+use crate::commands::kubernetes::{self, Pages};
 
 /// Objects in a page of a list: few requests for many resources, and a few megabytes of memory for a page.
 const PAGE: u32 = 1000;
@@ -128,15 +128,25 @@ impl Connection {
     }
 }
 
-/// All objects, page by page.
-///
-/// # Errors
-/// If a request fails.
-pub async fn pages<K>(api: &Api<K>) -> anyhow::Result<Vec<K>>
+/// A list of resources that is read page by page.
+pub struct Listing<'a, K>(Pages<'a, K>);
+
+impl<'a, K> Listing<'a, K>
 where
     K: Clone + std::fmt::Debug + DeserializeOwned,
 {
-    kubernetes::pages(api, PAGE).await.map_err(|error| cannot("list", &error))
+    /// All resources of the API's scope. No request is made yet.
+    pub fn of(api: &'a Api<K>) -> Self {
+        Self(Pages::new(api, PAGE))
+    }
+
+    /// The next page. `None` after the last one.
+    ///
+    /// # Errors
+    /// If the request fails.
+    pub async fn next(&mut self) -> anyhow::Result<Option<Vec<K>>> {
+        self.0.next().await.map_err(|error| cannot("list", &error))
+    }
 }
 
 /// The error of a request for TemporaryCredentials, with what to change.

@@ -1,9 +1,11 @@
 //! The commands that a person runs at a terminal: `status`, `renew`, `exec`, and what a package installs.
 
 mod age;
+mod candidates;
 mod exec;
 mod generate;
 mod kube;
+mod manual;
 pub(super) mod output;
 mod renew;
 mod status;

@@ -35,8 +35,8 @@ pub struct Renew {
     target: Target,
 }
 
-const AFTER_HELP: &str = "Exit codes: 0 if all are requested (with --wait: renewed), 1 if a renewal failed or timed out, or the resource is
-suspended, 2 if the request cannot be made.
+const AFTER_HELP: &str = "Exit codes: 0 if all are requested, or with --wait renewed; 1 if a renewal failed or timed out, or a \
+resource is suspended; 2 if the request cannot be made.
 
 Examples:
   tempcred renew reports --wait

@@ -2,19 +2,25 @@
 
 mod exec;
 mod generate;
+mod help;
 mod renew;
 mod status;
+mod terminal;
+mod watch;
 
 use std::process::{Command, Output};
 
 use crate::world::{World, binary};
+
+/// Other variables that change what commands do.
+const OTHERS: [&str; 4] = ["CLICOLOR_FORCE", "KUBECONFIG", "NO_COLOR", "TERM"];
 
 /// A command in the namespace of a world, as its administrator, without settings of the machine.
 pub fn command(world: &World, args: &[&str]) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("AWS_") || text.starts_with("TEMPCRED_") || text == "KUBECONFIG" {
+        if text.starts_with("AWS_") || text.starts_with("TEMPCRED_") || OTHERS.contains(&&*text) {
             command.env_remove(&name);
         }
     }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use rig::sts::Fault;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{command, run};
 use crate::world::{World, assume, is_ready, plain};
@@ -15,6 +15,10 @@ async fn shows_what_is_ready_and_why_the_rest_is_not() {
     let none = run(&world, &["status"]).await;
     assert_eq!((none.code, &*none.out), (Some(0), ""));
     assert!(none.err.contains("There are no TemporaryCredentials in namespace"), "{}", none.err);
+
+    let empty = run(&world, &["status", "-o", "json"]).await;
+    let empty: Value = serde_json::from_str(&empty.out).unwrap();
+    assert_eq!(empty, json!({"apiVersion": "v1", "kind": "List", "items": []}));
 
     world.issue("reports", plain()).await;
     let ready = run(&world, &["status"]).await;
@@ -64,10 +68,18 @@ async fn a_watch_adds_a_line_for_each_change_if_it_is_not_on_a_terminal() {
     world.create("second", assume("second")).await;
     world.wait("second", "ready", is_ready).await;
     let second = tokio::task::spawn_blocking(move || {
-        lines.map(Result::unwrap).find(|line| line.starts_with("second") && line.contains("Issued"))
+        let mut lines = lines.map(Result::unwrap);
+        let issued = lines.find(|line| line.starts_with("second") && line.contains("Issued"));
+        assert!(issued.is_some());
+        lines
     });
-    let second = second.await.unwrap();
+    let mut lines = second.await.unwrap();
+    world.credentials().delete("second", &Default::default()).await.unwrap();
+    let deleted = tokio::task::spawn_blocking(move || {
+        lines.find(|line| line.starts_with("second") && line.contains("Deleted"))
+    });
+    let deleted = deleted.await.unwrap();
     watch.kill().unwrap();
     watch.wait().unwrap();
-    assert!(second.is_some());
+    assert!(deleted.is_some());
 }

@@ -4,6 +4,8 @@ mod detail;
 mod events;
 mod raw;
 mod row;
+mod screen;
+mod shown;
 mod watch;
 
 use std::process::ExitCode;
@@ -11,7 +13,7 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::kube::{Credential, Target, pages};
+use super::kube::{Credential, Listing, Target};
 use super::output::{FAILED, ended, print, width};
 use raw::Format;
 use row::{Columns, Row};
@@ -58,34 +60,40 @@ async fn show(args: &Status) -> anyhow::Result<ExitCode> {
     let connection = args.target.connect().await?;
     let columns =
         Columns { namespace: args.all_namespaces, wide: args.output == Some(Format::Wide) };
+    let place = match args.all_namespaces {
+        true => String::new(),
+        false => format!(" in namespace {}", connection.namespace),
+    };
     if args.watch {
-        let (api, name) = (connection.api(args.all_namespaces), args.name.as_deref());
-        return watch::follow(api, name, columns).await;
+        let api = connection.api(args.all_namespaces);
+        return watch::follow(api, args.name.as_deref(), columns, &place).await;
     }
     let name = args.name.as_deref();
     if let Some(format @ (Format::Json | Format::Yaml)) = args.output {
-        let (text, all_ready) = raw::text(&connection, name, args.all_namespaces, format).await?;
-        print(&text)?;
+        let all_ready = match name {
+            Some(name) => raw::print_one(&connection, name, format).await?,
+            None => raw::print_all(&connection, args.all_namespaces, format).await?,
+        };
         return Ok(code(all_ready));
     }
     let Some(name) = name else {
         let api = connection.api::<Credential>(args.all_namespaces);
-        let rows: Vec<Row> = pages(&api).await?.iter().map(Row::of).collect();
+        let (mut listing, mut rows) = (Listing::of(&api), Vec::<Row>::new());
+        while let Some(page) = listing.next().await? {
+            rows.extend(page.iter().map(Row::of));
+        }
         if rows.is_empty() {
-            let place = match args.all_namespaces {
-                true => String::new(),
-                false => format!(" in namespace {}", connection.namespace),
-            };
             eprintln!("There are no TemporaryCredentials{place}.");
         } else {
+            let rows: Vec<_> = rows.iter().collect();
             print(&row::table(&rows, columns, Timestamp::now(), width()))?;
         }
-        return Ok(code(rows.iter().all(|row| row.is_ready())));
+        return Ok(code(rows.iter().all(Row::is_ready)));
     };
     let credential = connection.credential(name).await?;
     if columns.wide {
         let row = Row::of(&credential);
-        print(&row::table(std::slice::from_ref(&row), columns, Timestamp::now(), width()))?;
+        print(&row::table(&[&row], columns, Timestamp::now(), width()))?;
         return Ok(code(row.is_ready()));
     }
     let events = events::about(&connection, &credential).await;

@@ -82,11 +82,32 @@ impl Row {
         self.ready == "True"
     }
 
-    fn style(&self) -> Style {
+    /// The row of a resource that was deleted.
+    pub fn deleted(self) -> Self {
+        Self {
+            ready: "-".to_owned(),
+            reason: "Deleted".to_owned(),
+            expires: None,
+            renews: None,
+            message: String::new(),
+            ..self
+        }
+    }
+
+    /// The order of attention: 0 is first.
+    pub fn urgency(&self) -> u8 {
         match self.ready.as_str() {
-            "True" if self.reason == "Issued" => GOOD,
-            "False" => BAD,
-            _ => WARNING,
+            "False" => 0,
+            "True" if self.reason == "Issued" => 2,
+            _ => 1,
+        }
+    }
+
+    fn style(&self) -> Style {
+        match self.urgency() {
+            0 => BAD,
+            1 => WARNING,
+            _ => GOOD,
         }
     }
 
@@ -122,7 +143,7 @@ fn heading(columns: Columns) -> Vec<Cell> {
 }
 
 /// The table, with colours. A line fits into `width` characters, if the terminal is not very narrow.
-pub fn table(rows: &[Row], columns: Columns, now: Timestamp, width: Option<usize>) -> String {
+pub fn table(rows: &[&Row], columns: Columns, now: Timestamp, width: Option<usize>) -> String {
     let cells = rows.iter().map(|row| row.cells(columns, now));
     let cells: Vec<_> = std::iter::once(heading(columns)).chain(cells).collect();
     lines(&cells, width).iter().map(|line| format!("{line}\n")).collect()
@@ -188,7 +209,9 @@ mod tests {
     }
 
     fn plain(columns: Columns, width: Option<usize>) -> String {
-        let text = table(&rows(), columns, NOW.parse().unwrap(), width);
+        let rows = rows();
+        let rows: Vec<_> = rows.iter().collect();
+        let text = table(&rows, columns, NOW.parse().unwrap(), width);
         anstream::adapter::strip_str(&text).to_string()
     }
 
