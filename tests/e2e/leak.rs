@@ -1,4 +1,7 @@
-//! No secret value leaks: neither into a log at any level, nor into an event, a status, a metric or a trace.
+//! No secret value leaks: neither into a log at any level, nor into an event, a status, a metric or a trace, nor into what
+//! a command prints.
+
+mod commands;
 
 use std::collections::HashSet;
 
@@ -11,7 +14,9 @@ use crate::faults::cases::cases;
 use crate::faults::{renewed_soon, role, spec};
 use crate::listener::access;
 use crate::traces::Collector;
-use crate::world::{OPERATOR_SECRET, SOON, World, assert_complete, is_ready, role_arn, wait_until};
+use crate::world::{
+    OPERATOR_SECRET, SOON, World, assert_complete, condition, is_ready, role_arn, wait_until,
+};
 
 /// How long a piece of a value must be to count as leaked: long enough to be no coincidence.
 const PIECE: usize = 16;
@@ -127,17 +132,21 @@ async fn assert_no_leak(args: &[&str]) {
     }
     exercise_everything(&world).await;
     issue_from_inputs(&world).await;
+    render_and_adopt(&world).await;
     for case in &cases {
         world.wait(case.name, "failing", |s| s.failure.is_some()).await;
     }
     let while_failing = outside(&world).await;
+    let names = ["chained", "access-denied", "cut-and-suspended"];
+    let printed = commands::at_a_terminal(&world, names).await;
+    let environment = commands::environment(&world, "chained").await;
     world.sts.clear();
     for case in cases.iter().filter(|case| case.reason == "InvalidReply") {
         // By now some have failed so often that their backoff is half a minute.
         world.wait_at_most(SOON * 3, case.name, "ready", is_ready).await;
     }
 
-    let places = [while_failing, outside(&world).await].concat();
+    let places = [while_failing, printed, outside(&world).await].concat();
     let secrets = world.kubectl(&["get", "secrets", "-o", "json"]);
     let log = world.full_log();
     let traces = collector.text();
@@ -150,12 +159,15 @@ async fn assert_no_leak(args: &[&str]) {
         sent.extend(["WebIdentityToken", "SAMLAssertion"].into_iter().filter_map(field));
     }
     assert!(sent.len() >= 4, "only {} tokens and assertions were sent", sent.len());
-    let detector = Detector::of(
-        values.chain(sent.iter().map(String::as_str)).chain([OPERATOR_SECRET, INPUT_SECRET]),
-    );
+    let detector = Detector::of(values.chain(sent.iter().map(String::as_str)).chain([
+        OPERATOR_SECRET,
+        INPUT_SECRET,
+        ADOPTED_SECRET,
+    ]));
 
     // The detector finds values where they must be, and public data is shown.
     assert!(detector.find(&secrets).is_some(), "not even in the Secrets");
+    assert!(detector.find(&environment).is_some(), "not even in the environment of a command");
     let chained = world.sts.requests().into_iter().filter_map(|r| r.security_token);
     assert!(detector.find(&chained.collect::<String>()).is_some(), "nothing was chained");
     let issued = world.credentials().get("chained").await.unwrap().status.unwrap();
@@ -257,6 +269,44 @@ async fn exercise_everything(world: &World) {
     world.sts.inject(Fault::cut_xml().for_role(&role("rotates")).times(1));
     let failing = |s: &CredentialStatus| is_ready(s) && s.failure.is_some();
     world.wait("rotates", "failing to renew", failing).await;
+}
+
+/// A value in a Secret of a user that is taken over.
+const ADOPTED_SECRET: &str = "adoptedPasswordThatNobodyMayEverSee78901";
+
+/// Templates, one of which fails; a Secret of a user that is taken over; and a suspended resource whose Secret was cut.
+async fn render_and_adopt(world: &World) {
+    let rendered = |template: &str| json!({"formats": ["env"], "template": {"file": template}});
+    let mut templated = spec("templated");
+    templated["secret"] = rendered("{{ secretAccessKey }} {{ sessionToken | tojson }}");
+    world.issue("templated", templated).await;
+    let broken = rendered("{{ secretAccessKey }}{{ sessionToken | no_filter }}");
+    world.patch("templated", json!({"spec": {"secret": broken}})).await;
+    world.wait("templated", "refused", |s| s.failure.is_some()).await;
+
+    let theirs = json!({"password": ADOPTED_SECRET, "AWS_SECRET_ACCESS_KEY": ADOPTED_SECRET});
+    world.create_secret("adopted", theirs).await;
+    let mut adopting = spec("adopted");
+    adopting["secret"] = json!({"adopt": true});
+    world.create("adopted", adopting).await;
+    world.wait("adopted", "refused", |s| s.failure.is_some()).await;
+    let agreed = json!({"metadata": {"annotations": {"tempcred.dev/adopt-by": "adopted"}}});
+    world.edit_secret("adopted", agreed).await;
+    world.wait("adopted", "ready", is_ready).await;
+
+    let name = "cut-and-suspended";
+    world.issue(name, spec(name)).await;
+    let secret = world.data(name).await["AWS_SECRET_ACCESS_KEY"].clone();
+    world.patch(name, json!({"spec": {"suspend": true}})).await;
+    let suspended = |s: &CredentialStatus| {
+        condition(s, "Ready").is_some_and(|(_, reason)| reason == "Suspended")
+    };
+    world.wait(name, "suspended", suspended).await;
+    let half = json!({
+        "stringData": {"AWS_SECRET_ACCESS_KEY": &secret[..secret.len() / 2]},
+        "data": {"credentials": null, "credentials.json": null},
+    });
+    world.edit_secret(name, half).await;
 }
 
 /// The secret key of an IAM user, in a Secret.
