@@ -47,7 +47,8 @@ async fn idle_connections_do_not_delay_the_end() {
     let begin = Instant::now();
     agent.process.terminate().unwrap();
     assert!(agent.process.wait(SOON).unwrap().success());
-    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    // The agent waits 2 s for requests in progress. After 5 s it would close an idle connection by itself.
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
 }
 
 #[tokio::test]
