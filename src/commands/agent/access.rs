@@ -1,7 +1,7 @@
 //! Which requests may get credentials.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::uri::Authority;
@@ -36,33 +36,31 @@ pub(super) fn is_local(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the header `Authorization` is the token.
-///
-/// # Errors
-/// If the token cannot be read, or is empty.
-pub(super) fn is_authorized(token: &Read, headers: &HeaderMap) -> Result<bool, Unavailable> {
-    let token = token()?;
-    // Editors and `echo` end a file with a line break, which no header contains.
-    let token = token.expose_secret().trim_end_matches(['\r', '\n']);
-    if token.is_empty() {
-        let text = "the file of --authorization-token-file is empty: write a token into it";
-        return Err(Unavailable::Unreadable(text.to_owned()));
-    }
+pub(super) fn is_authorized(token: &SecretString, headers: &HeaderMap) -> bool {
     let sent = headers.get(AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);
-    Ok(bool::from(sent.ct_eq(token.as_bytes())))
+    bool::from(sent.ct_eq(token.expose_secret().as_bytes()))
 }
 
-/// The token in a file.
-pub(super) fn file_token(path: PathBuf) -> Read {
-    let name = path.display().to_string();
-    let read = file(path);
-    Box::new(move || -> Result<SecretString, Unavailable> {
-        read().map_err(|_| {
-            let text = format!(
-                "the authorization token in {name} cannot be read: check the file of --authorization-token-file"
-            );
-            Unavailable::Unreadable(text)
-        })
-    })
+/// Reads the token from a file.
+pub(super) fn token_file(path: PathBuf) -> Read<SecretString> {
+    Box::new(move || Box::pin(std::future::ready(token(&path))))
+}
+
+fn token(path: &Path) -> Result<SecretString, Unavailable> {
+    let content = file(path).map_err(|_| {
+        let name = path.display();
+        Unavailable::Unreadable(format!(
+            "the authorization token in {name} cannot be read: check the file of --authorization-token-file"
+        ))
+    })?;
+    // Editors and `echo` end a file with a line break, which no header contains.
+    match content.expose_secret().trim_end_matches(['\r', '\n']) {
+        "" => {
+            let text = "the file of --authorization-token-file is empty: write a token into it";
+            Err(Unavailable::Unreadable(text.to_owned()))
+        }
+        token => Ok(token.into()),
+    }
 }
 
 #[cfg(test)]
@@ -98,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_header_must_equal_the_token() {
-        let token = |text: &'static str| -> Read { Box::new(move || Ok(text.into())) };
+        let path = std::env::temp_dir().join(format!("tempcred-token-{}", std::process::id()));
         for (row, content, header, expected) in [
             ("equal", "abc", Some("abc"), Some(true)),
             ("a line break at the end of the file", "abc\n", Some("abc"), Some(true)),
@@ -110,9 +108,12 @@ mod tests {
             ("no header", "abc", None, Some(false)),
             ("an empty file", "\n", Some(""), None),
         ] {
-            let header = header.map(|text| (AUTHORIZATION, HeaderValue::from_static(text)));
-            let authorized = is_authorized(&token(content), &header.into_iter().collect());
+            std::fs::write(&path, content).unwrap();
+            let headers = header.map(|text| (AUTHORIZATION, HeaderValue::from_static(text)));
+            let headers = headers.into_iter().collect();
+            let authorized = token(&path).map(|token| is_authorized(&token, &headers));
             assert_eq!(authorized.ok(), expected, "{row}");
         }
+        std::fs::remove_file(path).unwrap();
     }
 }

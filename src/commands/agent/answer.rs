@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::Serialize;
 
 use super::access::{is_authorized, is_local};
@@ -13,7 +13,7 @@ use super::source::{Read, Source};
 /// What the agent serves, and to which client.
 pub(crate) struct Agent {
     sources: Vec<Source>,
-    token: Option<Read>,
+    token: Option<Read<SecretString>>,
 }
 
 /// An error, as SDKs show it.
@@ -25,7 +25,7 @@ struct ErrorBody<'a> {
 
 impl Agent {
     /// Serves these sources. With a token, requests must send it in the header `Authorization`.
-    pub(crate) fn new(sources: Vec<Source>, token: Option<Read>) -> Self {
+    pub(crate) fn new(sources: Vec<Source>, token: Option<Read<SecretString>>) -> Self {
         Self { sources, token }
     }
 
@@ -36,7 +36,7 @@ impl Agent {
     }
 
     /// Answers a request.
-    pub(super) fn answer<B>(&self, request: &Request<B>, now: Timestamp) -> Response<Body> {
+    pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         if !is_local(request.headers()) {
             let text = "the header Host must be a loopback address or localhost";
             return error(StatusCode::FORBIDDEN, "HostNotAllowed", text);
@@ -49,37 +49,40 @@ impl Agent {
         }
         match request.uri().path() {
             "/livez" => text("ok\n"),
-            "/readyz" => self.ready(now),
-            path => self.credentials(path, request.headers(), now),
+            "/readyz" => self.ready().await,
+            path => self.credentials(path, request.headers()).await,
         }
     }
 
-    fn ready(&self, now: Timestamp) -> Response<Body> {
-        let token = self.token.as_ref().map(|token| is_authorized(token, &HeaderMap::new()));
-        if let Some(Err(unavailable)) = token {
+    async fn ready(&self) -> Response<Body> {
+        if let Some(token) = &self.token
+            && let Err(unavailable) = token().await
+        {
             return failed("the token", &unavailable);
         }
         for source in &self.sources {
-            if let Err(unavailable) = source.current(now) {
+            if let Err(unavailable) = (source.read)().await {
                 return failed(&source.name, &unavailable);
             }
         }
         text("ok\n")
     }
 
-    fn credentials(&self, path: &str, headers: &HeaderMap, now: Timestamp) -> Response<Body> {
+    async fn credentials(&self, path: &str, headers: &HeaderMap) -> Response<Body> {
         // Before the path: without the token, no one learns which credentials exist.
-        match self.token.as_ref().map(|token| is_authorized(token, headers)) {
-            None | Some(Ok(true)) => {}
-            Some(Ok(false)) => {
-                let text = "the header Authorization must be the content of the token file: set \
-                            AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
-                return error(StatusCode::UNAUTHORIZED, "Unauthorized", text);
-            }
-            Some(Err(unavailable)) => {
-                tracing::warn!("{unavailable}");
-                let text = unavailable.to_string();
-                return error(StatusCode::SERVICE_UNAVAILABLE, "TokenUnreadable", &text);
+        if let Some(token) = &self.token {
+            match token().await {
+                Ok(token) if is_authorized(&token, headers) => {}
+                Ok(_) => {
+                    let text = "the header Authorization must be the content of the token file: set \
+                                AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+                    return error(StatusCode::UNAUTHORIZED, "Unauthorized", text);
+                }
+                Err(unavailable) => {
+                    tracing::warn!("{unavailable}");
+                    let text = unavailable.to_string();
+                    return error(StatusCode::SERVICE_UNAVAILABLE, "TokenUnreadable", &text);
+                }
             }
         }
         let name = path.strip_prefix('/').unwrap_or(path);
@@ -92,7 +95,7 @@ impl Agent {
             let text = format!("there are no credentials at this path, only at: {}", self.names());
             return error(StatusCode::NOT_FOUND, "NotFound", &text);
         };
-        match source.current(now) {
+        match (source.read)().await {
             Ok(document) => reply(StatusCode::OK, "application/json", Body::from(document.body())),
             Err(unavailable) => failed(&source.name, &unavailable),
         }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use tempcred_core::credentials::AccessKey;
 use thiserror::Error;
 
 /// The only version of the document.
@@ -40,10 +41,8 @@ impl Unavailable {
 
 /// Complete credentials that have not expired. They cannot be printed.
 pub(crate) struct Document {
-    access_key_id: String,
-    secret_access_key: SecretString,
-    session_token: SecretString,
-    expiration: Timestamp,
+    pub(crate) key: AccessKey,
+    pub(crate) expiration: Timestamp,
 }
 
 /// What is read.
@@ -76,19 +75,18 @@ impl Document {
         let incomplete = "the file does not contain complete process credentials as JSON";
         let found: ProcessCredentials = serde_json::from_str(text.expose_secret())
             .map_err(|_| Unavailable::Invalid(incomplete))?;
-        let found = Self {
+        let key = AccessKey {
             access_key_id: found.access_key_id,
-            secret_access_key: match found.version {
-                VERSION => found.secret_access_key.into(),
-                _ => return Err(Unavailable::Invalid("the file does not have version 1")),
-            },
+            secret_access_key: found.secret_access_key.into(),
             session_token: found.session_token.into(),
-            expiration: found.expiration,
         };
+        if found.version != VERSION {
+            return Err(Unavailable::Invalid("the file does not have version 1"));
+        }
         let values = [
-            found.access_key_id.as_str(),
-            found.secret_access_key.expose_secret(),
-            found.session_token.expose_secret(),
+            key.access_key_id.as_str(),
+            key.secret_access_key.expose_secret(),
+            key.session_token.expose_secret(),
         ];
         if values.contains(&"") {
             return Err(Unavailable::Invalid("the file contains an empty value"));
@@ -96,15 +94,15 @@ impl Document {
         if found.expiration <= now {
             return Err(Unavailable::Expired(found.expiration));
         }
-        Ok(found)
+        Ok(Self { key, expiration: found.expiration })
     }
 
     /// The reply to an SDK.
     pub(super) fn body(&self) -> Vec<u8> {
         let reply = ContainerCredentials {
-            access_key_id: &self.access_key_id,
-            secret_access_key: self.secret_access_key.expose_secret(),
-            token: self.session_token.expose_secret(),
+            access_key_id: &self.key.access_key_id,
+            secret_access_key: self.key.secret_access_key.expose_secret(),
+            token: self.key.session_token.expose_secret(),
             expiration: self.expiration.to_string(),
         };
         // Serialising four strings cannot fail.

@@ -21,9 +21,12 @@ use crate::telemetry::logging::{self, LogFormat};
 
 pub use args::AgentArgs;
 
-use access::file_token;
-use answer::Agent;
-use source::{Source, file};
+use access::token_file;
+
+pub(super) use answer::Agent;
+pub(super) use document::{Document, Unavailable};
+pub(super) use server::serve;
+pub(super) use source::Source;
 
 /// Serves credentials until SIGTERM or SIGINT, or asks a running agent.
 ///
@@ -44,10 +47,10 @@ pub async fn agent(args: AgentArgs) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(args.listen).await.with_context(|| {
         format!("cannot listen on {}: choose a free port with --listen", args.listen)
     })?;
-    let sources = named.into_iter().map(|(name, path)| Source::new(name, file(path))).collect();
-    let agent = Agent::new(sources, args.authorization_token_file.map(file_token));
+    let sources = named.into_iter().map(|(name, path)| Source::file(name, path)).collect();
+    let agent = Agent::new(sources, args.authorization_token_file.map(token_file));
     tracing::info!(address = %listener.local_addr()?, credentials = agent.names(), "serving credentials");
-    server::serve(listener, Arc::new(agent), stop).await;
+    serve(listener, Arc::new(agent), stop).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

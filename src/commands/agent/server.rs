@@ -8,7 +8,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -59,8 +58,8 @@ pub(crate) async fn serve(listener: TcpListener, agent: Arc<Agent>, stop: Cancel
 /// Serves one request. Errors are those of the client, so they are not reported.
 async fn serve_one(stream: TcpStream, agent: Arc<Agent>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let reply = agent.answer(&request, Timestamp::now());
-        async move { Ok::<_, std::convert::Infallible>(reply) }
+        let agent = Arc::clone(&agent);
+        async move { Ok::<_, std::convert::Infallible>(agent.answer(&request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

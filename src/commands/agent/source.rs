@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -12,39 +13,34 @@ use super::document::{Document, Unavailable};
 /// Largest file, in bytes. A session token of AWS has a few KiB at most.
 const LARGEST: u64 = 64 * 1024;
 
-/// Returns the current content: a document of a `credential_process`, or a token.
-pub(crate) type Read = Box<dyn Fn() -> Result<SecretString, Unavailable> + Send + Sync>;
+/// Reads the current value at each call.
+pub(crate) type Read<T> = Box<dyn Fn() -> BoxFuture<'static, Result<T, Unavailable>> + Send + Sync>;
 
 /// Credentials with a name.
 pub(crate) struct Source {
     pub(super) name: String,
-    read: Read,
+    pub(super) read: Read<Document>,
 }
 
 impl Source {
-    /// Serves what `read` returns at the path `/NAME`. It is called for each request, and must not block.
-    pub(crate) fn new(name: String, read: Read) -> Self {
+    /// Serves what `read` returns at the path `/NAME`. It is called for each request.
+    pub(crate) fn new(name: String, read: Read<Document>) -> Self {
         Self { name, read }
     }
 
-    /// The current credentials.
-    ///
-    /// # Errors
-    /// If there are none that can be used at `now`.
-    pub(super) fn current(&self, now: Timestamp) -> Result<Document, Unavailable> {
-        Document::parse(&(self.read)()?, now)
+    /// Serves the document of a `credential_process` in this file at the path `/NAME`.
+    pub(super) fn file(name: String, path: PathBuf) -> Self {
+        let read = move || Document::parse(&file(&path)?, Timestamp::now());
+        Self::new(name, Box::new(move || Box::pin(std::future::ready(read()))))
     }
 }
 
-/// Reads a file at each call. The kubelet replaces all files of a volume at once, so a reader gets the old content or the
-/// new one.
-pub(super) fn file(path: PathBuf) -> Read {
-    Box::new(move || {
-        read(&path).map_err(|error| {
-            let path = path.display();
-            let advice = "check that the Secret is mounted and has this key";
-            Unavailable::Unreadable(format!("cannot read {path}: {error}; {advice}"))
-        })
+/// Reads a file. The kubelet replaces all files of a volume at once, so a reader gets the old content or the new one.
+pub(super) fn file(path: &Path) -> Result<SecretString, Unavailable> {
+    read(path).map_err(|error| {
+        let path = path.display();
+        let advice = "check that the Secret is mounted and has this key";
+        Unavailable::Unreadable(format!("cannot read {path}: {error}; {advice}"))
     })
 }
 
@@ -84,14 +80,14 @@ mod tests {
             folder.join(name)
         };
         let largest = write("largest", vec![b'x'; LARGEST as usize]);
-        assert_eq!(file(largest)().unwrap().expose_secret().len() as u64, LARGEST);
+        assert_eq!(file(&largest).unwrap().expose_secret().len() as u64, LARGEST);
         for (path, complaint) in [
             (write("large", vec![b'x'; LARGEST as usize + 1]), "more than 65536 bytes"),
             (write("binary", vec![0xff, 0xfe]), "valid UTF-8"),
             (folder.join("missing"), "No such file"),
             (folder.clone(), "not a regular file"),
         ] {
-            let error = file(path.clone())().unwrap_err();
+            let error = file(&path).unwrap_err();
             assert_eq!(error.code(), "CredentialsUnreadable");
             let error = error.to_string();
             assert!(error.contains(complaint) && error.contains(path.to_str().unwrap()), "{error}");

@@ -5,7 +5,7 @@ use std::process::Command;
 use secrecy::ExposeSecret;
 
 use super::agent::Endpoint;
-use super::source::Usable;
+use super::secret::Usable;
 
 /// Variables that name other credentials. SDKs might prefer them.
 const CONFLICTING: &[&str] = &[

@@ -3,7 +3,7 @@
 mod agent;
 mod child;
 mod environment;
-mod source;
+mod secret;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -14,7 +14,7 @@ use clap::Args;
 
 use super::kube::Target;
 use super::output::ended;
-use source::Source;
+use secret::Secret;
 
 /// Exit code if the command was not started, because the credentials cannot be used.
 const NO_CREDENTIALS: u8 = 125;
@@ -46,8 +46,9 @@ pub struct Exec {
     command: Vec<OsString>,
 }
 
-const AFTER_HELP: &str = "Exit codes: that of the command, or 128 + N if signal N ended it; 125 if the credentials cannot be used, 126 if the
-command is not executable, 127 if it was not found.
+const AFTER_HELP: &str =
+    "Exit codes: that of the command, or 128 + N if signal N ended it; 125 if the \
+credentials cannot be used, 126 if the command is not executable, 127 if it was not found.
 
 Examples:
   tempcred exec reports -- aws s3 ls
@@ -59,9 +60,9 @@ pub async fn exec(args: Exec) -> ExitCode {
 }
 
 async fn run(args: Exec) -> anyhow::Result<ExitCode> {
-    let source = Source::new(args.target.connect().await?, args.name);
+    let secret = Secret::new(args.target.connect().await?, args.name.clone());
     // Also with --agent: credentials that cannot be used are reported before the command starts.
-    let credentials = source.read().await?;
+    let credentials = secret.read().await?;
     let mut words = args.command.into_iter();
     let Some(program) = words.next() else {
         anyhow::bail!("no command: write it after --");
@@ -69,7 +70,7 @@ async fn run(args: Exec) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(&program);
     command.args(words);
     let error = if args.agent {
-        let endpoint = agent::serve(Arc::new(source)).await?;
+        let endpoint = agent::serve(args.name, Arc::new(secret)).await?;
         environment::serve(&mut command, &endpoint, credentials.region.as_deref());
         drop(credentials);
         match child::run(command).await {

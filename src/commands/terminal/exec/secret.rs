@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1;
 use kube::Api;
 use tempcred_core::credentials::{AccessKey, Credentials, Values};
 use tempcred_core::secret::{IssueRecord, Ownership, ownership, read_credentials};
@@ -10,7 +10,7 @@ use tempcred_core::secret::{IssueRecord, Ownership, ownership, read_credentials}
 use crate::commands::terminal::kube::{Connection, Credential, secret_name};
 
 /// The Secret of a resource.
-pub struct Source {
+pub struct Secret {
     connection: Connection,
     name: String,
 }
@@ -25,7 +25,7 @@ pub struct Usable {
     pub region: Option<String>,
 }
 
-impl Source {
+impl Secret {
     /// The Secret of the resource with this name.
     pub fn new(connection: Connection, name: String) -> Self {
         Self { connection, name }
@@ -41,7 +41,7 @@ impl Source {
         ready(&credential)?;
         let secret_name = secret_name(&credential);
         let namespace = &self.connection.namespace;
-        let api: Api<Secret> = Api::namespaced(self.connection.values.clone(), namespace);
+        let api: Api<v1::Secret> = Api::namespaced(self.connection.values.clone(), namespace);
         let secret = match api.get_opt(secret_name).await {
             Ok(found) => found.with_context(|| {
                 format!("there is no Secret {secret_name}: wait until the operator has written it")
@@ -75,7 +75,7 @@ fn ready(credential: &Credential) -> anyhow::Result<()> {
 
 fn usable(
     credential: &Credential,
-    secret: &Secret,
+    secret: &v1::Secret,
     region: Option<String>,
     now: Timestamp,
 ) -> anyhow::Result<Usable> {
