@@ -26,7 +26,7 @@ pub(super) struct Entry {
 
 impl Entry {
     fn new(resource: &TemporaryCredential, term: Term) -> Self {
-        let memory = Memory::of(resource, term.is_sole());
+        let memory = Memory::of(resource);
         let saved = Arc::clone(memory.status());
         Self { term, memory, saved, unreachable: 0, restarts_checked: None }
     }

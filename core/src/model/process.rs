@@ -186,7 +186,7 @@ impl Run {
         let secret = self.world.secret.as_ref().map(|secret| secret.secret.clone());
         let now = at(self.world.now);
         if self.script.bug == Some(Bug::TrustsAnnotations) {
-            let mut fresh = Memory::of(&self.world.spec.resource(None), false);
+            let mut fresh = Memory::of(&self.world.spec.resource(None));
             let view = fresh.read(desired, secret, now);
             let record =
                 fresh.observed(SecretView::Watched(crate::observed::WatchedSecret::Unknown));

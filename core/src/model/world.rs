@@ -110,7 +110,7 @@ impl World {
             watched: None,
             watched_name: false,
             version: 10,
-            process: Process::new(Memory::of(&spec.resource(None), sole), status.clone(), sole),
+            process: Process::new(Memory::of(&spec.resource(None)), status.clone(), sole),
             status: status.clone(),
             watched_status: status,
             desired: spec.desired(),
@@ -185,7 +185,7 @@ impl World {
     fn begin(&mut self, pending: Option<PendingWrite>) {
         let (status, sole) = (self.watched_status.clone(), self.process.sole);
         let resource = self.spec.resource(Some((*status).clone()));
-        let mut memory = Memory::of(&resource, sole).with_pending(pending);
+        let mut memory = Memory::of(&resource).with_pending(pending);
         memory.drop_outdated(Some(&status), at(self.now));
         let current = status.observed_generation == Some(self.spec.generation);
         let failure = status.failure.as_ref().filter(|_| current && self.spec.granted);

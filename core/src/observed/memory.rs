@@ -25,17 +25,16 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The memory at the beginning of a leadership term, from the status of the resource.
-    ///
-    /// `sole` says that no other process ever leads. Then the watch cannot be behind the writes of another process.
-    pub fn of(resource: &TemporaryCredential, sole: bool) -> Self {
+    /// The memory at the beginning of a leadership term, from the status of the resource. The watch is not verified: its
+    /// first list may be older than the writes of an earlier term or process, if an API server is behind.
+    pub fn of(resource: &TemporaryCredential) -> Self {
         let status = resource.status.clone().unwrap_or_default();
         let current = status.observed_generation == resource.metadata.generation;
         // A renewal request whose attempt failed was already tried: a restart does not retry it before its next
         // attempt.
         let attempted = resource.renew_request().filter(|_| current && status.failure.is_some());
         Self {
-            verified: sole,
+            verified: false,
             record: None,
             status: Arc::new(status),
             pending: None,

@@ -65,7 +65,7 @@ impl Scene {
         }));
         Self {
             key: Key::of(&resource.metadata),
-            memory: Memory::of(&resource, true),
+            memory: Memory::of(&resource),
             saved: Arc::default(),
             queue: Queue::new(16, 100.0),
             secret: None,

@@ -14,19 +14,21 @@ enum View {
     OtherVersion,
     Absent,
     Foreign,
+    Adoptable,
     Intact,
     OutOfShape,
     Damaged,
     WithoutRecord,
 }
 
-const VIEWS: [View; 10] = [
+const VIEWS: [View; 11] = [
     View::Unknown,
     View::ForeignWatched,
     View::Watched,
     View::OtherVersion,
     View::Absent,
     View::Foreign,
+    View::Adoptable,
     View::Intact,
     View::OutOfShape,
     View::Damaged,
@@ -96,6 +98,7 @@ impl Choices {
             View::OtherVersion => case.with(|c| c.secret().version.resource_version = "9".into()),
             View::Absent => case.absent(),
             View::Foreign => case.foreign(),
+            View::Adoptable => case.adoptable(),
             View::Intact => case.read(intact(true)),
             View::OutOfShape => case.read(intact(false)),
             View::Damaged => case.read(Content::Damaged),
@@ -124,6 +127,7 @@ impl Choices {
             View::Unknown | View::ForeignWatched | View::Watched | View::OtherVersion => false,
             View::Absent
             | View::Foreign
+            | View::Adoptable
             | View::Intact
             | View::OutOfShape
             | View::Damaged
@@ -201,6 +205,21 @@ proptest! {
         let plan = choices.case().plan(choices.now);
         let acts = plan.starts_with("Issue") || ["WritePending", "Rewrite", "Remove"].contains(&&*plan);
         prop_assert!(!matches!(choices.view, View::Foreign | View::ForeignWatched) || !acts, "{plan}");
+    }
+
+    #[test]
+    fn a_secret_that_may_be_adopted_is_only_written_as_the_version_that_agreed(choices in choices()) {
+        let choices = Choices { view: View::Adoptable, ..choices };
+        let mut case = choices.case();
+        let plan = case.decide(choices.now).plan;
+        let target = match &plan {
+            Plan::Issue(issue) => Some(&issue.target),
+            Plan::WritePending { target, .. } => Some(target),
+            _ => None,
+        };
+        let agreed = target.is_none_or(|target| *target == WriteTarget::Existing(agreed()));
+        let words = in_words(&plan);
+        prop_assert!(agreed && !["Rewrite", "Remove"].contains(&&*words), "{words}");
     }
 
     #[test]
