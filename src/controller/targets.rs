@@ -1,7 +1,7 @@
 //! The index of the workloads that resources restart.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,8 @@ pub(super) struct Targets {
 #[derive(Default)]
 struct Index {
     workloads: HashMap<Arc<Key>, Box<[u64]>>,
-    resources: HashMap<u64, Vec<Arc<Key>>>,
+    /// Sets, because all resources of a namespace may name one workload, and each may be removed.
+    resources: HashMap<u64, HashSet<Arc<Key>>>,
 }
 
 impl Targets {
@@ -52,7 +53,7 @@ impl Targets {
         }
         let key = Arc::new(key);
         for workload in &workloads {
-            index.resources.entry(*workload).or_default().push(Arc::clone(&key));
+            index.resources.entry(*workload).or_default().insert(Arc::clone(&key));
         }
         index.workloads.insert(key, workloads);
     }
@@ -82,7 +83,7 @@ impl Index {
     fn remove(&mut self, key: &Key) {
         for workload in self.workloads.remove(key).into_iter().flatten() {
             if let Some(keys) = self.resources.get_mut(&workload) {
-                keys.retain(|other| **other != *key);
+                keys.remove(key);
                 if keys.is_empty() {
                     self.resources.remove(&workload);
                 }
