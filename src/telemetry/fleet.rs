@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use tempcred_core::api::CredentialStatus;
+use tempcred_core::api::{CredentialStatus, RestartState};
 use tempcred_core::problem::{Class, Reason};
 use tempcred_core::status::ConditionType;
 
@@ -33,15 +33,26 @@ pub struct Fleet {
     pub suspended: u64,
     /// Creation of the oldest resource without credentials that could be issued.
     pub waiting_since: Option<Timestamp>,
+    /// Number of restarts of workloads that are not complete, by state.
+    pub unfinished_restarts: BTreeMap<&'static str, u64>,
     /// Start of common failures.
     pub common_failures: BTreeMap<&'static str, Timestamp>,
 }
+
+/// The states of a restart that is not complete.
+const UNFINISHED: [RestartState; 5] = [
+    RestartState::Pending,
+    RestartState::Progressing,
+    RestartState::Stuck,
+    RestartState::Missing,
+    RestartState::Failed,
+];
 
 /// The statuses of a condition.
 const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
 
 impl Default for Fleet {
-    /// No resources. Every condition is present with zero, so that the first resource is visible as an increase.
+    /// No resources. Every condition and state is present with zero, so that the first resource is visible as an increase.
     fn default() -> Self {
         let types = ConditionType::ALL.iter();
         let conditions = types.flat_map(|type_| STATUSES.map(|status| (type_.as_str(), status)));
@@ -56,6 +67,7 @@ impl Default for Fleet {
             expired: 0,
             suspended: 0,
             waiting_since: None,
+            unfinished_restarts: UNFINISHED.map(|state| (restart_label(state), 0)).into(),
             common_failures: BTreeMap::new(),
         }
     }
@@ -110,6 +122,9 @@ impl Fleet {
         if active && status.issued_at.is_none() && !needs_a_change {
             self.waiting_since = self.waiting_since.into_iter().chain(seen.created).min();
         }
+        for restart in status.restarts.iter().filter(|one| one.state != RestartState::Complete) {
+            *self.unfinished_restarts.entry(restart_label(restart.state)).or_default() += 1;
+        }
         let valid_until = status.expiration.as_ref().map(|at| at.0).filter(|at| *at > now);
         self.withdrawn += u64::from(valid_until.is_some() && status.is_denied());
         let renews_at = status.renewal_time.as_ref().map(|at| at.0);
@@ -123,6 +138,18 @@ impl Fleet {
 /// The label of a reason. `Unknown` for a reason that this version of tempcred does not know.
 pub(super) fn label(reason: Option<Reason>) -> &'static str {
     reason.map_or("Unknown", Reason::as_str)
+}
+
+/// The label of the state of a restart.
+pub(super) fn restart_label(state: RestartState) -> &'static str {
+    match state {
+        RestartState::Pending => "pending",
+        RestartState::Progressing => "progressing",
+        RestartState::Complete => "complete",
+        RestartState::Stuck => "stuck",
+        RestartState::Missing => "missing",
+        RestartState::Failed => "failed",
+    }
 }
 
 fn known_or_unknown(known: impl IntoIterator<Item = &'static str>, word: &str) -> &'static str {
@@ -206,6 +233,18 @@ mod tests {
         let all = [seen(1, Some(&issued)), seen(3, Some(&away)), seen(4, None)];
         assert_eq!(waiting(&all), Some(at(3)));
         assert_eq!(waiting(&all[2..]), Some(at(4)), "not yet reconciled");
+    }
+
+    #[test]
+    fn counts_the_restarts_that_are_not_complete() {
+        let restart = |name: &str, state: &str| json!({"kind": "Deployment", "name": name, "state": state, "since": at(1).to_string()});
+        let status = status(json!({"restarts": [
+            restart("a", "Complete"), restart("b", "Stuck"), restart("c", "Stuck"), restart("d", "Failed"),
+        ]}));
+        let fleet = Fleet::of(&[Seen { status: Some(&status), ..Seen::default() }], at(100));
+        let expected =
+            [("pending", 0), ("progressing", 0), ("stuck", 2), ("missing", 0), ("failed", 1)];
+        assert_eq!(fleet.unfinished_restarts, BTreeMap::from(expected));
     }
 
     #[test]

@@ -89,6 +89,11 @@ impl Page<'_> {
         )?;
         self.sole(&table::EXPIRED, Some(count(fleet.expired)))?;
         self.sole(&table::SUSPENDED, Some(count(fleet.suspended)))?;
+        let restarts = fleet.unfinished_restarts.iter();
+        self.gauge(
+            &table::UNFINISHED_RESTARTS,
+            restarts.map(|(state, n)| ([("state", *state)], count(*n))),
+        )?;
         self.sole(&table::WAITING_SINCE, fleet.waiting_since.map(seconds))?;
         let common = fleet.common_failures.iter();
         self.gauge(

@@ -17,6 +17,7 @@ use tempcred_core::api::{CachedCredential, RestartState};
 use tempcred_core::plan::IssueCause;
 use tempcred_core::problem::{Class, Problem};
 
+use super::fleet::restart_label;
 use super::gauges::{Gauges, Sources};
 use super::grants::{GrantFigures, GrantSource};
 use super::measured::Measured;
@@ -202,14 +203,7 @@ impl Metrics {
 
     /// Counts a change of the restart of a workload of this kind.
     pub fn restarted(&self, kind: &'static str, state: RestartState) {
-        let state = match state {
-            RestartState::Pending => "pending",
-            RestartState::Progressing => "progressing",
-            RestartState::Complete => "complete",
-            RestartState::Stuck => "stuck",
-            RestartState::Missing => "missing",
-            RestartState::Failed => "failed",
-        };
+        let state = restart_label(state);
         self.restarts.get_or_create(&[("kind", kind), ("state", state)]).inc();
     }
 

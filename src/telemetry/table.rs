@@ -129,6 +129,8 @@ metrics! {
     EXPIRED "credentials_expired" Gauge Fleet [];
     /// Resources with spec.suspend
     SUSPENDED "credentials_suspended" Gauge Fleet [];
+    /// Workloads whose last restart is not complete, once for each resource that restarts them; state is pending, progressing, stuck, missing or failed
+    UNFINISHED_RESTARTS "unfinished_restarts" Gauge Fleet ["state"];
     /// Creation of the oldest resource without credentials that could be issued (attempts are not blocked or refused, and spec.suspend is not set), in seconds since the Unix epoch
     WAITING_SINCE "waiting_since_timestamp_seconds" Gauge Fleet [];
     /// Start of a failure that many resources share, in seconds since the Unix epoch; absent while there is none; cause is identity (the operator's own AWS identity) or sts

@@ -109,6 +109,7 @@ async fn every_metric_is_documented_and_changes() {
             && renewals
             && value(&after, "tempcred_sts_rate", &[]) < Some(300.0)
             && is_one("tempcred_workload_restarts_total", &restarts)
+            && is_one("tempcred_unfinished_restarts", &restarts[1..])
             && is_one("tempcred_withdrawn_secrets", &[]);
         all.then_some(after)
     })
