@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Parser, ValueEnum};
+use serde_json::{Map, Value};
 
 /// Measures how the operator scales. Each run has a control plane of its own.
 #[derive(Parser, Debug)]
@@ -32,9 +33,17 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/docs"))]
     pub output: PathBuf,
 
+    /// Fields that are added to the spec of each resource, as JSON: for example '{"secret": {"template": {"key": "…"}}}'.
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = fields)]
+    pub spec: Map<String, Value>,
+
     /// Passed by cargo, without an effect.
     #[arg(long = "bench", hide = true)]
     _cargo: bool,
+}
+
+fn fields(text: &str) -> serde_json::Result<Map<String, Value>> {
+    serde_json::from_str(text)
 }
 
 /// A choice of parts.

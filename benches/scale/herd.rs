@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rig::sts::{Fault, Matching};
+use serde_json::{Map, Value};
 
 use crate::figures::{Figure, Figures};
 use crate::fleet::Fleet;
@@ -14,12 +15,12 @@ use crate::scene::{Contents, Scene};
 pub const OUTAGE: Duration = Duration::from_secs(30);
 
 /// Measures an outage of either kind, each on a control plane of its own.
-pub async fn measure(size: usize, binary: &Binary) -> Result<Figures> {
+pub async fn measure(size: usize, spec: &Map<String, Value>, binary: &Binary) -> Result<Figures> {
     let mut figures = Figures::default();
-    let (recovery, calls) = outage(size, binary, Outage::NoReply).await?;
+    let (recovery, calls) = outage(size, spec, binary, Outage::NoReply).await?;
     figures.set(Figure::SilentRecovery, recovery);
     figures.set(Figure::SilentCalls, calls);
-    let (recovery, calls) = outage(size, binary, Outage::Throttling).await?;
+    let (recovery, calls) = outage(size, spec, binary, Outage::Throttling).await?;
     figures.set(Figure::ThrottledRecovery, recovery);
     figures.set(Figure::ThrottledCalls, calls);
     Ok(figures)
@@ -34,8 +35,13 @@ enum Outage {
 }
 
 /// Seconds from the end of the outage until all are renewed, and calls for each renewal since its beginning.
-async fn outage(size: usize, binary: &Binary, kind: Outage) -> Result<(f64, f64)> {
-    let scene = Scene::start(Contents::Chart, size).await?;
+async fn outage(
+    size: usize,
+    spec: &Map<String, Value>,
+    binary: &Binary,
+    kind: Outage,
+) -> Result<(f64, f64)> {
+    let scene = Scene::start(Contents::Chart, size, spec).await?;
     scene.create_resources().await?;
     let fleet = Fleet::watch(&scene).await?;
     let operator = Operator::start(&scene, binary).await?;

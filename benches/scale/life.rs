@@ -1,14 +1,14 @@
 //! The operator from its first start to a restart.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::DynamicObject;
+use rig::ConnectionSampler;
 use tempcred_core::schedule::CALL_INTERVAL;
 
-use crate::connections::Sampler;
 use crate::counts::ApiCounts;
 use crate::figures::{Figure, Figures};
 use crate::fleet::Fleet;
@@ -17,6 +17,9 @@ use crate::process;
 use crate::scene::{Scene, name, namespace};
 
 const MIB: f64 = 1024.0 * 1024.0;
+
+/// Time between two counts of the connections.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Measures it.
 pub async fn measure(scene: Scene, binary: &Binary) -> Result<Figures> {
@@ -57,7 +60,8 @@ async fn first_start(
     let api_cpu = process::cpu(scene.api_server()?)?;
     let operator = Operator::start(scene, binary).await?;
     let pid = operator.pid();
-    let sampler = Sampler::start(pid, [scene.api_port()?, scene.sts_port()?]);
+    let sampler =
+        ConnectionSampler::start(pid, [scene.api_port()?, scene.sts_port()?], SAMPLE_INTERVAL);
     let all = scene.size;
     let done = fleet.wait("all Ready", |totals| totals.ready == all).await?;
     let took = done.duration_since(operator.started).as_secs_f64();

@@ -5,12 +5,11 @@
 //! | [`args`] | the options |
 //! | [`scene`], [`fleet`] | a control plane, STS and resources; what a watch sees of them |
 //! | [`floor`] | the requests without an operator |
-//! | [`operator`], [`process`], [`connections`], [`counts`] | a running operator; what it uses and which requests it makes |
+//! | [`operator`], [`process`], [`counts`] | a running operator; what it uses and which requests it makes |
 //! | [`life`], [`herd`] | the measurements of an operator |
 //! | [`figures`], [`report`], [`machine`] | the results |
 
 mod args;
-mod connections;
 mod counts;
 mod figures;
 mod fleet;
@@ -28,6 +27,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use serde_json::{Map, Value};
 
 use crate::args::{Args, Part};
 use crate::figures::{Figure, Figures, Size};
@@ -52,7 +52,7 @@ async fn main() -> Result<()> {
                 number += 1;
                 let what =
                     format!("[{number}/{total}] {size} resources, repetition {round}: {part}");
-                let measured = measure(part, size as usize, &binary, &what).await;
+                let measured = measure(part, size as usize, &args.spec, &binary, &what).await;
                 figures.extend(measured.with_context(|| what.clone())?);
             }
             figures.compare(Figure::StartRate, Figure::BareFloorRate, Figure::OfBareFloor);
@@ -68,14 +68,24 @@ async fn main() -> Result<()> {
 }
 
 /// One run, with a control plane of its own.
-async fn measure(part: Part, size: usize, binary: &Binary, what: &str) -> Result<Figures> {
+async fn measure(
+    part: Part,
+    size: usize,
+    spec: &Map<String, Value>,
+    binary: &Binary,
+    what: &str,
+) -> Result<Figures> {
     let begin = Instant::now();
     let progress = rig::Progress::start(what);
     let figures = match part {
-        Part::BareFloor => floor::bare(&Scene::start(Contents::BareResources, size).await?).await,
-        Part::ApiFloor => floor::api(&Scene::start(Contents::Chart, size).await?).await,
-        Part::Operator => life::measure(Scene::start(Contents::Chart, size).await?, binary).await,
-        Part::Herd => herd::measure(size, binary).await,
+        Part::BareFloor => {
+            floor::bare(&Scene::start(Contents::BareResources, size, spec).await?).await
+        }
+        Part::ApiFloor => floor::api(&Scene::start(Contents::Chart, size, spec).await?).await,
+        Part::Operator => {
+            life::measure(Scene::start(Contents::Chart, size, spec).await?, binary).await
+        }
+        Part::Herd => herd::measure(size, spec, binary).await,
     }?;
     drop(progress);
     eprintln!("{what}: {} ({:.0} s)", figures.summary(), begin.elapsed().as_secs_f64());

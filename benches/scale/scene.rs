@@ -12,7 +12,7 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client, Config};
 use rig::Rig;
 use rig::sts::{Fault, Responder};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempcred_core::api::{RENEW_REQUESTED_AT, RoleGrant, TemporaryCredential};
 
 use crate::workers;
@@ -43,15 +43,18 @@ pub struct Scene {
     /// Number of resources.
     pub size: usize,
     contents: Contents,
+    spec: Map<String, Value>,
 }
 
 impl Scene {
-    /// Starts everything. The resources are not created yet.
-    pub async fn start(contents: Contents, size: usize) -> Result<Self> {
+    /// Starts everything. The resources are not created yet. Their specs will have these fields too.
+    pub async fn start(contents: Contents, size: usize, spec: &Map<String, Value>) -> Result<Self> {
         let rig = tokio::task::spawn_blocking(move || {
             let rig = Rig::start_unaudited()?;
             if contents == Contents::Chart {
-                rig.install(env!("CARGO_MANIFEST_DIR").as_ref())?;
+                // Only the rights are needed, for a spec that restarts workloads.
+                let restarts = "--set=features.workloadRestarts=true";
+                rig.install_with(env!("CARGO_MANIFEST_DIR").as_ref(), &[restarts])?;
             }
             anyhow::Ok(rig)
         });
@@ -59,7 +62,7 @@ impl Scene {
         let sts = Responder::start()?;
         sts.inject(Fault::delay(STS_DELAY));
         let admin = client(rig.kubeconfig().to_owned()).await?;
-        let scene = Self { rig, sts, admin, size, contents };
+        let scene = Self { rig, sts, admin, size, contents, spec: spec.clone() };
         scene.prepare().await?;
         Ok(scene)
     }
@@ -103,15 +106,16 @@ impl Scene {
 
     /// Creates the resources.
     pub async fn create_resources(&self) -> Result<()> {
-        let (client, kind) = (self.admin.clone(), self.kind());
+        let (client, kind, spec) = (self.admin.clone(), self.kind(), self.spec.clone());
         workers::for_each(self.size, move |number| {
-            let (client, kind) = (client.clone(), kind.clone());
+            let (client, kind, mut spec) = (client.clone(), kind.clone(), spec.clone());
+            spec.insert("assumeRole".to_owned(), json!({"roleArn": role_arn(number)}));
             async move {
                 let api = Api::<DynamicObject>::namespaced_with(client, &namespace(number), &kind);
                 let object = json!({
                     "apiVersion": kind.api_version, "kind": kind.kind,
                     "metadata": {"name": name(number)},
-                    "spec": {"assumeRole": {"roleArn": role_arn(number)}},
+                    "spec": spec,
                 });
                 let object = serde_json::from_value(object)?;
                 // A CRD that was just established may not be served yet.

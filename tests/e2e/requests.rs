@@ -1,8 +1,11 @@
 //! Every request of the operator for each kind of reconciliation: to the API server by its audit log, and to STS by the
 //! responder. Leader election is off, and events are not counted. `once` has the test of a minute without changes.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use rig::Request;
+use rig::sts::Fault;
+use rig::{ConnectionSampler, Request};
 use serde_json::json;
 
 use crate::world::{SOON, World, is_ready, plain, wait_until};
@@ -94,6 +97,25 @@ async fn a_restart_with_valid_credentials_only_lists_and_watches() {
     let mut made = since(&world, begin);
     made.retain(|request| !request.starts_with("list ") && !request.starts_with("watch "));
     assert_eq!((made, calls_since(&world, begin)), (vec![STATUS.to_owned()], 0));
+}
+
+#[tokio::test]
+async fn connections_are_bounded_by_the_concurrency() {
+    let mut world = World::new().await;
+    world.start_operator(&["--concurrency", "8"]).await;
+    // Slow enough that all calls of a moment are made at the same time.
+    world.sts.inject(Fault::delay(Duration::from_millis(50)));
+    let port = |url: &str| url.trim_end_matches('/').rsplit_once(':').unwrap().1.parse().unwrap();
+    let ports = [port(world.rig.server()), port(&world.sts.url())];
+    let sampler = ConnectionSampler::start(world.pid(), ports, Duration::from_millis(20));
+    let names: Vec<_> = (0..100).map(|n| format!("r{n}")).collect();
+    futures::future::join_all(names.iter().map(|name| world.create(name, plain()))).await;
+    for name in &names {
+        world.wait(name, "ready", is_ready).await;
+    }
+    let [api, sts] = sampler.most().unwrap();
+    assert!((1..=16).contains(&api), "{api} connections to the API server");
+    assert!((4..=16).contains(&sts), "{sts} connections to STS");
 }
 
 /// Events inform people. Thousands at once inform nobody, and each is a write.

@@ -9,21 +9,19 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
-/// Time between two samples.
-const INTERVAL: Duration = Duration::from_millis(250);
-
 /// The state of an established connection in `/proc/PID/net/tcp`.
 const ESTABLISHED: &str = "01";
 
 /// Samples the connections of a process on a thread of its own.
-pub struct Sampler<const PORTS: usize> {
+#[derive(Debug)]
+pub struct ConnectionSampler<const PORTS: usize> {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<[usize; PORTS]>,
 }
 
-impl<const PORTS: usize> Sampler<PORTS> {
-    /// Starts to count the connections of a process to each of these ports.
-    pub fn start(pid: u32, ports: [u16; PORTS]) -> Self {
+impl<const PORTS: usize> ConnectionSampler<PORTS> {
+    /// Starts to count the established connections of a process to each of these ports, at this interval.
+    pub fn start(pid: u32, ports: [u16; PORTS], interval: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
@@ -32,7 +30,7 @@ impl<const PORTS: usize> Sampler<PORTS> {
                 for (most, now) in most.iter_mut().zip(count(pid, ports)) {
                     *most = now.max(*most);
                 }
-                std::thread::sleep(INTERVAL);
+                std::thread::sleep(interval);
             }
             most
         });
@@ -40,6 +38,9 @@ impl<const PORTS: usize> Sampler<PORTS> {
     }
 
     /// Ends the sampling, and returns the largest number for each port.
+    ///
+    /// # Errors
+    /// If the thread that counts panicked.
     pub fn most(self) -> Result<[usize; PORTS]> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the thread that counts connections panicked"))
