@@ -17,6 +17,7 @@
 //! | [`aws`] | calls to AWS STS, and its errors | core, telemetry |
 //! | [`cluster`] | requests to Kubernetes, watches, the Lease | core, telemetry |
 //! | [`controller`] | the reconciliation, the STS queue, the memory of the process | all above |
+//! | [`planted`] | bugs for tests of the tests, which no release has | |
 //! | [`commands`], [`cli`] | the commands and the command line | all above |
 
 pub mod aws;
@@ -24,4 +25,5 @@ pub mod cli;
 pub mod cluster;
 pub mod commands;
 pub mod controller;
+pub mod planted;
 pub mod telemetry;

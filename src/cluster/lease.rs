@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::planted::Bug;
 use crate::telemetry::metrics::Metrics;
 
 /// Duration of the Lease after its last renewal, in seconds. The components of Kubernetes use the same duration.
@@ -49,11 +50,6 @@ pub struct Term(u64);
 impl Term {
     /// The term of a process without leader election.
     pub(crate) const SOLE: Self = Self(0);
-
-    /// Whether no other process was ever the leader.
-    pub fn is_sole(self) -> bool {
-        self == Self::SOLE
-    }
 }
 
 /// Whether this process is the leader.
@@ -70,6 +66,7 @@ impl Leadership {
     pub fn term(&self) -> Option<Term> {
         match self {
             Self::ElectionDisabled => Some(Term::SOLE),
+            Self::Elected(_) if Bug::ActsWithoutLease.is_planted() => Some(Term(1)),
             Self::Elected(term) => *term.borrow(),
         }
     }

@@ -7,6 +7,7 @@ use kube::{Api, Resource};
 use super::client::{Cluster, for_metadata};
 use super::errors::{Failed, request};
 use super::manager::MANAGER;
+use crate::planted::Bug;
 use tempcred_core::problem::Reason;
 use tempcred_core::secret::{Manifest, SecretVersion};
 
@@ -32,6 +33,13 @@ impl Cluster {
     ) -> Result<String, Failed> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let params = PatchParams::apply(MANAGER).force();
+        if Bug::WritesInParts.is_planted()
+            && let Ok(mut part) = serde_json::to_value(manifest)
+        {
+            part["data"]["AWS_SESSION_TOKEN"].take();
+            let part = Patch::Apply(&part);
+            let _ = api.patch_metadata(manifest.name(), &params, &part).await;
+        }
         // The reply contains only metadata, and so no values.
         let patch = Patch::Apply(manifest);
         let what = format!("Writing Secret {}", manifest.name());

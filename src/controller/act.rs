@@ -20,6 +20,7 @@ use super::queue::TakenTurn;
 use super::reconcile::{MayIssue, RETRY, Step, requeue_at};
 use crate::aws::{self, CallRecords};
 use crate::cluster::Failed;
+use crate::planted::Bug;
 use crate::telemetry::traces;
 
 /// A wait for a turn after which the status is updated, if it would otherwise be wrong.
@@ -133,6 +134,8 @@ impl Step<'_> {
         };
         match issued {
             Ok(credentials) => {
+                #[cfg(feature = "planted-bugs")]
+                crate::planted::log_values(&credentials);
                 self.shared().parts.metrics.issued(request.operation.action(), cause);
                 audit::issued(desired, cause, &calls, &credentials);
                 let pending = PendingWrite {
@@ -205,7 +208,7 @@ impl Step<'_> {
     ) -> Action {
         let record = pending.record(desired);
         let written = self.write(desired, record, &pending.credentials, target).await;
-        if written.is_err() {
+        if written.is_err() && !Bug::ForgetsCredentials.is_planted() {
             self.entry.memory.keep(Some(pending));
         }
         self.report_write(desired, known, written, Outcome::Succeeded).await
@@ -264,10 +267,12 @@ impl Step<'_> {
         if !self.may_write(desired) {
             return Err(Failed::Conflict);
         }
-        let manifest = Manifest::render(desired, &record, credentials)
+        let mut manifest = Manifest::render(desired, &record, credentials)
             .map_err(|invalid| Problem::new(Reason::InvalidSpec, invalid.to_string()))
-            .map_err(Failed::Problem)?
-            .only_if(target);
+            .map_err(Failed::Problem)?;
+        if !Bug::IgnoresOwnership.is_planted() {
+            manifest = manifest.only_if(target);
+        }
         let cluster = &self.scope.shared.parts.cluster;
         let resource_version = cluster.apply_secret(&desired.namespace, &manifest).await?;
         let access_key_id = credentials.access_key_id();
@@ -288,6 +293,9 @@ impl Step<'_> {
         written: Result<KnownSecret, Failed>,
         succeeded: Outcome,
     ) -> Action {
+        if Bug::DiesOfConflicts.is_planted() && matches!(written, Err(Failed::Conflict)) {
+            std::process::abort();
+        }
         if written.is_err() {
             self.entry.memory.not_written();
         }

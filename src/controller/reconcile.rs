@@ -9,7 +9,7 @@ use tempcred_core::api::{CachedCredential, TemporaryCredential};
 use tempcred_core::backoff;
 use tempcred_core::desired::Desired;
 use tempcred_core::observed::{KnownSecret, SecretView};
-use tempcred_core::plan::{Decision, Plan, plan};
+use tempcred_core::plan::{Decision, IssueCause, Plan, plan};
 use tempcred_core::problem::Problem;
 use tempcred_core::request::inputs::Inputs;
 use tempcred_core::schedule::CALL_INTERVAL;
@@ -24,6 +24,7 @@ use super::shared::{Scope, Shared};
 use crate::cluster::Failed;
 use crate::cluster::lease::Term;
 use crate::cluster::watch::Key;
+use crate::planted::Bug;
 use crate::telemetry::traces;
 
 /// Longest time between two reconciliations of a resource. The system clock may be adjusted slowly, by up to 1.8 s in this
@@ -98,7 +99,8 @@ impl Step<'_> {
         let Some(desired) = self.desired() else { return requeue_at(None, Timestamp::now()) };
         let mut secret = self.watched(&desired);
         loop {
-            let observed = self.entry.memory.observed(secret);
+            let mut observed = self.entry.memory.observed(secret);
+            observed.verified |= Bug::TrustsTheWatch.is_planted();
             let withdrawn = self.scope.shared.withdrawn_secrets;
             let Decision { plan, known, pending } =
                 plan(&desired, observed, withdrawn, Timestamp::now());
@@ -111,6 +113,11 @@ impl Step<'_> {
                 }
             }
             let outcome = match plan {
+                Plan::Issue(issue)
+                    if issue.cause == IssueCause::Due && Bug::RenewsLate.is_planted() =>
+                {
+                    Outcome::Succeeded
+                }
                 Plan::Ignore => return Action::await_change(),
                 Plan::Delay(until) => return requeue_at(Some(until), Timestamp::now()),
                 Plan::Read => match self.read(&desired).await {
@@ -183,7 +190,13 @@ impl Step<'_> {
     /// Reads the Secret from the API server.
     async fn read(&mut self, desired: &Desired) -> Result<SecretView, Failed> {
         let cluster = &self.scope.shared.parts.cluster;
-        let secret = cluster.read_secret(&desired.namespace, &desired.secret_name).await?;
+        let mut secret = cluster.read_secret(&desired.namespace, &desired.secret_name).await?;
+        if Bug::ForgetsAfterRestart.is_planted()
+            && let Some(annotations) =
+                secret.as_mut().and_then(|one| one.metadata.annotations.as_mut())
+        {
+            annotations.clear();
+        }
         Ok(self.entry.memory.read(desired, secret, Timestamp::now()))
     }
 
@@ -229,7 +242,7 @@ impl Step<'_> {
         let due = status::next_reconciliation(&next, desired, now);
         self.entry.memory.set_status(Arc::clone(&next));
         let mut save_again = None;
-        if next != self.entry.saved {
+        if next != self.entry.saved || Bug::NeverIdle.is_planted() {
             match self.scope.shared.parts.cluster.write_status(desired, &next).await {
                 Ok(()) => {
                     self.entry.unreachable = 0;
@@ -248,6 +261,13 @@ impl Step<'_> {
                     save_again = Some(now + wait);
                 }
             }
+        }
+        if Bug::NeverIdle.is_planted() {
+            return Action::requeue(RETRY);
+        }
+        if Bug::RetriesAtOnce.is_planted() && matches!(outcome, Outcome::Failed(_)) {
+            self.entry.memory.inputs_changed();
+            return Action::requeue(RETRY);
         }
         // A call that was delayed because the last one was only seconds ago.
         let delayed = self.entry.memory.called_at().map(|at| at + CALL_INTERVAL);

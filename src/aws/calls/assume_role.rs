@@ -11,6 +11,7 @@ use tempcred_core::request::inputs::Inputs;
 use crate::aws::params::{policy_arns, tags};
 use crate::aws::reply::access_key;
 use crate::aws::session::{Session, SessionCall};
+use crate::planted::Bug;
 
 pub(super) async fn call(
     request: &Request,
@@ -41,6 +42,7 @@ async fn assume(session: &Session, call: &Call) -> Result<Credentials, Problem> 
         .set_policy_arns(policy_arns(&call.policy_arns))
         .set_tags(tags(call.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))))
         .set_transitive_tag_keys(Some(keys).filter(|keys| !keys.is_empty()));
+    let input = if Bug::DropsTags.is_planted() { input.set_tags(None) } else { input };
     let send = |client| async move { input.send_with(&client).await };
     let read = |output: AssumeRoleOutput| {
         #[expect(deprecated, reason = "STS in older partitions still answers with this field alone")]

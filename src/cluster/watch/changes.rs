@@ -9,6 +9,8 @@ use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::watcher::Event;
 use tempcred_core::key::Key;
 
+use crate::planted::Bug;
+
 /// A change that a watch shows.
 #[derive(Debug, PartialEq)]
 pub enum Change<K> {
@@ -110,7 +112,9 @@ impl Changes {
             Event::InitDone => {
                 let listed = self.listed.take().unwrap_or_default();
                 let mut known = self.known.lock();
-                let removed = known.extract_if(|key, _| !listed.contains(key));
+                let removed = known.extract_if(|key, _| {
+                    !listed.contains(key) && !Bug::IgnoresRelists.is_planted()
+                });
                 let removed = removed.map(|(key, identity)| Change::Removed(key, identity));
                 removed.chain([Change::Synced]).collect()
             }
