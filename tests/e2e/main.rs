@@ -33,6 +33,7 @@ mod once;
 mod operations;
 mod outage;
 mod ownership;
+mod proof;
 mod refused;
 mod relist;
 mod replicas;

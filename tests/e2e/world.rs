@@ -1,9 +1,9 @@
 //! The environment of a test: a namespace, an STS responder, and an operator that serves only these.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +16,6 @@ use rig::sts::Responder;
 use rig::{Rig, Sdk, Tool};
 use serde_json::{Value, json};
 use tempcred_core::api::RoleGrant;
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use crate::check::{
@@ -24,22 +23,10 @@ pub use crate::check::{
     true_conditions, wait_until,
 };
 pub use crate::objects::Writes;
-pub use crate::operator::Operator;
+pub use crate::operator::{Launch, OPERATOR_KEY, OPERATOR_SECRET, Operator, binary};
 
 /// The deadline for everything that should happen at once.
 pub const SOON: Duration = Duration::from_secs(30);
-
-/// The operator: that of this build, unless the environment names another one.
-pub fn binary() -> PathBuf {
-    let other = std::env::var_os("TEMPCRED_BINARY");
-    other.map_or_else(|| env!("CARGO_BIN_EXE_tempcred").into(), PathBuf::from)
-}
-
-/// Access key of the operator's own identity.
-pub const OPERATOR_KEY: &str = "AKIAOPERATOR00000001";
-
-/// Secret key of the operator's own identity.
-pub const OPERATOR_SECRET: &str = "operatorSecretKeyThatNobodyMayEverSee123";
 
 /// Number of tests that may load the API server at the same time. With more it takes seconds for each request, and
 /// rejects some.
@@ -100,6 +87,8 @@ pub struct World {
     pub client: Client,
     /// Variables for the operator, over those that every operator gets; `None` removes one.
     pub environment: BTreeMap<&'static str, Option<String>>,
+    /// The URL of STS for the operator, if it is not that of `sts`.
+    pub sts_endpoint: Option<String>,
     operator: Option<Operator>,
     runs: usize,
 }
@@ -130,7 +119,16 @@ impl World {
             .unwrap();
         let sts = Responder::start().unwrap();
         let environment = BTreeMap::new();
-        let world = Self { rig, namespace, sts, client, environment, operator: None, runs: 0 };
+        let world = Self {
+            rig,
+            namespace,
+            sts,
+            client,
+            environment,
+            sts_endpoint: None,
+            operator: None,
+            runs: 0,
+        };
         world.grant(&world.namespace, world.any_role()).await;
         world
     }
@@ -190,45 +188,26 @@ impl World {
     /// Starts a further operator in this world, and waits until it listens.
     pub async fn replica(&mut self, kubeconfig: PathBuf, args: &[&str]) -> Operator {
         self.runs += 1;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rig::free_port().unwrap()));
-        let mut command = Command::new(binary());
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("AWS_")
-                || name.to_string_lossy().starts_with("TEMPCRED_")
-            {
-                command.env_remove(name);
+        let name = format!("operator-{}-{}", self.namespace, self.runs);
+        self.launch_of(&name, args).start(kubeconfig).await
+    }
+
+    /// How an operator of this world is started, with these flags and this name.
+    pub fn launch_of(&self, name: &str, args: &[&str]) -> Launch {
+        let mut flags: Vec<_> = args.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut default = |flag: &str, value: &str| {
+            if !args.contains(&flag) {
+                flags.extend([flag.to_owned(), value.to_owned()]);
             }
-        }
-        command
-            .env("KUBECONFIG", kubeconfig)
-            .env("AWS_ACCESS_KEY_ID", OPERATOR_KEY)
-            .env("AWS_SECRET_ACCESS_KEY", OPERATOR_SECRET)
-            .env("AWS_REGION", "eu-central-1")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .args(["run", "--http-addr", &address.to_string(), "--sts-endpoint", &self.sts.url()])
-            .args(args);
+        };
+        let sts = self.sts_endpoint.clone().unwrap_or_else(|| self.sts.url());
+        default("--sts-endpoint", &sts);
+        default("--log", "info,tempcred=debug");
         if !args.contains(&"--selector") {
-            command.args(["--namespaces", &self.namespace]);
+            default("--namespaces", &self.namespace);
         }
-        if !args.contains(&"--log") {
-            command.args(["--log", "info,tempcred=debug"]);
-        }
-        for (name, value) in &self.environment {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        let process = self
-            .rig
-            .spawn(&format!("operator-{}-{}", self.namespace, self.runs), &mut command)
-            .unwrap();
-        wait_until("the operator listens", SOON, || async {
-            assert!(process.is_running(), "the operator ended: {}", process.output().unwrap());
-            TcpStream::connect(address).await.ok()
-        })
-        .await;
-        Operator { process, address }
+        let environment = self.environment.clone();
+        Launch { rig: self.rig, name: name.to_owned(), flags, environment }
     }
 
     /// What the operator has logged so far. Do not wait for a line: its content shows elsewhere, too.

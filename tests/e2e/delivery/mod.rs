@@ -1,7 +1,7 @@
 //! How workloads get the credentials: templates, adopted Secrets, and restarts.
 
 mod adoption;
-mod controllers;
+pub mod controllers;
 mod restart;
 mod restart_failures;
 mod templates;

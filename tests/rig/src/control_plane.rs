@@ -212,6 +212,26 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Kills etcd, and starts it again on the same port and data.
+    pub(crate) fn restart_etcd(&self) -> Result<()> {
+        let mut running = self.running();
+        if let Some(etcd) = running.etcd.take() {
+            etcd.kill()?;
+            etcd.wait(PORT_FREE_WITHIN)?;
+        }
+        let deadline = Instant::now() + PORT_FREE_WITHIN;
+        let etcd = loop {
+            let etcd = self.spawn(Component::Etcd, &self.etcd_flags())?;
+            match wait_for_port(&etcd, self.ports.client) {
+                Ok(()) => break etcd,
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => {}
+            }
+        };
+        running.etcd = Some(etcd);
+        Ok(())
+    }
+
     /// Restarts the controllers, so that they know new kinds.
     pub(crate) fn restart_controllers(&self) -> Result<()> {
         let mut running = self.running();

@@ -24,9 +24,12 @@
 mod audit;
 mod background;
 mod cache;
+mod clock;
+mod connections;
 mod control_plane;
 mod golang;
 mod install;
+pub mod intercept;
 pub mod janitor;
 mod moto;
 mod mount;
@@ -46,6 +49,8 @@ mod users;
 mod workspace;
 
 pub use audit::{Audit, Request};
+pub use clock::Clock;
+pub use connections::ConnectionSampler;
 pub use mount::Mount;
 pub use ports::free_port;
 pub use process::{Process, memory};

@@ -71,6 +71,16 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
+    /// Stops the process: `SIGSTOP`. It stands still until [`Process::resume`].
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Continues the process: `SIGCONT`.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
     /// Ends the process and its group: `SIGKILL`. Returns at once; see
     /// [`Process::wait`].
     pub fn kill(&self) -> Result<()> {

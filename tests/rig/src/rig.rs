@@ -118,6 +118,11 @@ impl Rig {
         &self.server
     }
 
+    /// The certificate of the API server's authority. None with an external cluster.
+    pub(crate) fn ca_pem(&self) -> Result<Option<Vec<u8>>> {
+        self.control_plane.as_ref().map(ControlPlane::ca_pem).transpose()
+    }
+
     /// A user in `system:masters`.
     #[must_use]
     pub fn admin(&self) -> &User {
@@ -266,6 +271,11 @@ impl Rig {
     /// Starts it again on the same port, and waits until it is ready.
     pub fn start_api_server(&self) -> Result<()> {
         self.own_control_plane()?.start_api_server()
+    }
+
+    /// Kills etcd, as a crash would, and starts it again on the same port and data.
+    pub fn restart_etcd(&self) -> Result<()> {
+        self.own_control_plane()?.restart_etcd()
     }
 
     /// Restarts the controllers.

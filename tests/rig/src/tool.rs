@@ -15,6 +15,8 @@ pub enum Tool {
     Helm,
     /// Makes the container image of a folder.
     Image,
+    /// The plugin manager of kubectl.
+    Krew,
     /// Prints the verdict of kstatus, and so of Flux, on objects from stdin.
     Kstatus,
     /// Runs a Lua script on an object as Argo CD does.
@@ -63,6 +65,15 @@ impl Tool {
                 tags: "",
                 cgo: false,
                 progress: "building helm from Go modules (about 2 minutes, once)",
+            },
+            Self::Krew => Program {
+                name: "krew",
+                folder: "tools/krew",
+                package: "sigs.k8s.io/krew/cmd/krew",
+                stamp: "",
+                tags: "",
+                cgo: false,
+                progress: "building krew from Go modules (about 1 minute, once)",
             },
             Self::Kstatus => Program {
                 name: "kstatus",

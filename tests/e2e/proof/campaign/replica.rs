@@ -1,0 +1,126 @@
+//! The two operators of a campaign, each behind an interceptor.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rig::intercept::{Fault, Interceptor};
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::sequence::Replica;
+use crate::operator::{Launch, Operator};
+use crate::world::World;
+
+/// The faults that happen next, to whichever operator makes a request.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    next: VecDeque<Fault>,
+    happened: usize,
+}
+
+impl Faults {
+    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds one.
+    pub fn add(&self, fault: Fault) {
+        self.queue().next.push_back(fault);
+    }
+
+    /// Number of faults that happened.
+    pub fn happened(&self) -> usize {
+        self.queue().happened
+    }
+
+    /// Drops those that have not happened.
+    pub fn stop(&self) {
+        self.queue().next.clear();
+    }
+
+    fn take(&self) -> Option<Fault> {
+        let mut queue = self.queue();
+        let fault = queue.next.pop_front();
+        queue.happened += usize::from(fault.is_some());
+        fault
+    }
+}
+
+/// Both operators.
+pub struct Operators {
+    pub faults: Faults,
+    replicas: [AsyncMutex<Slot>; 2],
+    interceptors: [Arc<Interceptor>; 2],
+}
+
+struct Slot {
+    launch: Launch,
+    kubeconfig: PathBuf,
+    running: Option<Operator>,
+}
+
+impl Operators {
+    /// Starts both, for these namespaces.
+    pub async fn start(world: &mut World, namespaces: &str, faults: Faults) -> Self {
+        let mut started = vec![];
+        for number in 0..2 {
+            let interceptor = Interceptor::start(world.rig, &world.sts.url()).unwrap();
+            let theirs = faults.clone();
+            interceptor.choose(Box::new(move |_, _| theirs.take()));
+            let (url, user) = (interceptor.api_url(), world.rig.operator());
+            let kubeconfig = world.rig.kubeconfig_for(user, Some(&url)).unwrap();
+            world.sts_endpoint = Some(interceptor.sts_url());
+            let flags = ["--leader-elect", "--namespaces", namespaces];
+            let launch = world.launch_of(&format!("campaign-{number}"), &flags);
+            let slot = Slot { launch, kubeconfig, running: None };
+            started.push((AsyncMutex::new(slot), Arc::new(interceptor)));
+        }
+        let [(one, first), (two, second)] =
+            <[_; 2]>::try_from(started).unwrap_or_else(|_| unreachable!("two are started"));
+        let this = Self { faults, replicas: [one, two], interceptors: [first, second] };
+        this.revive().await;
+        this
+    }
+
+    /// Calls a function on the interceptor of each.
+    pub fn each(&self, call: impl Fn(&Interceptor)) {
+        self.interceptors.iter().for_each(|one| call(one));
+    }
+
+    /// Starts those again that have ended.
+    pub async fn revive(&self) {
+        for (slot, interceptor) in self.replicas.iter().zip(&self.interceptors) {
+            // A paused one is not touched.
+            let Ok(mut slot) = slot.try_lock() else { continue };
+            let runs = slot.running.as_ref().is_some_and(|one| one.process.is_running());
+            if !runs {
+                // While the API server is away, it may end again.
+                let operator = slot.launch.spawn(slot.kubeconfig.clone());
+                interceptor.process(operator.process.pid());
+                slot.running = Some(operator);
+            }
+        }
+    }
+
+    /// Kills one.
+    pub async fn kill(&self, replica: Replica) {
+        let slot = self.replicas[replica as usize].lock().await;
+        if let Some(running) = &slot.running {
+            running.process.kill().unwrap();
+        }
+    }
+
+    /// Lets one stand still for this time.
+    pub async fn pause(&self, replica: Replica, time: Duration) {
+        let slot = self.replicas[replica as usize].lock().await;
+        if let Some(running) = &slot.running {
+            running.process.pause().unwrap();
+            tokio::time::sleep(time).await;
+            running.process.resume().unwrap();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A stale API server: lists and watches show the past, while writes succeed. The scenario `StartOnTheStale` is another
+//! part of this.
+
+use std::time::Duration;
+
+use rig::sts::Fault;
+use serde_json::json;
+use tempcred_core::api::CredentialStatus;
+
+use super::stage::Stage;
+use crate::world::{SOON, World, condition, is_ready, plain, wait_until};
+
+/// The resource.
+const NAME: &str = "reports";
+
+/// Longer than the time between two calls that a user causes, after which a wrong call would be made.
+const LONG: Duration = Duration::from_secs(7);
+
+/// Lifetime of the first credentials.
+const SHORT: Duration = Duration::from_secs(45);
+
+/// A resource whose first credentials are renewed after 7 s, and whose later ones are not.
+async fn issued(stage: &Stage) -> String {
+    stage.world.sts.inject(Fault::lifetime(SHORT).times(1));
+    let mut spec = plain();
+    spec["renewal"] = json!({"before": "38s"});
+    stage.world.issue(NAME, spec).await;
+    stage.world.complete_key(NAME).await
+}
+
+/// Waits until the Secret holds another key than this one.
+async fn rotated(world: &World, first: &str) -> String {
+    wait_until("the Secret is rotated", SOON, || async {
+        let key = world.complete_key(NAME).await;
+        (key != first).then_some(key)
+    })
+    .await
+}
+
+/// Waits until the status describes this key and is Ready, and nothing fails.
+async fn described(world: &World, key: &str) {
+    let current = |s: &CredentialStatus| {
+        s.access_key_id.as_deref() == Some(key) && is_ready(s) && s.failure.is_none()
+    };
+    world.wait(NAME, "current", current).await;
+}
+
+#[tokio::test]
+async fn an_operator_that_is_moved_to_a_stale_api_server_rotates_once() {
+    for single_objects in [false, true] {
+        let stage = Stage::start(&[], None).await;
+        let first = issued(&stage).await;
+        stage.interceptor.freeze(single_objects).await.unwrap();
+        let second = rotated(&stage.world, &first).await;
+        // Its own writes are not in the lists and watches. It must not act on them.
+        stage.silence(LONG).await;
+        assert_eq!(stage.world.sts.calls_total(), 2, "single objects: {single_objects}");
+        stage.interceptor.thaw();
+        described(&stage.world, &second).await;
+        stage.silence(LONG).await;
+        assert_eq!(stage.world.complete_key(NAME).await, second);
+        assert_eq!(stage.world.sts.calls_total(), 2, "single objects: {single_objects}");
+        stage.observer.check().await;
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_exists_again_is_not_revoked_by_a_stale_list() {
+    let mut stage = Stage::start(&["--withdrawn-secrets", "expire"], None).await;
+    let grant = stage.world.namespace.clone();
+    stage.world.issue(NAME, plain()).await;
+    let key = stage.world.complete_key(NAME).await;
+    stage.world.withdraw(&grant).await;
+    let denied = |s: &CredentialStatus| condition(s, "Ready") == Some((false, "NotGranted"));
+    stage.world.wait(NAME, "not granted", denied).await;
+    stage.interceptor.freeze(false).await.unwrap();
+    stage.world.grant(&grant, stage.world.any_role()).await;
+    stage.restart().await;
+    stage.world.wait_for_reconciliations(1).await;
+    stage.silence(LONG).await;
+    assert_eq!(stage.world.complete_key(NAME).await, key);
+    stage.interceptor.thaw();
+    described(&stage.world, &key).await;
+    assert_eq!(stage.world.sts.calls_total(), 1);
+    stage.observer.check().await;
+}
+
+#[tokio::test]
+async fn a_deleted_and_recreated_resource_is_not_confused_with_its_predecessor() {
+    let stage = Stage::start(&[], None).await;
+    stage.world.issue(NAME, plain()).await;
+    let first = stage.world.complete_key(NAME).await;
+    stage.interceptor.freeze(false).await.unwrap();
+    stage.world.credentials().delete(NAME, &Default::default()).await.unwrap();
+    stage.world.wait_for_removal(NAME).await;
+    stage.world.create(NAME, plain()).await;
+    // The operator sees neither: the Secret of the new resource does not exist for it.
+    stage.silence(LONG).await;
+    stage.interceptor.thaw();
+    let second = rotated_or_restored(&stage.world, &first).await;
+    described(&stage.world, &second).await;
+    assert_eq!(stage.world.sts.calls_total(), 2);
+    stage.observer.check().await;
+}
+
+async fn rotated_or_restored(world: &World, first: &str) -> String {
+    wait_until("the new resource has its Secret", SOON, || async {
+        let secret = world.secrets().get_opt(NAME).await.unwrap()?;
+        let key = crate::world::assert_complete(&secret);
+        (key != first).then_some(key)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn watches_that_stall_delay_changes_and_cost_nothing() {
+    let stage = Stage::start(&[], None).await;
+    stage.world.issue(NAME, plain()).await;
+    stage.interceptor.stall_watches(true);
+    stage.world.request_renewal(NAME, "1").await;
+    stage.world.secrets().delete(NAME, &Default::default()).await.unwrap();
+    stage.silence(LONG).await;
+    assert_eq!(stage.world.sts.calls_total(), 1);
+    stage.interceptor.stall_watches(false);
+    stage
+        .world
+        .wait(NAME, "renewed", |s| s.last_renew_request.as_deref() == Some("1") && is_ready(s))
+        .await;
+    let key = stage.world.complete_key(NAME).await;
+    described(&stage.world, &key).await;
+    assert_eq!(stage.world.sts.calls_total(), 2, "one call serves both");
+    stage.observer.check().await;
+}

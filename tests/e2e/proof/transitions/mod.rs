@@ -1,0 +1,193 @@
+//! Random transitions between valid specs: what a resource ends with depends on its last spec alone.
+
+mod generate;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use serde_json::{Value, json};
+use tempcred_core::api::{CredentialStatus, TemporaryCredential};
+
+use super::end_state::EndState;
+use super::observer::Observer;
+use crate::world::{World, is_ready, loading, wait_until};
+use generate::Generator;
+
+/// Number of resources, each of which goes through a chain of specs.
+const CHAINS: usize = 24;
+
+/// Number of transitions of each.
+const TRANSITIONS: usize = 10;
+
+/// The name of the resource in each namespace.
+const NAME: &str = "reports";
+
+/// A step waits for calls that a user causes: at most one in 5 s.
+const STEP: Duration = Duration::from_secs(60);
+
+/// A spec that the API server accepts.
+async fn accepted(world: &World, generator: &mut Generator) -> Value {
+    loop {
+        let spec = generator.spec();
+        let object = json!({
+            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+            "metadata": {"name": "candidate"}, "spec": spec,
+        });
+        let params = kube::api::PostParams { dry_run: true, ..Default::default() };
+        let object: TemporaryCredential = match serde_json::from_value(object) {
+            Ok(object) => object,
+            Err(_) => continue,
+        };
+        if world.credentials().create(&params, &object).await.is_ok() {
+            return spec;
+        }
+    }
+}
+
+/// A namespace with everything that a spec may name, and an operator.
+async fn world() -> World {
+    let world = World::start().await;
+    let inputs = json!({
+        "AWS_ACCESS_KEY_ID": "AKIAINPUT00000000001", "AWS_SECRET_ACCESS_KEY": "inputSecretKey",
+        "token": "aGVhZGVy.cGF5bG9hZA.c2lnbmF0dXJl",
+    });
+    world.create_secret("inputs", inputs).await;
+    world.kubectl(&["create", "serviceaccount", "runner"]);
+    world
+}
+
+/// Replaces the spec of the resource.
+async fn apply(world: &World, spec: &Value) -> i64 {
+    let object = json!({
+        "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
+        "metadata": {"name": NAME}, "spec": spec,
+    });
+    let params = kube::api::PatchParams::apply("user").force();
+    let api: kube::Api<kube::api::DynamicObject> = kube::Api::namespaced_with(
+        world.client.clone(),
+        &world.namespace,
+        &kube::api::ApiResource::erase::<TemporaryCredential>(&()),
+    );
+    let applied = api.patch(NAME, &params, &kube::api::Patch::Apply(object)).await.unwrap();
+    applied.metadata.generation.unwrap()
+}
+
+/// The reason of the Ready condition.
+fn readiness(status: &CredentialStatus) -> (bool, String) {
+    let ready = status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
+    (ready.status == "True", ready.reason.clone())
+}
+
+/// Waits until the resource was reconciled in this generation, and no call is about to be made.
+async fn reconciled(world: &World, generation: i64) -> CredentialStatus {
+    let done = |s: &CredentialStatus| {
+        s.observed_generation == Some(generation)
+            && readiness(s).1 != "Pending"
+            && !s.conditions.iter().any(|one| one.type_ == "Reconciling" && one.status == "True")
+    };
+    world.wait_at_most(STEP, NAME, "reconciled", done).await.status.unwrap()
+}
+
+/// Goes through a chain of specs, and returns what is wrong.
+async fn chain(seed: u64) -> Result<usize, String> {
+    let mut generator = Generator::new(seed);
+    let (changed, fresh) = (world().await, world().await);
+    let observer = Observer::start(&changed);
+    let (mut last, mut generation) = (json!({}), 0);
+    for _ in 0..TRANSITIONS {
+        last = accepted(&changed, &mut generator).await;
+        generation = apply(&changed, &last).await;
+        // Some users do not wait.
+        if generator.below(2) == 0 {
+            reconciled(&changed, generation).await;
+        }
+    }
+    let changed_status = reconciled(&changed, generation).await;
+    let generation = apply(&fresh, &last).await;
+    let fresh_status = reconciled(&fresh, generation).await;
+    observer.check().await;
+    let (left, right) = (readiness(&changed_status), readiness(&fresh_status));
+    if left != right {
+        return Err(format!("{left:?} instead of {right:?} with {last}"));
+    }
+    if !is_ready(&fresh_status) {
+        return Ok(0);
+    }
+    let differences = wait_for_equal(&changed, &fresh).await;
+    if differences.is_empty() { Ok(1) } else { Err(format!("{differences:#?} with {last}")) }
+}
+
+/// What differs between two namespaces, once writes have ended.
+async fn wait_for_equal(changed: &World, fresh: &World) -> Vec<String> {
+    let mut last = vec![];
+    for _ in 0..20 {
+        last = EndState::of(changed).await.differences(&EndState::of(fresh).await);
+        if last.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    last
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_resource_ends_with_depends_on_its_last_spec_alone() {
+    let _permit = loading().await;
+    let seed = u64::from(std::process::id());
+    println!("seed {seed}");
+    let chains = stream::iter(0..CHAINS as u64).map(|number| async move {
+        let task = tokio::spawn(chain(seed.wrapping_mul(1000) + number));
+        (number, task.await.unwrap_or_else(|panic| Err(panic.to_string())))
+    });
+    let results: Vec<_> = chains.buffer_unordered(8).collect().await;
+    let failed: Vec<_> = results.iter().filter(|(_, result)| result.is_err()).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    let ready: usize = results.iter().filter_map(|(_, result)| result.as_ref().ok()).sum();
+    println!("{CHAINS} chains of {TRANSITIONS} transitions: {ready} ended Ready");
+    assert!(ready * 4 >= CHAINS, "too few are Ready to compare: {ready}");
+}
+
+#[tokio::test]
+async fn a_bad_spec_keeps_the_secret_and_its_rollback_needs_no_call() {
+    let world = world().await;
+    let good = json!({"assumeRole": {"roleArn": "arn:aws:iam::123456789012:role/good"}});
+    world.issue(NAME, good.clone()).await;
+    let key = world.complete_key(NAME).await;
+    let before = EndState::of(&world).await;
+    world.sts.inject(rig::sts::Fault::access_denied().for_role("role/refused"));
+    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
+    for (row, bad) in [
+        ("a refused role", json!({"assumeRole": {"roleArn": role("refused")}})),
+        (
+            "a role without a grant",
+            json!({"assumeRole": {"roleArn": "arn:aws:iam::999999999999:role/x"}}),
+        ),
+        (
+            "a missing input",
+            json!({"getSessionToken": {}, "identity": {"accessKeySecretRef": {"name": "none"}}}),
+        ),
+        (
+            "a template that fails",
+            json!({
+                "assumeRole": {"roleArn": role("good")}, "secret": {"template": {"x": "{{ region }}"}},
+            }),
+        ),
+    ] {
+        let generation = apply(&world, &bad).await;
+        let status = reconciled(&world, generation).await;
+        assert!(!is_ready(&status), "{row}");
+        assert_eq!(world.complete_key(NAME).await, key, "{row}");
+        let calls = world.sts.calls_total();
+        let generation = apply(&world, &good).await;
+        let status = reconciled(&world, generation).await;
+        assert!(is_ready(&status), "{row}: {status:?}");
+        assert_eq!(world.complete_key(NAME).await, key, "{row}");
+        assert_eq!(world.sts.calls_total(), calls, "{row}");
+        wait_until(&format!("as before {row}"), STEP, || async {
+            let differences = EndState::of(&world).await.differences(&before);
+            differences.iter().all(|one| one.contains("observedGeneration")).then_some(())
+        })
+        .await;
+    }
+}
