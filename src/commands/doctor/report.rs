@@ -156,9 +156,9 @@ mod tests {
 
     #[test]
     fn findings_are_grouped_and_fit_into_the_terminal() {
-        let text = anstream::adapter::strip_str(&report().text(Some(52))).to_string();
+        let text = anstream::adapter::strip_str(&report().text(Some(56))).to_string();
         insta::assert_snapshot!(text);
-        assert!(text.lines().all(|line| line.chars().count() <= 52), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 56), "{text}");
         assert_eq!(report().text(None).lines().count(), 9);
     }
 

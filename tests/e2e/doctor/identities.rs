@@ -159,8 +159,13 @@ async fn the_endpoint_of_irsa_is_another_setting() {
     let path = token(&world, "irsa", &claims(json!({})));
     let pod = irsa(&world, &path).without(&["AWS_ENDPOINT_URL_STS"]);
     // The SDK would exchange the token at AWS: the proxy keeps it on this machine.
-    let closed = format!("http://127.0.0.1:{}", rig::free_port().unwrap());
-    let report = pod.set("HTTPS_PROXY", &closed).report(&world, &[]).await;
+    let closed = format!("http://me:passwordOfAProxy@127.0.0.1:{}", rig::free_port().unwrap());
+    let pod = pod.set("HTTPS_PROXY", &closed);
+    let (_, out) = pod.run(&world, &[]).await;
+    assert!(!out.contains("passwordOfAProxy"), "{out}");
+    let report = pod.report(&world, &[]).await;
+    // With a kubeconfig, the proxy would apply to the API server, too.
+    report.assert("api-server", "problem", "supports no proxy");
     report.assert(
         "endpoint",
         "warning",

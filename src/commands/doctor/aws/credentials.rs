@@ -95,7 +95,7 @@ fn is_eks(token: &TokenFile) -> bool {
     token.claims.as_ref().is_ok_and(is_of_pod_identity)
 }
 
-/// Whose token it is: what a trust policy compares.
+/// The subject, issuer and audiences of the token, which a trust policy compares.
 fn of_subject(token: &TokenFile) -> String {
     let Ok(claims) = &token.claims else { return format!("with the token in {}", token.path) };
     let part = |name: &str, value: Option<&String>| value.map(|value| format!(" {name} {value}"));

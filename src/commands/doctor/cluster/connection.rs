@@ -52,12 +52,31 @@ pub async fn connect(args: &Doctor) -> Result<Connection, Finding> {
     if let Some(user) = &args.impersonate {
         config.auth_info.impersonate = Some(user.clone());
     }
-    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let server = without_user(&config.cluster_url.to_string());
     let namespace = args.namespace.as_ref().unwrap_or(&config.default_namespace).clone();
     let origin = origin(args, &config);
-    let clients = clients(config, CONNECTIONS).map_err(|error| unusable(error.into()))?;
+    let clients = clients(config, CONNECTIONS).map_err(|error| match error {
+        // The error contains the URL of the proxy, which may contain a password.
+        kube::Error::ProxyProtocolDisabled { .. } | kube::Error::ProxyProtocolUnsupported { .. } => {
+            Finding::problem(
+                Check::ApiServer,
+                "The Kubernetes client of tempcred supports no proxy, but HTTPS_PROXY or the kubeconfig sets one.",
+                "Unset HTTPS_PROXY and proxy-url, or run it in the Pod of the operator: with the ServiceAccount of a Pod, the client ignores HTTPS_PROXY.",
+            )
+        }
+        other => unusable(other.into()),
+    })?;
     let impersonates = args.impersonate.is_some();
     Ok(Connection { client: clients.watches, server, origin, namespace, impersonates })
+}
+
+/// A URL without a user name and password.
+fn without_user(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 /// Where the configuration comes from.
@@ -167,6 +186,20 @@ mod tests {
         let chart = include_str!("../../../../charts/tempcred/Chart.yaml");
         let (major, minor) = OLDEST;
         assert!(chart.contains(&format!("kubeVersion: \">={major}.{minor}.0-0\"")), "{chart}");
+    }
+
+    #[test]
+    fn the_url_of_the_server_has_no_password() {
+        for (url, expected) in [
+            ("https://10.0.0.1:6443/", "https://10.0.0.1:6443"),
+            (
+                "https://rancher.example.com/k8s/clusters/c-1",
+                "https://rancher.example.com/k8s/clusters/c-1",
+            ),
+            ("https://me:hush@10.0.0.1/", "https://10.0.0.1"),
+        ] {
+            assert_eq!(without_user(url), expected);
+        }
     }
 
     #[test]
