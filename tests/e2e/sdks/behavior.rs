@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::client::{Client, Session};
 use super::place::Delivery;
@@ -12,7 +12,10 @@ use super::scene::{BETWEEN_CALLS, Key, Scene};
 const ROTATIONS: usize = 2;
 
 /// How long credentials are valid that expire while a program makes no calls.
-const BRIEF: SignedDuration = SignedDuration::from_secs(12);
+const BRIEF: SignedDuration = SignedDuration::from_secs(8);
+
+/// How often a program may be too slow for these.
+const ATTEMPTS: usize = 3;
 
 /// How long a program uses credentials before it asks for new ones.
 const SLACK: SignedDuration = SignedDuration::from_secs(4);
@@ -51,8 +54,7 @@ impl Window {
 pub async fn refreshes(client: Client, delivery: Delivery, window: Window) {
     let mut scene = Scene::new(delivery).await;
     let mut session = scene.start(client).await;
-    let brief = scene.rotate(BRIEF);
-    assert_eq!(scene.call(&mut session).await.key, brief.id);
+    let brief = begin(&mut scene, &mut session).await;
     let mut current = scene.rotate(window.latest + BRIEF + SLACK);
     scene.until_expired(&brief).await;
     assert_eq!(scene.call(&mut session).await.key, current.id, "after a pause");
@@ -62,6 +64,20 @@ pub async fn refreshes(client: Client, delivery: Delivery, window: Window) {
         switches(&mut scene, &mut session, &current, &next, window).await;
         current = next;
     }
+}
+
+/// The first call of a program, with credentials that expire soon. The first call of a runtime is slow: if the credentials
+/// have expired before its reply, it says nothing about the SDK, and there is another attempt.
+async fn begin(scene: &mut Scene, session: &mut Session) -> Key {
+    for _ in 0..ATTEMPTS {
+        let key = scene.rotate(BRIEF);
+        let result = scene.try_call(session).await;
+        if Timestamp::now() < key.expiration {
+            assert_eq!(result.unwrap().key, key.id);
+            return key;
+        }
+    }
+    panic!("{ATTEMPTS} calls took more than {BRIEF:#} each");
 }
 
 /// The SDK does not ask for new credentials while the old ones are valid for so long.
@@ -105,8 +121,7 @@ async fn switches(
 pub async fn refreshes_at_expiry(client: Client, delivery: Delivery) {
     let mut scene = Scene::new(delivery).await;
     let mut session = scene.start(client).await;
-    let mut current = scene.rotate(BRIEF);
-    assert_eq!(scene.call(&mut session).await.key, current.id);
+    let mut current = begin(&mut scene, &mut session).await;
     for _ in 0..ROTATIONS {
         let next = scene.rotate(BRIEF + BRIEF);
         let call = scene.call(&mut session).await;
