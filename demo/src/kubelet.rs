@@ -19,16 +19,19 @@ use crate::board::Board;
 use crate::program::FILE;
 use crate::stage::{NAMESPACE, RESTARTED, ROTATING, Stage};
 
-/// Plays without end.
-pub async fn play(stage: &Stage, client: &Client, board: &Sender<Board>) -> Infallible {
+/// Plays without end. Pods are left alone unless `alone`: then no kubelet runs that would start them.
+pub async fn play(
+    stage: &Stage,
+    client: &Client,
+    board: &Sender<Board>,
+    alone: bool,
+) -> Infallible {
     let trouble = |error: anyhow::Error| {
         board.send_modify(|b| b.trouble(&format!("{error:#}"), Timestamp::now()));
     };
     let pods = async {
-        match is_missing(client).await {
-            Ok(true) => start_pods(client, &trouble).await,
-            Ok(false) => {}
-            Err(error) => trouble(error),
+        if alone {
+            start_pods(client, &trouble).await;
         }
     };
     tokio::join!(mount(stage, client, &trouble), pods);
@@ -36,7 +39,7 @@ pub async fn play(stage: &Stage, client: &Client, board: &Sender<Board>) -> Infa
 }
 
 /// Whether no kubelet runs. Each one registers a Node.
-pub async fn is_missing(client: &Client) -> Result<bool> {
+pub async fn is_alone(client: &Client) -> Result<bool> {
     let nodes = Api::<Node>::all(client.clone());
     Ok(nodes.list(&ListParams::default().limit(1)).await?.items.is_empty())
 }

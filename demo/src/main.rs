@@ -43,8 +43,8 @@ const READING: Duration = Duration::from_secs(5);
 ///
 /// Builds it, starts a real Kubernetes control plane and an STS (moto) on this
 /// machine, applies examples/ and shows what happens: credentials are issued and
-/// rotated, a deleted Secret comes back, AWS refuses a role, a program with an AWS
-/// SDK (boto3) gets each new key from the agent, a Deployment is restarted.
+/// rotated, a deleted Secret comes back, AWS refuses a role. A program with an AWS
+/// SDK (boto3) gets each new key from the agent, and a Deployment is restarted.
 ///
 /// Needs no cluster and no AWS account, and leaves nothing running. The first start
 /// builds the control plane, which takes minutes; later ones take seconds.
@@ -86,6 +86,7 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
 
     let (board, seen) = tokio::sync::watch::channel(Board::default());
     let client = stage.client().await?;
+    let alone = kubelet::is_alone(&client).await?;
     let operator = Operator::start(&stage)?;
     // Ends after the story, so that it runs on with `--stay`.
     let program = OnceLock::new();
@@ -96,6 +97,7 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
             operator: &operator,
             program: &program,
             client: &client,
+            plays_kubelet: alone,
             board: &board,
             seen,
             pause: if live { READING } else { Duration::ZERO },
@@ -103,7 +105,7 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
         tokio::select! {
             outcome = story.run() => Some(outcome),
             never = follow::follow(&stage, &client, &board) => match never {},
-            never = kubelet::play(&stage, &client, &board) => match never {},
+            never = kubelet::play(&stage, &client, &board, alone) => match never {},
             never = screen.run() => match never {},
             () = interrupted() => None,
         }
@@ -126,7 +128,7 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
         println!("All of this stays up until Ctrl-C.");
         tokio::select! {
             () = interrupted() => {}
-            never = kubelet::play(&stage, &client, &board) => match never {},
+            never = kubelet::play(&stage, &client, &board, alone) => match never {},
         }
         println!("\nEnding what runs.");
     } else {

@@ -47,6 +47,8 @@ pub struct Story<'a> {
     /// Set when the program with an AWS SDK has started.
     pub program: &'a OnceLock<Program>,
     pub client: &'a Client,
+    /// Whether the demo reports Pods as ready, because no kubelet runs.
+    pub plays_kubelet: bool,
     pub board: &'a Sender<Board>,
     pub seen: Receiver<Board>,
     /// Time to read between two chapters.

@@ -12,7 +12,6 @@ use serde_json::json;
 use tempcred_core::api::{RENEW_REQUESTED_AT, RestartState};
 
 use super::{SOON, Story};
-use crate::kubelet;
 use crate::stage::{NAMESPACE, RESTARTED};
 
 /// Within this time a rotation and a rollout must be complete. The restart begins 5 s after the rotation.
@@ -40,7 +39,7 @@ impl Story<'_> {
             "the first issue of {RESTARTED} restarted its Deployment"
         );
         let (old_pods, old_key) = (self.pods().await?, self.row(RESTARTED)?.key().to_owned());
-        if kubelet::is_missing(self.client).await? {
+        if self.plays_kubelet {
             self.deed(
                 "no kubelet runs here, so the demo reports the Pods of the Deployment as ready",
             );
