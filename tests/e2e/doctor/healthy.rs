@@ -25,6 +25,16 @@ async fn an_operator_of_the_chart_has_no_problem() {
     assert_eq!(world.sts.calls_total(), 2);
 }
 
+#[tokio::test]
+async fn in_a_pod_it_uses_the_service_account_of_the_pod() {
+    let world = World::new().await;
+    let report = Pod::of(&world).in_cluster(&world).report(&world, &[]).await;
+    report.assert("api-server", "ok", "(the ServiceAccount of the Pod).");
+    report.assert("user", "ok", world.rig.operator().name());
+    report.assert("rbac", "ok", "all");
+    assert_eq!(report.code, Some(0), "{:#}", report.json);
+}
+
 /// The report without what differs between two runs.
 fn stable(world: &World, out: &str) -> String {
     let version = world.kubectl(&["version", "--output", "json"]);

@@ -11,14 +11,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use rig::User;
 use serde_json::Value;
 
 use crate::world::{OPERATOR_KEY, OPERATOR_SECRET, World, binary};
 
+/// Puts the files of a ServiceAccount where the kubelet mounts them, in a mount namespace of its own.
+const MOUNT: &str = r#"
+    set -e
+    files=/var/run/secrets/kubernetes.io/serviceaccount
+    mount -t tmpfs tmpfs "$(readlink -f /var/run)"
+    mkdir -p "$files"
+    cp "$0"/* "$files"
+    exec "$@"
+"#;
+
 /// The environment of an operator: that of the Pod.
 pub struct Pod {
     kubeconfig: PathBuf,
+    /// The files of the ServiceAccount, which take the place of the kubeconfig.
+    account: Option<PathBuf>,
     variables: BTreeMap<String, String>,
 }
 
@@ -51,7 +65,26 @@ impl Pod {
             ("POD_NAMESPACE", &world.namespace),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self { kubeconfig: kubeconfig.to_owned(), variables: variables.into() }
+        Self { kubeconfig: kubeconfig.to_owned(), account: None, variables: variables.into() }
+    }
+
+    /// Replaces the kubeconfig by what a Pod has: the token of its ServiceAccount in a volume, and the address of the API
+    /// server in variables.
+    pub fn in_cluster(mut self, world: &World) -> Self {
+        let folder = world.rig.dir().join(format!("{}-account", world.namespace));
+        std::fs::create_dir_all(&folder).unwrap();
+        let config: Value =
+            serde_json::from_slice(&std::fs::read(&self.kubeconfig).unwrap()).unwrap();
+        let authority = &config["clusters"][0]["cluster"]["certificate-authority-data"];
+        let authority = BASE64_STANDARD.decode(authority.as_str().unwrap()).unwrap();
+        std::fs::write(folder.join("ca.crt"), authority).unwrap();
+        std::fs::write(folder.join("namespace"), &world.namespace).unwrap();
+        let token = config["users"][0]["user"]["token"].as_str().unwrap();
+        std::fs::write(folder.join("token"), token).unwrap();
+        let (host, port) = world.rig.server().rsplit_once(':').unwrap();
+        self.account = Some(folder);
+        self.set("KUBERNETES_SERVICE_HOST", host.trim_start_matches("https://"))
+            .set("KUBERNETES_SERVICE_PORT", port)
     }
 
     /// Sets a variable.
@@ -72,7 +105,15 @@ impl Pod {
     }
 
     fn command(&self, flags: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = match &self.account {
+            None => Command::new(binary()),
+            Some(folder) => {
+                let mut command = Command::new("unshare");
+                command.args(["--user", "--map-root-user", "--mount", "sh", "-c", MOUNT]);
+                command.arg(folder).arg(binary());
+                command
+            }
+        };
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy().to_uppercase();
             if ["AWS_", "TEMPCRED_", "POD_"].iter().any(|prefix| text.starts_with(prefix))
@@ -81,7 +122,10 @@ impl Pod {
                 command.env_remove(&name);
             }
         }
-        command.env("KUBECONFIG", &self.kubeconfig).env("HOME", "/nonexistent");
+        command.env("HOME", "/nonexistent").env_remove("KUBECONFIG");
+        if self.account.is_none() {
+            command.env("KUBECONFIG", &self.kubeconfig);
+        }
         command.envs(&self.variables).arg("doctor").args(flags);
         command
     }
