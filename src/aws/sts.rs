@@ -113,8 +113,8 @@ impl Sts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
     use aws_sdk_sts::config::Credentials;
+    use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread;
