@@ -21,6 +21,7 @@ mod story;
 mod table;
 
 use std::io::IsTerminal;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -38,6 +39,9 @@ const INTERRUPTED: u8 = 130;
 
 /// On a terminal: time to read between two chapters.
 const READING: Duration = Duration::from_secs(5);
+
+/// Within this time a signal is noticed that has ended a child too.
+const NOTICED_WITHIN: Duration = Duration::from_millis(200);
 
 /// Shows tempcred at work, in about a minute.
 ///
@@ -91,6 +95,7 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
     // Ends after the story, so that it runs on with `--stay`.
     let program = OnceLock::new();
     let mut screen = Screen::new(live, stage.sts.clone(), seen.clone());
+    let mut interrupt = pin!(interrupted());
     let outcome = {
         let story = story::Story {
             stage: &stage,
@@ -107,8 +112,13 @@ async fn demo(args: &Args, live: bool) -> Result<bool> {
             never = follow::follow(&stage, &client, &board) => match never {},
             never = kubelet::play(&stage, &client, &board, alone) => match never {},
             never = screen.run() => match never {},
-            () = interrupted() => None,
+            () = &mut interrupt => None,
         }
+    };
+    // Ctrl-C also ends a kubectl of the story, which may fail before the signal is noticed here.
+    let outcome = match outcome {
+        Some(Err(_)) if tokio::time::timeout(NOTICED_WITHIN, interrupt).await.is_ok() => None,
+        other => other,
     };
     screen.finish();
     match outcome {
