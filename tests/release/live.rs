@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use rig::{Process, Rig};
 use serde_json::{Value, json};
 
-use crate::bundle::{output, scratch, workspace};
+use crate::bundle::{output, scratch};
+use crate::cluster::rig;
 use crate::dns;
 use crate::unpacked::{image, inside};
 
@@ -25,30 +26,27 @@ const STS: &str = "kubernetes.default";
 
 #[test]
 fn it_issues_a_credential_with_the_dns_and_the_ca_roots_of_a_pod() {
-    // Built before the control plane starts, which would be idle for minutes otherwise.
-    image();
-    let rig = Rig::start().unwrap();
+    let rig = rig();
     if rig.audit().is_none() {
         // A foreign cluster has its own certificate and names.
         return;
     }
-    rig.install(workspace()).unwrap();
-    let (sts, _moto) = start_sts(&rig);
+    let (sts, _moto) = start_sts(rig);
 
     // As released, the image trusts public authorities only, and not this API server.
-    let root = pod(&rig, "stranger");
-    let operator = run(&rig, "stranger", &root, &sts);
+    let root = pod(rig, "stranger");
+    let operator = run(rig, "stranger", &root, &sts);
     wait_until("the operator does not trust the API server", &operator, || {
         operator.output().unwrap().contains("invalid peer certificate: UnknownIssuer")
     });
     drop(operator);
 
     // With the right authority in that file, the connection succeeds.
-    let root = pod(&rig, "trusted");
+    let root = pod(rig, "trusted");
     fs::copy(rig.dir().join("certs/apiserver.crt"), root.join("etc/ssl/certs/ca-certificates.crt"))
         .unwrap();
-    let operator = run(&rig, "trusted", &root, &sts);
-    create(&rig);
+    let operator = run(rig, "trusted", &root, &sts);
+    create(rig);
     wait_until("the Secret is there", &operator, || {
         let get = [
             "get",

@@ -6,15 +6,19 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
 mod bundle;
+mod cluster;
 mod dns;
 mod unpacked;
 
+mod agent;
+mod archive;
 mod binary;
 mod changelog;
 mod content;
 mod dockerfile;
 mod image;
 mod live;
+mod plugin;
 mod refusals;
 mod reproducible;
 mod sbom;

@@ -44,6 +44,19 @@ pub fn image() -> &'static Image {
     })
 }
 
+/// The folder with the content of the archive for machines without containers, unpacked once for all tests.
+pub fn archive() -> &'static Path {
+    static UNPACKED: OnceLock<PathBuf> = OnceLock::new();
+    UNPACKED.get_or_init(|| {
+        let folder = scratch().join("archive");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let archive = file(&format!("linux-{}.tar.gz", arch()));
+        output(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(&folder));
+        folder
+    })
+}
+
 /// The path of a blob, after its size and digest were compared with its descriptor.
 fn blob(layout: &Path, descriptor: &Value) -> PathBuf {
     let digest = descriptor["digest"].as_str().unwrap();

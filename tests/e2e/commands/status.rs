@@ -1,13 +1,14 @@
 //! `tempcred status`.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use rig::sts::Fault;
 use serde_json::{Value, json};
 
 use super::{command, run};
-use crate::world::{World, assume, is_ready, plain};
+use crate::world::{SOON, World, assume, plain, wait_until};
 
 #[tokio::test]
 async fn shows_what_is_ready_and_why_the_rest_is_not() {
@@ -53,33 +54,53 @@ async fn shows_what_is_ready_and_why_the_rest_is_not() {
     assert_eq!(all.status.code(), Some(2), "-A and --namespace exclude each other");
 }
 
+/// A running `status --watch` in a pipe.
+struct Watch {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Watch {
+    fn start(world: &World) -> Self {
+        let mut watch = command(world, &["status", "--watch"]);
+        let mut process = watch.stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = channel();
+        let out = BufReader::new(process.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            // Ends with the process, or with the test.
+            let _ = out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line));
+        });
+        Self { process, lines }
+    }
+
+    /// Waits for a line with these parts, in this order.
+    async fn line(&self, parts: [&str; 2]) {
+        wait_until(&format!("a line with {parts:?}"), SOON, || async {
+            let is_it = |line: &String| {
+                line.split_once(parts[0]).is_some_and(|(_, rest)| rest.contains(parts[1]))
+            };
+            self.lines.try_iter().find(is_it)
+        })
+        .await;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 #[tokio::test]
 async fn a_watch_adds_a_line_for_each_change_if_it_is_not_on_a_terminal() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
-    let mut watch = command(&world, &["status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
-    let first = tokio::task::spawn_blocking(move || {
-        let first: Vec<_> = lines.by_ref().take(2).map(Result::unwrap).collect();
-        (first, lines)
-    });
-    let (first, lines) = first.await.unwrap();
-    assert!(first[0].starts_with("NAME") && first[1].starts_with("reports"), "{first:?}");
+    let watch = Watch::start(&world);
+    watch.line(["NAME", "READY"]).await;
+    watch.line(["reports", "Issued"]).await;
     world.create("second", assume("second")).await;
-    world.wait("second", "ready", is_ready).await;
-    let second = tokio::task::spawn_blocking(move || {
-        let mut lines = lines.map(Result::unwrap);
-        let issued = lines.find(|line| line.starts_with("second") && line.contains("Issued"));
-        assert!(issued.is_some());
-        lines
-    });
-    let mut lines = second.await.unwrap();
+    watch.line(["second", "Issued"]).await;
     world.credentials().delete("second", &Default::default()).await.unwrap();
-    let deleted = tokio::task::spawn_blocking(move || {
-        lines.find(|line| line.starts_with("second") && line.contains("Deleted"))
-    });
-    let deleted = deleted.await.unwrap();
-    watch.kill().unwrap();
-    watch.wait().unwrap();
-    assert!(deleted.is_some());
+    watch.line(["second", "Deleted"]).await;
 }
