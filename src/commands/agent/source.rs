@@ -1,7 +1,7 @@
 //! Where credentials come from: a file, or whatever a function returns.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
@@ -12,6 +12,9 @@ use super::document::{Document, Unavailable};
 
 /// Largest file, in bytes. A session token of AWS has a few KiB at most.
 const LARGEST: u64 = 64 * 1024;
+
+/// How often a file that is not there is looked up again.
+const READ_AGAIN: usize = 3;
 
 /// Reads the current value at each call.
 pub(crate) type Read<T> = Box<dyn Fn() -> BoxFuture<'static, Result<T, Unavailable>> + Send + Sync>;
@@ -37,7 +40,11 @@ impl Source {
 
 /// Reads a file. The kubelet replaces all files of a volume at once, so a reader gets the old content or the new one.
 pub(super) fn file(path: &Path) -> Result<SecretString, Unavailable> {
-    read(path).map_err(|error| {
+    // After the kubelet has replaced the link to the files, it removes the old ones. A reader that has followed the old link
+    // just before finds none, and follows the new one.
+    let is_replaced = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let again = |error| if is_replaced(&error) { read(path) } else { Err(error) };
+    (0..READ_AGAIN).fold(read(path), |found, _| found.or_else(again)).map_err(|error| {
         let path = path.display();
         let advice = "check that the Secret is mounted and has this key";
         Unavailable::Unreadable(format!("cannot read {path}: {error}; {advice}"))
@@ -45,23 +52,21 @@ pub(super) fn file(path: &Path) -> Result<SecretString, Unavailable> {
 }
 
 /// The content of a small regular file. Opening a pipe would block.
-fn read(path: &Path) -> Result<SecretString, String> {
-    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+fn read(path: &Path) -> io::Result<SecretString> {
+    let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
+        return Err(io::Error::other("it is not a regular file"));
     }
-    let too_large = || format!("it has more than {LARGEST} bytes");
+    let too_large = || io::Error::other(format!("it has more than {LARGEST} bytes"));
     if metadata.len() > LARGEST {
         return Err(too_large());
     }
     // With room for all of it: growing would copy the values.
     let mut text = String::with_capacity(metadata.len() as usize + 1);
-    let file = File::open(path).map_err(|error| error.to_string())?;
     // The file may have grown.
-    match file.take(LARGEST + 1).read_to_string(&mut text) {
-        Ok(length) if length as u64 > LARGEST => Err(too_large()),
-        Ok(_) => Ok(text.into()),
-        Err(error) => Err(error.to_string()),
+    match File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)? {
+        length if length as u64 > LARGEST => Err(too_large()),
+        _ => Ok(text.into()),
     }
 }
 
@@ -92,6 +97,24 @@ mod tests {
             let error = error.to_string();
             assert!(error.contains(complaint) && error.contains(path.to_str().unwrap()), "{error}");
         }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_always_found_while_the_kubelet_replaces_it() {
+        let folder = std::env::temp_dir().join(format!("tempcred-mount-{}", std::process::id()));
+        let mount = rig::Mount::new(&folder).unwrap();
+        mount.put("0").unwrap();
+        let path = PathBuf::from(mount.path("credentials.json"));
+        let reader = std::thread::spawn(move || {
+            (0..20_000).map(|_| file(&path).map(drop)).find(Result::is_err)
+        });
+        let mut round = 0;
+        while !reader.is_finished() {
+            round += 1;
+            mount.put(round).unwrap();
+        }
+        assert_eq!(reader.join().unwrap(), None, "after at most {round} rotations");
         fs::remove_dir_all(folder).unwrap();
     }
 }
