@@ -40,15 +40,23 @@ impl Source {
 
 /// Reads a file. The kubelet replaces all files of a volume at once, so a reader gets the old content or the new one.
 pub(super) fn file(path: &Path) -> Result<SecretString, Unavailable> {
-    // After the kubelet has replaced the link to the files, it removes the old ones. A reader that has followed the old link
-    // just before finds none, and follows the new one.
-    let is_replaced = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    let again = |error| if is_replaced(&error) { read(path) } else { Err(error) };
-    (0..READ_AGAIN).fold(read(path), |found, _| found.or_else(again)).map_err(|error| {
+    found(|| read(path)).map_err(|error| {
         let path = path.display();
         let advice = "check that the Secret is mounted and has this key";
         Unavailable::Unreadable(format!("cannot read {path}: {error}; {advice}"))
     })
+}
+
+/// Reads again if there is no file. After the kubelet has replaced the link to the files, it removes the old ones: a reader
+/// that has followed the old link just before finds none, and then follows the new one.
+fn found<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..READ_AGAIN {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => return done,
+        }
+    }
+    read()
 }
 
 /// The content of a small regular file. Opening a pipe would block.
@@ -101,20 +109,22 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_always_found_while_the_kubelet_replaces_it() {
-        let folder = std::env::temp_dir().join(format!("tempcred-mount-{}", std::process::id()));
-        let mount = rig::Mount::new(&folder).unwrap();
-        mount.put("0").unwrap();
-        let path = PathBuf::from(mount.path("credentials.json"));
-        let reader = std::thread::spawn(move || {
-            (0..20_000).map(|_| file(&path).map(drop)).find(Result::is_err)
-        });
-        let mut round = 0;
-        while !reader.is_finished() {
-            round += 1;
-            mount.put(round).unwrap();
+    fn a_file_that_is_missing_for_a_moment_is_found() {
+        let missing = |at| (at, io::ErrorKind::NotFound);
+        for (row, failures, expected) in [
+            ("there at once", vec![], Ok(1)),
+            ("replaced meanwhile", vec![missing(1)], Ok(2)),
+            ("replaced several times", vec![missing(1), missing(2), missing(3)], Ok(4)),
+            ("missing", (1..9).map(missing).collect(), Err(4)),
+            ("unreadable", vec![(1, io::ErrorKind::PermissionDenied)], Err(1)),
+        ] {
+            let mut reads = 0;
+            let result = found(|| {
+                reads += 1;
+                let failure = failures.iter().find(|(at, _)| *at == reads);
+                failure.map_or(Ok(reads), |(_, kind)| Err((*kind).into()))
+            });
+            assert_eq!(result.map_err(|_| reads), expected, "{row}");
         }
-        assert_eq!(reader.join().unwrap(), None, "after at most {round} rotations");
-        fs::remove_dir_all(folder).unwrap();
     }
 }
