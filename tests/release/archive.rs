@@ -57,7 +57,7 @@ fn every_man_page_uses_known_macros_and_refers_to_pages_that_exist() {
                     .strip_prefix(*known)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
             };
-            assert!(line == ELSE || MACROS.iter().any(|known| is_known(&known)), "{name}: {line}");
+            assert!(line == ELSE || MACROS.iter().any(is_known), "{name}: {line}");
         }
         let plain = text.replace("\\-", "-").replace("\\fB", "").replace("\\fR", "");
         assert!(plain.contains(&format!(".TH {name} 1 ")), "{name} has another title");
