@@ -59,7 +59,8 @@ pub struct SecretSpec {
     /// `credentialProcess` writes the key `credentials.json`, in the JSON format that SDKs read from a
     /// `credential_process`.
     #[serde(default = "Format::all")]
-    #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
+    // Not a set: server-side apply would merge it with the default, which no manager owns, so all formats would stay.
+    #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "atomic"))]
     pub formats: Vec<Format>,
 
     /// Name of the profile in the credentials file. 1 to 64 characters: letters, digits and `_.@/+-`. Default:
