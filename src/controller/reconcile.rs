@@ -252,10 +252,12 @@ impl Step<'_> {
                     }
                     self.entry.saved = next;
                 }
-                // The resource was deleted, or created again with the same name. The watch will show it.
-                Err(Failed::Conflict) => {}
-                Err(Failed::Problem(problem)) => {
-                    tracing::warn!(reason = %problem.reason, "{}", problem.message);
+                Err(failed) => {
+                    // After a conflict, the resource was deleted, or created again with the same name, and the watch
+                    // will show it. Or the API server gave up, because other writes came first.
+                    if let Failed::Problem(problem) = failed {
+                        tracing::warn!(reason = %problem.reason, "{}", problem.message);
+                    }
                     self.entry.unreachable = self.entry.unreachable.saturating_add(1);
                     let wait = backoff::wait_unreachable(self.entry.unreachable, &desired.uid);
                     save_again = Some(now + wait);
