@@ -82,6 +82,9 @@ fn exists(label: &str, value: &str) -> bool {
         "condition" => conditions.contains(&value),
         "status" => ["True", "False", "Unknown"].contains(&value),
         "cause" => ["identity", "sts"].contains(&value),
+        "state" => {
+            ["pending", "progressing", "complete", "stuck", "missing", "failed"].contains(&value)
+        }
         "outcome" => ["answered", "blocked", "refused", "throttled", "transient"].contains(&value),
         _ => false,
     }

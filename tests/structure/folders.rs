@@ -8,14 +8,15 @@ use crate::imports::Imports;
 /// `core` is the crate of that name.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("core", &[]),
+    ("planted", &["core"]),
     ("telemetry", &["core"]),
-    ("aws", &["core", "telemetry"]),
-    ("cluster", &["core", "telemetry"]),
-    ("controller", &["core", "telemetry", "aws", "cluster"]),
+    ("aws", &["core", "planted", "telemetry"]),
+    ("cluster", &["core", "planted", "telemetry"]),
+    ("controller", &["core", "planted", "telemetry", "aws", "cluster"]),
     ("commands", &["core", "telemetry", "aws", "cluster", "controller"]),
     ("cli", &["core", "telemetry", "aws", "cluster", "controller", "commands"]),
     // `pub mod` and re-exports.
-    ("lib", &["core", "telemetry", "aws", "cluster", "controller", "commands", "cli"]),
+    ("lib", &["core", "planted", "telemetry", "aws", "cluster", "controller", "commands", "cli"]),
     ("main", &["core", "telemetry", "aws", "cluster", "controller", "commands", "cli", "lib"]),
 ];
 

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::check::data;
 use crate::world::World;
@@ -83,10 +83,14 @@ fn words_of(secret: &Secret) -> Vec<(String, &'static str)> {
     let data = data(secret);
     let labels = secret.metadata.labels.clone().unwrap_or_default();
     let annotations = secret.metadata.annotations.clone().unwrap_or_default();
+    let key = annotations.get("tempcred.dev/access-key-id");
+    let [value, token] =
+        [rig::sts::secret_for, rig::sts::token_for].map(|of| key.map(|key| of(key)));
     let named = [
-        (data.get("AWS_ACCESS_KEY_ID"), "KEY"),
-        (data.get("AWS_SECRET_ACCESS_KEY"), "SECRET"),
-        (data.get("AWS_SESSION_TOKEN"), "TOKEN"),
+        (key, "KEY"),
+        (value.as_ref(), "SECRET"),
+        (token.as_ref(), "TOKEN"),
+        (data.get("token"), "TOKEN"),
         (annotations.get("tempcred.dev/fingerprint"), "FINGERPRINT"),
         // It contains the name of the namespace.
         (annotations.get("tempcred.dev/request-hash"), "HASH"),
@@ -101,11 +105,16 @@ fn mask(value: &mut Value, words: &[(String, &str)]) {
         Value::String(text) => *text = masked(text, words),
         Value::Array(all) => all.iter_mut().for_each(|one| mask(one, words)),
         Value::Object(fields) => {
-            fields.retain(|name, _| !VOLATILE.contains(&name.as_str()));
+            fields.retain(|name, value| !VOLATILE.contains(&name.as_str()) && !is_empty(value));
             fields.values_mut().for_each(|one| mask(one, words));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Server-side apply leaves an empty list where the last element was removed.
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
 }
 
 fn masked(text: &str, words: &[(String, &str)]) -> String {

@@ -164,13 +164,18 @@ impl Seen {
             let bytes = BASE64_STANDARD.decode(secret["data"][key].as_str()?).ok()?;
             String::from_utf8(bytes).ok()
         };
-        let (key, value, token) =
-            (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"), text("AWS_SESSION_TOKEN"));
-        let (Some(key), Some(value), Some(token)) = (key, value, token) else {
+        if text("token").is_some_and(|token| !token.is_empty()) {
+            // A web identity token is a single value.
+            self.secrets.remove(name);
+            return;
+        }
+        let expiration = &secret["metadata"]["annotations"]["tempcred.dev/expiration"];
+        let Some([key, value, token]) = values(text) else {
             return self.violated("all or nothing", format!("Secret {name} lacks a value"));
         };
-        let expiration = text("AWS_CREDENTIAL_EXPIRATION").and_then(|time| time.parse().ok());
-        let Some(expiration) = expiration else {
+        let shown = text("AWS_CREDENTIAL_EXPIRATION");
+        let expiration = shown.as_deref().or(expiration.as_str());
+        let Some(expiration) = expiration.and_then(|time| time.parse().ok()) else {
             return self.violated("all or nothing", format!("Secret {name} lacks its expiration"));
         };
         if by_operator
@@ -195,7 +200,7 @@ impl Seen {
         let status = &resource["status"];
         let text = status.to_string();
         let leaked = self.issued.iter().find(|(_, (secret, token, _))| {
-            text.contains(secret.as_str()) || text.contains(token.as_str())
+            [secret, token].iter().any(|value| !value.is_empty() && text.contains(value.as_str()))
         });
         if let Some((key, _)) = leaked {
             let what = format!("the status of {name} contains a value of {key}");
@@ -208,7 +213,8 @@ impl Seen {
             .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
         let time = |field: &Value| field.as_str().and_then(|time| time.parse().ok());
         let Some(expiration) = time(&status["expiration"]).filter(|_| ready) else { return };
-        let key = status["accessKeyId"].as_str().unwrap_or_default().to_owned();
+        // A web identity token has no key.
+        let Some(key) = status["accessKeyId"].as_str().map(str::to_owned) else { return };
         self.claimed.insert(key.clone());
         self.ready.insert(name.to_owned(), (key, expiration));
     }
@@ -245,6 +251,27 @@ impl Seen {
             }
         }
     }
+}
+
+/// Access key, secret key and session token, from the first format that the Secret has.
+fn values(text: impl Fn(&str) -> Option<String>) -> Option<[String; 3]> {
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    let values = if names.iter().any(|name| text(name).is_some()) {
+        names.map(&text)
+    } else if let Some(json) = text("credentials.json") {
+        let json: Value = serde_json::from_str(&json).ok()?;
+        ["AccessKeyId", "SecretAccessKey", "SessionToken"]
+            .map(|field| json[field].as_str().map(str::to_owned))
+    } else {
+        let file = text("credentials")?;
+        names.map(|name| {
+            let name = name.to_ascii_lowercase();
+            let mut lines = file.lines().filter_map(|line| line.split_once(" = "));
+            lines.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        })
+    };
+    let [key, value, token] = values.map(|value| value.filter(|value| !value.is_empty()));
+    Some([key?, value?, token?])
 }
 
 /// The manager of the last write.

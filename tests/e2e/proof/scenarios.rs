@@ -238,7 +238,7 @@ impl Scenario {
             }
             Self::FailureAndRecovery => {
                 stage.world.create(NAME, assume("refused")).await;
-                until_status(stage, "refused", |s| failure_reason(s).is_some()).await;
+                until_status(stage, "refused", |s| failure_reason(s) == Some("AccessDenied")).await;
                 stage.world.patch(NAME, json!({"spec": plain()})).await;
                 until_status(stage, "ready", is_ready).await;
             }

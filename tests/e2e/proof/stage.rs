@@ -59,9 +59,7 @@ impl Stage {
     async fn of(mut world: World, user: &User, flags: &[&'static str], bug: Option<Bug>) -> Self {
         let bug = bug.map(|bug| format!("{bug:?}"));
         world.environment.insert(Bug::VARIABLE, bug);
-        let mut grant = world.any_role();
-        grant["session"]["attribution"] = true.into();
-        world.grant(&world.namespace, grant).await;
+        world.attribute().await;
         let interceptor = Interceptor::start(world.rig, &world.sts.url()).unwrap();
         let url = interceptor.api_url();
         let kubeconfig = world.rig.kubeconfig_for(user, Some(&url)).unwrap();
@@ -160,6 +158,13 @@ impl Stage {
 }
 
 impl World {
+    /// Grants all roles, for sessions with the tags of the resource.
+    pub async fn attribute(&self) {
+        let mut grant = self.any_role();
+        grant["session"]["attribution"] = true.into();
+        self.grant(&self.namespace, grant).await;
+    }
+
     /// Asserts that the log of the operator contains no value that STS issued.
     fn assert_no_values_in_log(&self) {
         let log = self.log();

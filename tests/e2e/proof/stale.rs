@@ -74,7 +74,7 @@ async fn a_grant_that_exists_again_is_not_revoked_by_a_stale_list() {
     let denied = |s: &CredentialStatus| condition(s, "Ready") == Some((false, "NotGranted"));
     stage.world.wait(NAME, "not granted", denied).await;
     stage.interceptor.freeze(false).await.unwrap();
-    stage.world.grant(&grant, stage.world.any_role()).await;
+    stage.world.attribute().await;
     stage.restart().await;
     stage.world.wait_for_reconciliations(1).await;
     stage.silence(LONG).await;
