@@ -1,7 +1,7 @@
 //! Bugs that are planted to show that the proof finds them. Without the feature `planted-bugs`, there are none.
 
-/// A bug: one for each invariant of the contract that is about a single resource or replica, and one for each kind of
-/// state that research on controllers found them to be wrong about: intermediate, stale and unobserved states.
+/// A bug: one for each invariant of the contract that is about a single resource or replica. There is also one for each
+/// kind of state that controllers are often wrong about: intermediate, stale and unobserved states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bug {
     /// Never late: credentials are renewed only after they have expired.

@@ -29,6 +29,18 @@ pub(super) async fn config(
     })
 }
 
+/// The configuration, unless it demands a proxy. The error of a client would show the URL, which may contain a password.
+///
+/// # Errors
+/// If it demands a proxy.
+pub(super) fn without_proxy(config: Config) -> anyhow::Result<Config> {
+    anyhow::ensure!(
+        config.proxy_url.is_none(),
+        "HTTPS_PROXY or the kubeconfig sets a proxy, which tempcred does not support for the Kubernetes API: unset HTTPS_PROXY, or proxy-url in the kubeconfig"
+    );
+    Ok(config)
+}
+
 /// A list that is read page by page, so that only one page of objects needs memory.
 pub(super) struct Pages<'a, K> {
     api: &'a Api<K>,

@@ -7,6 +7,7 @@ use anyhow::Context;
 use kube::Config;
 
 use super::hardening;
+use super::kubernetes::without_proxy;
 use super::settings::Run;
 use super::signals::stop_on_signal;
 use crate::aws::Sts;
@@ -47,9 +48,10 @@ pub async fn run(settings: Run) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Run) -> anyhow::Result<()> {
-    let mut config = Config::infer().await.context(
+    let config = Config::infer().await.context(
         "no Kubernetes cluster is configured: run inside a pod with a ServiceAccount, or set KUBECONFIG",
     )?;
+    let mut config = without_proxy(config)?;
     // The operator backs off and retries; two layers of retries would multiply the requests.
     config.default_retry = false;
     let clients = clients(config.clone(), settings.concurrency.get())

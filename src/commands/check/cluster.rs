@@ -7,7 +7,7 @@ use kube::{Api, Client, ResourceExt};
 use tempcred_core::api::{StoredGrant, TemporaryCredential};
 
 use super::grants::Namespaces;
-use crate::commands::kubernetes::{self, pages};
+use crate::commands::kubernetes::{self, pages, without_proxy};
 
 /// Objects in a page of a list.
 const PAGE: u32 = 500;
@@ -36,6 +36,7 @@ pub async fn read(
     let config = kubernetes::config(context, None).await;
     let config =
         config.context("no Kubernetes cluster is configured: set KUBECONFIG or --context")?;
+    let config = without_proxy(config)?;
     let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
     let client = Client::try_from(config).context("the Kubernetes cluster cannot be used")?;
     let grants: Vec<StoredGrant> = pages(&Api::all(client.clone()), PAGE)

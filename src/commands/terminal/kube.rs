@@ -56,6 +56,7 @@ impl Target {
         let config = config.context(
             "no Kubernetes cluster is configured: set KUBECONFIG, --kubeconfig or --context",
         )?;
+        let config = kubernetes::without_proxy(config)?;
         let namespace = self.namespace.as_ref().unwrap_or(&config.default_namespace).clone();
         let clients =
             clients(config, CONNECTIONS).context("the Kubernetes cluster cannot be used")?;

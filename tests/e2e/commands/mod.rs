@@ -46,3 +46,16 @@ pub async fn run(world: &World, args: &[&str]) -> Ran {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ran { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
 }
+
+#[tokio::test]
+async fn the_password_of_a_proxy_is_not_shown() {
+    let world = World::new().await;
+    for args in [&["status"][..], &["renew", "none"], &["exec", "none", "--", "true"]] {
+        let mut command = command(&world, args);
+        command.env("HTTPS_PROXY", "http://user:proxyPassword@127.0.0.1:1");
+        let output = command.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!output.status.success() && said.contains("unset HTTPS_PROXY"), "{args:?}: {said}");
+        assert!(!said.contains("proxyPassword"), "{said}");
+    }
+}

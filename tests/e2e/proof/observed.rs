@@ -52,7 +52,9 @@ async fn each_violated_invariant_is_reported() {
         "all or nothing: STS did not issue ASIAINVENTED",
         "never late: ASIAINVENTED was written to reports after its expiration",
         "never late: Secret reports holds ASIAINVENTED, which has expired",
+        "never late: ASIAINVENTED in reports was replaced after its expiration",
         "foreign Secrets: Secret reports was touched",
+        "foreign Secrets: Secret reports was taken over",
         "ready is true: reports is Ready with expired credentials",
         "ready is true: a status named ASIAINVENTED, which no Secret held",
         "values stay secret: the status of reports contains a value of",
@@ -82,6 +84,23 @@ async fn each_violated_invariant_is_reported() {
             }
             (_, "Secret reports holds ASIAINVENTED, which has expired") => {
                 write(&world, "somebody", true, credentials(invented, -hour)).await;
+            }
+            (_, "ASIAINVENTED in reports was replaced after its expiration") => {
+                write(&world, "somebody", true, credentials(invented, -hour)).await;
+                wait_until("the expired key is seen", SOON, || async {
+                    observer
+                        .violations()
+                        .iter()
+                        .any(|one| one.contains("has expired"))
+                        .then_some(())
+                })
+                .await;
+                write(&world, "somebody", true, credentials(&key, hour)).await;
+            }
+            ("foreign Secrets", "Secret reports was taken over") => {
+                world.secrets().delete(NAME, &Default::default()).await.unwrap();
+                world.create_secret(NAME, json!({"password": "theirs"})).await;
+                write(&world, "tempcred", true, credentials(&key, hour)).await;
             }
             ("foreign Secrets", _) => {
                 world.secrets().delete(NAME, &Default::default()).await.unwrap();

@@ -190,7 +190,17 @@ impl Seen {
             );
         }
         self.written.insert(key.clone());
-        self.secrets.insert(name.to_owned(), Content { key, expiration });
+        let before = self.secrets.insert(name.to_owned(), Content { key: key.clone(), expiration });
+        if let Some(before) = before
+            && before.key != key
+            && before.expiration <= Timestamp::now()
+        {
+            let old = before.key;
+            self.violated(
+                "never late",
+                format!("{old} in {name} was replaced after its expiration"),
+            );
+        }
     }
 
     /// The status of a resource was written, or the resource deleted.

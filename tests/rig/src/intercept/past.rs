@@ -103,7 +103,7 @@ impl Past {
         })
     }
 
-    /// Stops the time: reads everything that was listed so far.
+    /// Stops the time: reads all lists that the process has requested.
     pub(super) async fn freeze(&self, upstream: &Upstream, single_objects: bool) -> Result<()> {
         let (learned, token) = {
             let state = self.state();
