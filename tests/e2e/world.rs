@@ -204,7 +204,8 @@ impl World {
         default("--sts-endpoint", &sts);
         default("--log", "info,tempcred=debug");
         if !args.contains(&"--selector") {
-            default("--namespaces", &self.namespace);
+            // Beside other namespaces.
+            flags.extend(["--namespaces".to_owned(), self.namespace.clone()]);
         }
         let environment = self.environment.clone();
         Launch { rig: self.rig, name: name.to_owned(), flags, environment }

@@ -61,6 +61,7 @@ pub struct SecretSpec {
     #[serde(default = "Format::all")]
     // Not a set: server-side apply would merge it with the default, which no manager owns, so all formats would stay.
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "atomic"))]
+    #[x_kube(validation = ("self.all(x, self.exists_one(y, y == x))", "each format may be listed once: remove the repetition"))]
     pub formats: Vec<Format>,
 
     /// Name of the profile in the credentials file. 1 to 64 characters: letters, digits and `_.@/+-`. Default:

@@ -15,3 +15,13 @@ mod scenarios;
 mod stage;
 mod stale;
 mod transitions;
+
+use tokio::sync::{Mutex, MutexGuard, SemaphorePermit};
+
+use crate::world::loading;
+
+/// Waits until no other test of this kind runs: each starts many operators.
+async fn turn() -> (MutexGuard<'static, ()>, SemaphorePermit<'static>) {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    (TURN.lock().await, loading().await)
+}

@@ -239,6 +239,8 @@ impl Scenario {
             Self::FailureAndRecovery => {
                 stage.world.create(NAME, assume("refused")).await;
                 until_status(stage, "refused", |s| failure_reason(s) == Some("AccessDenied")).await;
+                // It backs off for longer than this.
+                stage.silence(SETTLED).await;
                 stage.world.patch(NAME, json!({"spec": plain()})).await;
                 until_status(stage, "ready", is_ready).await;
             }

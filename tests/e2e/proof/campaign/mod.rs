@@ -16,7 +16,8 @@ use rig::{Clock, Rig};
 use serde_json::json;
 
 use super::observer::Observer;
-use crate::world::{World, heavy, prepare};
+use super::turn;
+use crate::world::{World, prepare};
 use replica::{Faults, Operators};
 use sequence::{Action, sequence};
 use wanted::Wanted;
@@ -41,7 +42,7 @@ async fn everything_desired_holds_once_faults_stop_and_no_invariant_is_violated_
 }
 
 async fn campaign() {
-    let _alone = heavy().await;
+    let _turn = turn().await;
     let length = Duration::from_secs(setting("TEMPCRED_CAMPAIGN_SECONDS", 30));
     let resources = setting("TEMPCRED_CAMPAIGN_RESOURCES", 30) as usize;
     let seed = setting("TEMPCRED_CAMPAIGN_SEED", u64::from(std::process::id()));
