@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 use tempcred_core::api::{CredentialStatus, TemporaryCredential};
 
 use super::end_state::EndState;
+use super::faults::runs_all;
 use super::observer::Observer;
 use super::turn;
 use crate::world::{World, is_ready, wait_until};
 use generate::Generator;
 
-/// Number of resources, each of which goes through a chain of specs.
-const CHAINS: usize = 12;
+/// Number of resources, each of which goes through a chain of specs: in every test run, and with all of the proof.
+const CHAINS: [u64; 2] = [2, 24];
 
 /// Number of transitions of each.
 const TRANSITIONS: usize = 10;
@@ -99,7 +100,9 @@ async fn chain(seed: u64) -> Result<usize, String> {
         }
     }
     let changed_status = reconciled(&changed, generation).await;
-    let generation = apply(&fresh, &last).await.unwrap();
+    let Some(generation) = apply(&fresh, &last).await else {
+        return Err(format!("refused for a new resource: {last}"));
+    };
     let fresh_status = reconciled(&fresh, generation).await;
     observer.check().await;
     let (left, right) = (readiness(&changed_status), readiness(&fresh_status));
@@ -132,7 +135,8 @@ async fn what_a_resource_ends_with_depends_on_its_last_spec_alone() {
     let _turn = turn().await;
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
-    let chains = stream::iter(0..CHAINS as u64).map(|number| async move {
+    let count = CHAINS[usize::from(runs_all())];
+    let chains = stream::iter(0..count).map(|number| async move {
         let task = tokio::spawn(chain(seed.wrapping_mul(1000) + number));
         (number, task.await.unwrap_or_else(|panic| Err(panic.to_string())))
     });
@@ -140,8 +144,8 @@ async fn what_a_resource_ends_with_depends_on_its_last_spec_alone() {
     let failed: Vec<_> = results.iter().filter(|(_, result)| result.is_err()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     let ready: usize = results.iter().filter_map(|(_, result)| result.as_ref().ok()).sum();
-    println!("{CHAINS} chains of {TRANSITIONS} transitions: {ready} ended Ready");
-    assert!(ready * 4 >= CHAINS, "too few are Ready to compare: {ready}");
+    println!("{count} chains of {TRANSITIONS} transitions: {ready} ended Ready");
+    assert!(ready > 0, "none is Ready, so none was compared");
 }
 
 #[tokio::test]
