@@ -26,8 +26,8 @@ use withdrawn::while_it_stays;
 
 /// Plans the next step.
 ///
-/// A plan that replaces or removes credentials requires a Secret that was read, or a watch that is known to be current.
-/// Otherwise the plan is to read the Secret first. After a read, the plan is never to read again.
+/// A plan that replaces credentials requires a Secret that was read, or a watch that is known to be current. Otherwise the
+/// plan is to read the Secret first. After a read, the plan is never to read again.
 pub fn plan<'a>(
     desired: &'a Desired,
     observed: Observed<'_>,
@@ -68,9 +68,8 @@ pub fn plan<'a>(
         }
     };
     match plan {
-        Plan::Issue(_) | Plan::Remove { .. } if must_read_first => {
-            Decision { plan: Plan::Read, known, pending }
-        }
+        // A removal needs no read: its precondition is the version that the watch shows.
+        Plan::Issue(_) if must_read_first => Decision { plan: Plan::Read, known, pending },
         Plan::WritePending { pending, .. } if must_read_first => {
             Decision { plan: Plan::Read, known, pending: Some(pending) }
         }

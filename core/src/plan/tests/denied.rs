@@ -25,7 +25,7 @@ fn an_owned_secret_is_removed_once_and_a_foreign_one_never() {
     let plain = || case(json!({}));
     for (row, case, expected) in [
         ("owned", plain(), "Remove"),
-        ("owned, from a watch that may be behind", plain().with(|c| c.verified = false), "Read"),
+        ("owned, from a watch that may be behind", plain().with(|c| c.verified = false), "Remove"),
         ("suspended", case(json!({"spec": {"suspend": true}})), "Remove"),
         ("the resource is being deleted, and a finalizer keeps it", case(deleted()), "Remove"),
         ("absent", plain().absent(), MESSAGE),
@@ -77,7 +77,7 @@ fn a_secret_stays_until_its_credentials_expire() {
             "expired, in a watch that may be behind",
             plain().with(|c| c.verified = false),
             3600,
-            "Read",
+            "Remove",
         ),
         ("suspended", case(json!({"spec": {"suspend": true}})), 100, STAYS),
         ("suspended and expired", case(json!({"spec": {"suspend": true}})), 3600, "Remove"),

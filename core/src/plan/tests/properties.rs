@@ -165,9 +165,9 @@ proptest! {
     }
 
     #[test]
-    fn a_watch_that_may_be_behind_never_replaces_or_removes_credentials(choices in choices()) {
+    fn a_watch_that_may_be_behind_never_replaces_credentials(choices in choices()) {
         let plan = choices.case().plan(choices.now);
-        let acts = plan.starts_with("Issue") || ["WritePending", "Rewrite", "Remove"].contains(&&*plan);
+        let acts = plan.starts_with("Issue") || ["WritePending", "Rewrite"].contains(&&*plan);
         prop_assert!(choices.is_read() || choices.verified || !acts, "{plan}");
     }
 
