@@ -133,7 +133,8 @@ async fn wait_for_equal(changed: &World, fresh: &World) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_resource_ends_with_depends_on_its_last_spec_alone() {
     let _turn = turn().await;
-    let seed = u64::from(std::process::id());
+    // The few chains of every test run are the same each time.
+    let seed = if runs_all() { u64::from(std::process::id()) } else { 1 };
     println!("seed {seed}");
     let count = CHAINS[usize::from(runs_all())];
     let chains = stream::iter(0..count).map(|number| async move {
