@@ -15,7 +15,8 @@ impl Cluster {
     /// Replaces the status of a resource.
     ///
     /// # Errors
-    /// [`Failed::Conflict`] if the resource with this UID does not exist any more.
+    /// [`Failed::Conflict`] if the resource with this UID does not exist any more, or the API server gave up because other
+    /// writes came first.
     pub async fn write_status(
         &self,
         desired: &Desired,

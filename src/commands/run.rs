@@ -8,7 +8,7 @@ use kube::Config;
 
 use super::hardening;
 use super::kubernetes::without_proxy;
-use super::settings::Run;
+use super::settings::{Run, listed, set};
 use super::signals::stop_on_signal;
 use crate::aws::Sts;
 use crate::cluster::lease::{ElectionConfig, LeaderElector, Leadership};
@@ -137,16 +137,6 @@ async fn serve(settings: Run) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Treats an empty value like an absent one: charts and shells may set variables to empty values.
-fn set(value: Option<String>) -> Option<String> {
-    value.filter(|value| !value.is_empty())
-}
-
-/// The entries of a list, without empty ones and without the spaces around them.
-fn listed(values: Vec<String>) -> impl Iterator<Item = String> {
-    values.into_iter().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// A unique identity for leader election. In a pod it is the name of the pod. Elsewhere it contains the process ID and

@@ -156,3 +156,13 @@ impl From<Withdrawn> for WithdrawnSecrets {
         }
     }
 }
+
+/// Treats an empty value like an absent one: charts and shells may set variables to empty values.
+pub(super) fn set(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.is_empty())
+}
+
+/// The entries of a list, without empty ones and without the spaces around them.
+pub(super) fn listed(values: Vec<String>) -> impl Iterator<Item = String> {
+    values.into_iter().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}

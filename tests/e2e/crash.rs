@@ -13,6 +13,7 @@ use kube::{Api, ResourceExt};
 use rig::sts::Fault;
 use serde_json::json;
 
+use crate::random::Random;
 use crate::world::{
     SOON, World, Writes, assert_complete, data, heavy, is_ready, plain, wait_until,
 };
@@ -136,19 +137,6 @@ async fn restarts_and_kills_cost_no_call_and_no_write() {
         world.writes(),
         Writes { secrets: names.len() + 1, statuses: names.len() + 1, events: names.len() + 1 }
     );
-}
-
-/// Numbers that follow from a seed: `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
 }
 
 /// Watches every version of every Secret.

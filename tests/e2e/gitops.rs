@@ -393,27 +393,3 @@ fn renew(value: &str) -> Value {
 fn renew_with(value: Value) -> Value {
     json!({"metadata": {"annotations": {"tempcred.dev/renew-requested-at": value}}})
 }
-
-/// The defaults of an earlier apply have no manager, so that lists which are merged would keep them.
-#[tokio::test]
-async fn server_side_apply_replaces_the_default_formats() {
-    let world = World::start().await;
-    let apply = async |spec: serde_json::Value| {
-        let object = json!({
-            "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
-            "metadata": {"name": "reports"}, "spec": spec,
-        });
-        let object = kube::api::Patch::Apply(object);
-        let params = kube::api::PatchParams::apply("gitops");
-        world.credentials().patch("reports", &params, &object).await.unwrap();
-    };
-    let mut spec = plain();
-    apply(spec.clone()).await;
-    world.wait("reports", "ready", is_ready).await;
-    spec["secret"] = json!({"formats": ["env"]});
-    apply(spec).await;
-    crate::world::wait_until("only that format is left", crate::world::SOON, || async {
-        (!world.data("reports").await.contains_key("credentials")).then_some(())
-    })
-    .await;
-}

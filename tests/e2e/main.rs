@@ -7,6 +7,7 @@ mod delivery;
 mod denial;
 mod objects;
 mod operator;
+mod random;
 mod world;
 
 mod agent;

@@ -30,11 +30,6 @@ fn in_words(plan: &Plan<'_>) -> String {
     format!("{}{detail}", plan.as_str())
 }
 
-/// The version of a foreign Secret whose writer agreed to its adoption.
-fn agreed() -> SecretVersion {
-    SecretVersion { uid: "theirs".to_owned(), resource_version: "7".to_owned() }
-}
-
 /// The inputs of a decision. The Secret contains credentials that were issued at 0, expire at 3600, and are due
 /// between 2160 and 2400; the watch shows the version that the status has.
 struct Case {
@@ -80,10 +75,6 @@ impl Case {
     fn foreign(self) -> Self {
         let foreign = ReadSecret::Foreign("it was not written by tempcred".to_owned());
         self.with(|case| case.secret = SecretView::Read(foreign))
-    }
-
-    fn adoptable(self) -> Self {
-        self.with(|case| case.secret = SecretView::Read(ReadSecret::Adoptable(agreed())))
     }
 
     fn read(self, content: Content) -> Self {

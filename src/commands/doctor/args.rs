@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
+use crate::commands::settings::{listed, set};
+
 /// The flags of `tempcred doctor`.
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -91,9 +93,9 @@ impl Doctor {
     pub fn normalized(self) -> Self {
         Self {
             region: set(self.region),
-            allowed_regions: listed(self.allowed_regions),
+            allowed_regions: each_once(self.allowed_regions),
             sts_endpoint: set(self.sts_endpoint),
-            namespaces: listed(self.namespaces),
+            namespaces: each_once(self.namespaces),
             cluster_name: set(self.cluster_name),
             namespace: set(self.namespace),
             ..self
@@ -101,19 +103,25 @@ impl Doctor {
     }
 }
 
-fn set(value: Option<String>) -> Option<String> {
-    value.filter(|value| !value.is_empty())
-}
-
-/// Each entry once.
-fn listed(values: Vec<String>) -> Vec<String> {
-    let mut listed: Vec<String> = Vec::new();
-    for value in values.iter().map(|value| value.trim()).filter(|value| !value.is_empty()) {
-        if !listed.iter().any(|other| other == value) {
-            listed.push(value.to_owned());
+/// The entries of a list, each once.
+fn each_once(values: Vec<String>) -> Vec<String> {
+    let mut once: Vec<String> = Vec::new();
+    for value in listed(values) {
+        if !once.contains(&value) {
+            once.push(value);
         }
     }
-    listed
+    once
+}
+
+#[cfg(test)]
+impl Doctor {
+    /// These flags.
+    pub(super) fn of(flags: &[&str]) -> Self {
+        let command = Self::augment_args(clap::Command::new("doctor"));
+        let matches = command.get_matches_from([&["doctor"][..], flags].concat());
+        clap::FromArgMatches::from_arg_matches(&matches).unwrap()
+    }
 }
 
 #[cfg(test)]
@@ -146,8 +154,8 @@ mod tests {
 
     #[test]
     fn empty_and_repeated_values_do_not_count() {
-        let listed = listed(["", " team-a ", "team-b", "team-a"].map(str::to_owned).to_vec());
-        assert_eq!(listed, ["team-a", "team-b"]);
+        let once = each_once(["", " team-a ", "team-b", "team-a"].map(str::to_owned).to_vec());
+        assert_eq!(once, ["team-a", "team-b"]);
         assert_eq!(set(Some(String::new())), None);
     }
 }

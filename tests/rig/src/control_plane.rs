@@ -198,15 +198,7 @@ impl ControlPlane {
             return Ok(());
         }
         let deadline = Instant::now() + READY_WITHIN;
-        let port_deadline = Instant::now() + PORT_FREE_WITHIN;
-        let api = loop {
-            let api = self.spawn(Component::ApiServer, &self.api_flags())?;
-            match wait_for_port(&api, self.ports.api) {
-                Ok(()) => break api,
-                Err(error) if Instant::now() >= port_deadline => return Err(error),
-                Err(_) => {}
-            }
-        };
+        let api = self.spawn_again(Component::ApiServer, &self.api_flags(), self.ports.api)?;
         self.wait_ready(&api, deadline)?;
         running.api = Some(api);
         Ok(())
@@ -219,17 +211,22 @@ impl ControlPlane {
             etcd.kill()?;
             etcd.wait(PORT_FREE_WITHIN)?;
         }
+        let etcd = self.spawn_again(Component::Etcd, &self.etcd_flags(), self.ports.client)?;
+        running.etcd = Some(etcd);
+        Ok(())
+    }
+
+    /// Starts a component whose port may not be free yet, and waits until it listens.
+    fn spawn_again(&self, component: Component, flags: &[String], port: u16) -> Result<Process> {
         let deadline = Instant::now() + PORT_FREE_WITHIN;
-        let etcd = loop {
-            let etcd = self.spawn(Component::Etcd, &self.etcd_flags())?;
-            match wait_for_port(&etcd, self.ports.client) {
-                Ok(()) => break etcd,
+        loop {
+            let process = self.spawn(component, flags)?;
+            match wait_for_port(&process, port) {
+                Ok(()) => return Ok(process),
                 Err(error) if Instant::now() >= deadline => return Err(error),
                 Err(_) => {}
             }
-        };
-        running.etcd = Some(etcd);
-        Ok(())
+        }
     }
 
     /// Restarts the controllers, so that they know new kinds.

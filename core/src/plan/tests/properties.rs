@@ -44,6 +44,11 @@ const REASONS: [&str; 6] = [
     "OfANewerVersion",
 ];
 
+/// The version of a foreign Secret whose writer agreed to its adoption.
+fn agreed() -> SecretVersion {
+    SecretVersion { uid: "theirs".to_owned(), resource_version: "7".to_owned() }
+}
+
 /// The choices that make a case.
 #[derive(Clone, Debug)]
 struct Choices {
@@ -98,7 +103,9 @@ impl Choices {
             View::OtherVersion => case.with(|c| c.secret().version.resource_version = "9".into()),
             View::Absent => case.absent(),
             View::Foreign => case.foreign(),
-            View::Adoptable => case.adoptable(),
+            View::Adoptable => {
+                case.with(|c| c.secret = SecretView::Read(ReadSecret::Adoptable(agreed())))
+            }
             View::Intact => case.read(intact(true)),
             View::OutOfShape => case.read(intact(false)),
             View::Damaged => case.read(Content::Damaged),

@@ -152,17 +152,6 @@ fn region_in(endpoint: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::commands::doctor::check::Level;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Command {
-        #[command(flatten)]
-        doctor: Doctor,
-    }
-
-    fn args(flags: &[&str]) -> Doctor {
-        Command::parse_from([&["doctor"][..], flags].concat()).doctor
-    }
 
     #[test]
     fn the_region_and_its_origin_are_named() {
@@ -177,25 +166,25 @@ mod tests {
             ("a zone", &[], Some("eu-west-1a"), &none, Level::Warning, "does not look like"),
             ("one word", &[], Some("local"), &none, Level::Warning, "does not look like"),
         ] {
-            let findings = judge(&args(flags), region, environment);
+            let findings = judge(&Doctor::of(flags), region, environment);
             assert_eq!(findings.len(), 1, "{row}");
             assert_eq!(findings[0].level, level, "{row}: {findings:?}");
             assert!(findings[0].message.contains(part), "{row}: {findings:?}");
         }
-        let custom = args(&["--sts-endpoint", "http://minio:9000"]);
+        let custom = Doctor::of(&["--sts-endpoint", "http://minio:9000"]);
         assert_eq!(judge(&custom, Some("local"), &none)[0].level, Level::Ok);
     }
 
     #[test]
     fn allowed_regions_of_another_partition_are_reported() {
         let none = Environment::of(&[]);
-        let some = args(&["--allowed-regions", "us-east-1,cn-north-1"]);
+        let some = Doctor::of(&["--allowed-regions", "us-east-1,cn-north-1"]);
         let findings = judge(&some, Some("eu-west-1"), &none);
         assert!(findings[0].message.ends_with("may also set us-east-1, cn-north-1."));
         assert_eq!(findings[1].level, Level::Warning);
         assert!(findings[1].message.contains(": cn-north-1."), "{findings:?}");
         assert_eq!(
-            judge(&args(&["--allowed-regions", "us-east-1"]), Some("eu-west-1"), &none).len(),
+            judge(&Doctor::of(&["--allowed-regions", "us-east-1"]), Some("eu-west-1"), &none).len(),
             1
         );
     }
@@ -244,14 +233,19 @@ mod tests {
             ),
             ("both", &own, "https://sts.internal", true, &of_sdk, None),
         ] {
-            let findings =
-                judge_endpoint(&args(flags), Some("eu-west-1"), Some(used), token, environment);
+            let findings = judge_endpoint(
+                &Doctor::of(flags),
+                Some("eu-west-1"),
+                Some(used),
+                token,
+                environment,
+            );
             assert_eq!(findings.len(), 1, "{row}: {findings:?}");
             let level = if expected.is_some() { Level::Warning } else { Level::Ok };
             assert_eq!(findings[0].level, level, "{row}: {findings:?}");
             assert!(findings[0].message.contains(expected.unwrap_or(used)), "{row}: {findings:?}");
         }
-        let unused = judge_endpoint(&args(&[]), None, None, false, &none);
+        let unused = judge_endpoint(&Doctor::of(&[]), None, None, false, &none);
         assert_eq!(unused[0].level, Level::Skipped);
     }
 }

@@ -191,16 +191,9 @@ fn place(question: &Question) -> String {
 mod tests {
     use super::*;
     use crate::commands::doctor::check::Level;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Command {
-        #[command(flatten)]
-        doctor: Doctor,
-    }
 
     fn asked(flags: &[&str]) -> Vec<Question> {
-        questions(&Command::parse_from([&["doctor"][..], flags].concat()).doctor, "own")
+        questions(&Doctor::of(flags), "own")
     }
 
     /// Answers to the questions with these flags, of which these are denied.

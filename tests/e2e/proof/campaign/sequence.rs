@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rig::intercept::Fault;
 
+use crate::random::Random;
+
 /// Shortest and longest time between two actions, in milliseconds.
 const PAUSE: (u64, u64) = (100, 1500);
 
@@ -75,20 +77,9 @@ pub fn sequence(seed: u64, length: Duration, resources: usize, namespaces: usize
     }
 }
 
-/// Numbers that follow from a seed: `SplitMix64`.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     fn between(&mut self, from: u64, to: u64) -> u64 {
-        from + self.next() % (to - from)
+        from + self.below(to - from)
     }
 
     fn seconds(&mut self, from: u64, to: u64) -> Duration {
@@ -100,12 +91,12 @@ impl Random {
     }
 
     fn index(&mut self, length: usize) -> usize {
-        usize::try_from(self.next() % length as u64).unwrap_or_default()
+        usize::try_from(self.below(length as u64)).unwrap_or_default()
     }
 
     fn fault(&mut self) -> Fault {
         let delay = Duration::from_millis(self.between(50, 1000));
-        match self.next() % 13 {
+        match self.below(13) {
             0 => Fault::KillBefore,
             1 => Fault::KillReplyLost,
             2 => Fault::KillAfter,
@@ -123,7 +114,7 @@ impl Random {
     }
 
     fn action(&mut self, resources: usize, namespaces: usize) -> Action {
-        match self.next() % 100 {
+        match self.below(100) {
             0..40 => Action::Fault(self.fault()),
             40..44 => Action::Kill(self.replica()),
             44..47 => {

@@ -15,7 +15,7 @@ use super::end_state::EndState;
 use super::faults::runs_all;
 use super::observer::Observer;
 use super::turn;
-use crate::world::{World, is_ready, wait_until};
+use crate::world::{World, is_ready, plain, wait_until};
 use generate::Generator;
 
 /// Number of resources, each of which goes through a chain of specs: in every test run, and with all of the proof.
@@ -191,4 +191,19 @@ async fn a_bad_spec_keeps_the_secret_and_its_rollback_needs_no_call() {
         })
         .await;
     }
+}
+
+/// The defaults of an earlier apply have no manager, so that lists which are merged would keep them.
+#[tokio::test]
+async fn server_side_apply_replaces_the_default_formats() {
+    let world = world().await;
+    let mut spec = plain();
+    apply(&world, &spec).await.unwrap();
+    world.wait(NAME, "ready", is_ready).await;
+    spec["secret"] = json!({"formats": ["env"]});
+    apply(&world, &spec).await.unwrap();
+    wait_until("only that format is left", STEP, || async {
+        (!world.data(NAME).await.contains_key("credentials")).then_some(())
+    })
+    .await;
 }
