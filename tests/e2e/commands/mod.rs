@@ -12,8 +12,8 @@ use std::process::{Command, Output};
 
 use crate::world::{World, binary};
 
-/// Other variables that change what commands do.
-const OTHERS: [&str; 4] = ["CLICOLOR_FORCE", "KUBECONFIG", "NO_COLOR", "TERM"];
+/// Other variables that change what commands do. With `CI`, even a dumb terminal counts as one with colours.
+const OTHERS: [&str; 6] = ["CI", "CLICOLOR", "CLICOLOR_FORCE", "KUBECONFIG", "NO_COLOR", "TERM"];
 
 /// A command in the namespace of a world, as its administrator, without settings of the machine.
 pub fn command(world: &World, args: &[&str]) -> Command {
