@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::limits::Limits;
+
 /// The flags of `tempcred check`.
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -21,6 +23,10 @@ pub struct Check {
     /// The operator's --cluster-name, for `{{ cluster }}` in grants.
     #[arg(long, env = "TEMPCRED_CLUSTER_NAME", value_name = "NAME")]
     pub cluster_name: Option<String>,
+
+    /// The operator's limits.
+    #[command(flatten)]
+    pub limits: Limits,
 
     /// Compare --grants with the grants in the cluster: which resources in the cluster would they reject, constrain or
     /// revoke? A grant replaces the one of its name; all others stay. Nothing is changed.

@@ -7,6 +7,7 @@ mod finding;
 mod grants;
 mod impact;
 mod input;
+mod limits;
 mod metadata;
 mod node;
 mod object;
@@ -88,7 +89,8 @@ fn offline(args: &Check, input: &Input, validated: &Validated<'_>) -> Report {
     let desired: Vec<_> = credentials
         .iter()
         .filter_map(|credential| {
-            Some((credential, Desired::compile(&credential.resource, &compiled)?))
+            let desired = Desired::compile(&credential.resource, &compiled)?;
+            Some((credential, args.limits.apply(desired)))
         })
         .collect();
     let mut findings = validated.findings.clone();

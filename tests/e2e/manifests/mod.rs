@@ -4,6 +4,7 @@ mod agreement;
 mod changes;
 mod formats;
 mod granted;
+mod limits;
 mod refused;
 mod resources;
 mod role_grants;
