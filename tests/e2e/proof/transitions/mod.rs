@@ -1,5 +1,6 @@
 //! Random transitions between valid specs: what a resource ends with depends on its last spec alone.
 
+mod accepted;
 mod generate;
 
 use std::time::Duration;
@@ -42,28 +43,46 @@ async fn world() -> World {
     world
 }
 
-/// Replaces the spec of the resource. Returns the generation, or nothing if the API server refuses the spec.
-async fn apply(world: &World, spec: &Value) -> Option<i64> {
+/// The number that all random choices follow from. `TEMPCRED_PROOF_SEED` repeats them. Each run of all of the proof makes
+/// others, and the few choices of every test run are the same each time.
+fn seed() -> u64 {
+    let default = if runs_all() { u64::from(std::process::id()) } else { 1 };
+    let text = std::env::var("TEMPCRED_PROOF_SEED");
+    text.map_or(default, |text| text.parse().expect("TEMPCRED_PROOF_SEED"))
+}
+
+/// Replaces the spec of a resource, and returns the resource. Or says why the API server refuses the spec.
+async fn request(
+    world: &World,
+    name: &str,
+    spec: &Value,
+    dry_run: bool,
+) -> Result<DynamicObject, String> {
     let object = json!({
         "apiVersion": "tempcred.dev/v1alpha1", "kind": "TemporaryCredential",
-        "metadata": {"name": NAME}, "spec": spec,
+        "metadata": {"name": name}, "spec": spec,
     });
     let kind = ApiResource::erase::<TemporaryCredential>(&());
     let api: Api<DynamicObject> =
         Api::namespaced_with(world.client.clone(), &world.namespace, &kind);
-    let applied = api.patch(NAME, &PatchParams::apply("user").force(), &Patch::Apply(object)).await;
-    match applied {
-        Ok(applied) => applied.metadata.generation,
-        Err(kube::Error::Api(status)) if status.code == 422 => None,
+    let params = PatchParams { dry_run, ..PatchParams::apply("user").force() };
+    match api.patch(name, &params, &Patch::Apply(object)).await {
+        Ok(applied) => Ok(applied),
+        Err(kube::Error::Api(status)) if status.code == 422 => Err(status.message),
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Replaces the spec of the resource. Returns the generation, or why the API server refuses the spec.
+async fn apply(world: &World, spec: &Value) -> Result<i64, String> {
+    Ok(request(world, NAME, spec, false).await?.metadata.generation.unwrap_or_default())
 }
 
 /// Applies generated specs until the API server accepts one, and returns it with its generation.
 async fn apply_next(world: &World, generator: &mut Generator) -> (Value, i64) {
     loop {
         let spec = generator.spec();
-        if let Some(generation) = apply(world, &spec).await {
+        if let Ok(generation) = apply(world, &spec).await {
             return (spec, generation);
         }
     }
@@ -100,9 +119,9 @@ async fn chain(seed: u64) -> Result<usize, String> {
         }
     }
     let changed_status = reconciled(&changed, generation).await;
-    let Some(generation) = apply(&fresh, &last).await else {
-        return Err(format!("refused for a new resource: {last}"));
-    };
+    let generation = apply(&fresh, &last)
+        .await
+        .map_err(|why| format!("refused for a new resource: {why}: {last}"))?;
     let fresh_status = reconciled(&fresh, generation).await;
     observer.check().await;
     let (left, right) = (readiness(&changed_status), readiness(&fresh_status));
@@ -133,8 +152,7 @@ async fn wait_for_equal(changed: &World, fresh: &World) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_resource_ends_with_depends_on_its_last_spec_alone() {
     let _turn = turn().await;
-    // The few chains of every test run are the same each time.
-    let seed = if runs_all() { u64::from(std::process::id()) } else { 1 };
+    let seed = seed();
     println!("seed {seed}");
     let count = CHAINS[usize::from(runs_all())];
     let chains = stream::iter(0..count).map(|number| async move {
