@@ -1,7 +1,15 @@
-//! Bugs that are planted to show that the proof finds them. Without the feature `planted-bugs`, there are none.
+//! Bugs that are planted to show that the proof finds them. Without the feature `planted-bugs`, there are none, and the functions
+//! here change nothing.
 
-/// A bug: one for each invariant of the contract that is about a single resource or replica. There is also one for each
-/// kind of state that controllers are often wrong about: intermediate, stale and unobserved states.
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use tempcred_core::credentials::Credentials;
+use tempcred_core::observed::{Memory, Observed};
+use tempcred_core::plan::{Decision, IssueCause, Plan};
+use tempcred_core::status::Outcome;
+
+/// A bug: one for each invariant of the contract, and one for each kind of state that controllers are often wrong about:
+/// intermediate, stale and unobserved states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bug {
     /// Never late: credentials are renewed only after they have expired.
@@ -20,6 +28,8 @@ pub enum Bug {
     RetriesAtOnce,
     /// Idle is silent: the status is written again and again.
     NeverIdle,
+    /// Spread and fair: resources call STS in the order of their arrival.
+    IgnoresUrgency,
     /// One leader: a standby acts too.
     ActsWithoutLease,
     /// No user can take it down: a conflict ends the process.
@@ -36,7 +46,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::RenewsLate,
         Self::ForgetsCredentials,
         Self::WritesInParts,
@@ -45,6 +55,7 @@ impl Bug {
         Self::LogsValues,
         Self::RetriesAtOnce,
         Self::NeverIdle,
+        Self::IgnoresUrgency,
         Self::ActsWithoutLease,
         Self::DiesOfConflicts,
         Self::DropsTags,
@@ -71,9 +82,68 @@ impl Bug {
     }
 }
 
-/// Logs a session token, if that bug is planted.
+/// How urgent a call is: with [`Bug::IgnoresUrgency`], as urgent as all others.
+pub fn urgency(due: Timestamp) -> Timestamp {
+    if Bug::IgnoresUrgency.is_planted() { Timestamp::UNIX_EPOCH } else { due }
+}
+
+/// With [`Bug::TrustsTheWatch`], the watch counts as current.
+pub fn trust_the_watch(observed: &mut Observed) {
+    observed.verified |= Bug::TrustsTheWatch.is_planted();
+}
+
+/// With [`Bug::RenewsLate`], nothing is renewed before it has expired.
+pub fn renew_late(mut decision: Decision) -> Decision {
+    if Bug::RenewsLate.is_planted()
+        && matches!(&decision.plan, Plan::Issue(issue) if issue.cause == IssueCause::Due)
+    {
+        decision.plan = Plan::UpToDate;
+    }
+    decision
+}
+
+/// With [`Bug::ForgetsAfterRestart`], a Secret that was read seems to have no record.
+pub fn forget_the_record(secret: &mut Option<Secret>) {
+    let annotations = secret.as_mut().and_then(|one| one.metadata.annotations.as_mut());
+    if let Some(annotations) = annotations.filter(|_| Bug::ForgetsAfterRestart.is_planted()) {
+        annotations.clear();
+    }
+}
+
+/// With [`Bug::NeverIdle`], every reconciliation writes the status, and is repeated.
+pub fn never_idle() -> bool {
+    Bug::NeverIdle.is_planted()
+}
+
+/// With [`Bug::RetriesAtOnce`], whether to repeat a reconciliation that has failed.
+pub fn retry_at_once(outcome: &Outcome, memory: &mut Memory) -> bool {
+    let retry = Bug::RetriesAtOnce.is_planted() && matches!(outcome, Outcome::Failed(_));
+    if retry {
+        memory.inputs_changed();
+    }
+    retry
+}
+
+/// With [`Bug::ForgetsCredentials`], credentials whose write failed are not kept.
+pub fn forgets_credentials() -> bool {
+    Bug::ForgetsCredentials.is_planted()
+}
+
+/// With [`Bug::IgnoresOwnership`], a Secret is written without a precondition.
+pub fn ignores_ownership() -> bool {
+    Bug::IgnoresOwnership.is_planted()
+}
+
+/// With [`Bug::DiesOfConflicts`], ends the process after a conflict.
+pub fn die_of(conflict: bool) {
+    if Bug::DiesOfConflicts.is_planted() && conflict {
+        std::process::abort();
+    }
+}
+
+/// With [`Bug::LogsValues`], logs a session token.
 #[cfg(feature = "planted-bugs")]
-pub fn log_values(credentials: &tempcred_core::credentials::Credentials) {
+pub fn log_values(credentials: &Credentials) {
     use secrecy::ExposeSecret;
     use tempcred_core::credentials::Values;
 
@@ -83,3 +153,7 @@ pub fn log_values(credentials: &tempcred_core::credentials::Credentials) {
         tracing::info!(token = key.session_token.expose_secret(), "issued");
     }
 }
+
+/// Logs nothing.
+#[cfg(not(feature = "planted-bugs"))]
+pub const fn log_values(_: &Credentials) {}

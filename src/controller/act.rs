@@ -20,7 +20,7 @@ use super::queue::TakenTurn;
 use super::reconcile::{MayIssue, RETRY, Step, requeue_at};
 use crate::aws::{self, CallRecords};
 use crate::cluster::Failed;
-use crate::planted::Bug;
+use crate::planted;
 use crate::telemetry::traces;
 
 /// A wait for a turn after which the status is updated, if it would otherwise be wrong.
@@ -40,7 +40,7 @@ impl Step<'_> {
         self.shared().indexes.references.check(self.key)?;
         let own_region = self.shared().parts.sts.regions().own();
         let demand = Demand {
-            due: issue.due,
+            due: planted::urgency(issue.due),
             budget: BudgetKey::of(desired, issue.request, own_region),
             calls: issue.request.calls(),
             refused: issue.refused,
@@ -134,8 +134,7 @@ impl Step<'_> {
         };
         match issued {
             Ok(credentials) => {
-                #[cfg(feature = "planted-bugs")]
-                crate::planted::log_values(&credentials);
+                planted::log_values(&credentials);
                 self.shared().parts.metrics.issued(request.operation.action(), cause);
                 audit::issued(desired, cause, &calls, &credentials);
                 let pending = PendingWrite {
@@ -208,7 +207,7 @@ impl Step<'_> {
     ) -> Action {
         let record = pending.record(desired);
         let written = self.write(desired, record, &pending.credentials, target).await;
-        if written.is_err() && !Bug::ForgetsCredentials.is_planted() {
+        if written.is_err() && !planted::forgets_credentials() {
             self.entry.memory.keep(Some(pending));
         }
         self.report_write(desired, known, written, Outcome::Succeeded).await
@@ -270,7 +269,7 @@ impl Step<'_> {
         let mut manifest = Manifest::render(desired, &record, credentials)
             .map_err(|invalid| Problem::new(Reason::InvalidSpec, invalid.to_string()))
             .map_err(Failed::Problem)?;
-        if !Bug::IgnoresOwnership.is_planted() {
+        if !planted::ignores_ownership() {
             manifest = manifest.only_if(target);
         }
         let cluster = &self.scope.shared.parts.cluster;
@@ -293,9 +292,7 @@ impl Step<'_> {
         written: Result<KnownSecret, Failed>,
         succeeded: Outcome,
     ) -> Action {
-        if Bug::DiesOfConflicts.is_planted() && matches!(written, Err(Failed::Conflict)) {
-            std::process::abort();
-        }
+        planted::die_of(matches!(written, Err(Failed::Conflict)));
         if written.is_err() {
             self.entry.memory.not_written();
         }

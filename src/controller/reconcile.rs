@@ -9,7 +9,7 @@ use tempcred_core::api::{CachedCredential, TemporaryCredential};
 use tempcred_core::backoff;
 use tempcred_core::desired::Desired;
 use tempcred_core::observed::{KnownSecret, SecretView};
-use tempcred_core::plan::{Decision, IssueCause, Plan, plan};
+use tempcred_core::plan::{Decision, Plan, plan};
 use tempcred_core::problem::Problem;
 use tempcred_core::request::inputs::Inputs;
 use tempcred_core::schedule::CALL_INTERVAL;
@@ -24,7 +24,7 @@ use super::shared::{Scope, Shared};
 use crate::cluster::Failed;
 use crate::cluster::lease::Term;
 use crate::cluster::watch::Key;
-use crate::planted::Bug;
+use crate::planted;
 use crate::telemetry::traces;
 
 /// Longest time between two reconciliations of a resource. The system clock may be adjusted slowly, by up to 1.8 s in this
@@ -100,10 +100,10 @@ impl Step<'_> {
         let mut secret = self.watched(&desired);
         loop {
             let mut observed = self.entry.memory.observed(secret);
-            observed.verified |= Bug::TrustsTheWatch.is_planted();
+            planted::trust_the_watch(&mut observed);
             let withdrawn = self.scope.shared.withdrawn_secrets;
             let Decision { plan, known, pending } =
-                plan(&desired, observed, withdrawn, Timestamp::now());
+                planted::renew_late(plan(&desired, observed, withdrawn, Timestamp::now()));
             self.entry.memory.keep(pending);
             tracing::debug!(plan = plan.as_str(), "planned");
             if !matches!(plan, Plan::Read | Plan::Issue(_)) {
@@ -113,11 +113,6 @@ impl Step<'_> {
                 }
             }
             let outcome = match plan {
-                Plan::Issue(issue)
-                    if issue.cause == IssueCause::Due && Bug::RenewsLate.is_planted() =>
-                {
-                    Outcome::Succeeded
-                }
                 Plan::Ignore => return Action::await_change(),
                 Plan::Delay(until) => return requeue_at(Some(until), Timestamp::now()),
                 Plan::Read => match self.read(&desired).await {
@@ -191,12 +186,7 @@ impl Step<'_> {
     async fn read(&mut self, desired: &Desired) -> Result<SecretView, Failed> {
         let cluster = &self.scope.shared.parts.cluster;
         let mut secret = cluster.read_secret(&desired.namespace, &desired.secret_name).await?;
-        if Bug::ForgetsAfterRestart.is_planted()
-            && let Some(annotations) =
-                secret.as_mut().and_then(|one| one.metadata.annotations.as_mut())
-        {
-            annotations.clear();
-        }
+        planted::forget_the_record(&mut secret);
         Ok(self.entry.memory.read(desired, secret, Timestamp::now()))
     }
 
@@ -242,7 +232,7 @@ impl Step<'_> {
         let due = status::next_reconciliation(&next, desired, now);
         self.entry.memory.set_status(Arc::clone(&next));
         let mut save_again = None;
-        if next != self.entry.saved || Bug::NeverIdle.is_planted() {
+        if next != self.entry.saved || planted::never_idle() {
             match self.scope.shared.parts.cluster.write_status(desired, &next).await {
                 Ok(()) => {
                     self.entry.unreachable = 0;
@@ -264,11 +254,7 @@ impl Step<'_> {
                 }
             }
         }
-        if Bug::NeverIdle.is_planted() {
-            return Action::requeue(RETRY);
-        }
-        if Bug::RetriesAtOnce.is_planted() && matches!(outcome, Outcome::Failed(_)) {
-            self.entry.memory.inputs_changed();
+        if planted::never_idle() || planted::retry_at_once(&outcome, &mut self.entry.memory) {
             return Action::requeue(RETRY);
         }
         // A call that was delayed because the last one was only seconds ago.

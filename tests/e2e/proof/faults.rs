@@ -52,6 +52,16 @@ pub const OTHERS: [Fault; 11] = [
     Fault::ExpireWatches,
 ];
 
+/// Faults that cost neither a call nor the process, so that they change no order of calls.
+pub const ORDERLY: [Fault; 6] = [
+    Fault::Delay(DELAY),
+    Fault::Duplicate,
+    Fault::HideEcho,
+    Fault::DelayEcho(DELAY),
+    Fault::CutWatches,
+    Fault::ExpireWatches,
+];
+
 /// Whether the fault can happen to a request to this peer.
 fn applies(fault: Fault, peer: Peer) -> bool {
     match fault {
@@ -235,4 +245,10 @@ pub fn runs_all() -> bool {
 async fn any_other_fault_at_any_effect_costs_only_the_calls_in_flight() {
     let _turn = turn().await;
     run_all(scenarios(), &OTHERS, SAMPLE).await;
+}
+
+#[tokio::test]
+async fn the_most_urgent_of_a_backlog_goes_first_whatever_the_watches_show() {
+    let _turn = turn().await;
+    run_all(&[Scenario::Backlog], &ORDERLY, SAMPLE).await;
 }

@@ -4,6 +4,7 @@
 //! how it ends. Then the scenario is run once for each effect and each fault, and must end in the same state, while an
 //! observer sees no violation of an invariant. Only calls whose credentials were in flight may be repeated.
 
+mod backlog;
 mod campaign;
 mod end_state;
 mod faults;

@@ -9,7 +9,7 @@ use futures::stream;
 use rig::intercept::Fault;
 use tempcred::planted::Bug;
 
-use super::faults::{AT_ONCE, KILLS, OTHERS, Reference, Run, judged, runs};
+use super::faults::{AT_ONCE, KILLS, ORDERLY, OTHERS, Reference, Run, judged, runs};
 use super::scenarios::Scenario;
 use crate::world::heavy;
 
@@ -24,6 +24,7 @@ fn tried(bug: Bug) -> (&'static [Scenario], &'static [Fault]) {
         Bug::IgnoresDeletedSecrets => (&[S::RestoreAfterDeletion], &KILLS),
         Bug::LogsValues | Bug::NeverIdle | Bug::DropsTags => (&[S::FirstIssue], &KILLS),
         Bug::RetriesAtOnce => (&[S::FailureAndRecovery], &KILLS),
+        Bug::IgnoresUrgency => (&[S::Backlog], &ORDERLY),
         Bug::ActsWithoutLease => (&[S::ChangeOfLeader], &KILLS),
         Bug::DiesOfConflicts => (&[S::FirstIssue, S::Rotation], &OTHERS),
         Bug::ForgetsAfterRestart => (&[S::Rotation, S::RenewalRequest], &KILLS),

@@ -9,6 +9,7 @@ use serde_json::json;
 use tempcred::planted::Bug;
 use tempcred_core::api::{CredentialStatus, RestartState};
 
+use super::backlog;
 use super::end_state::EndState;
 use super::stage::Stage;
 use crate::delivery::controllers::{Kubelet, all_in};
@@ -43,6 +44,8 @@ pub enum Scenario {
     ForeignSecretDuringTheCall,
     UnseenDeletion,
     StartOnTheStale,
+    /// With faults that keep the order of calls, and not among all scenarios.
+    Backlog,
 }
 
 /// What a run ended with.
@@ -76,6 +79,7 @@ impl Scenario {
         match self {
             Self::ChangeOfLeader => Stage::with_standby(bug).await,
             Self::RevocationRemove => Stage::start(&["--withdrawn-secrets", "remove"], bug).await,
+            Self::Backlog => Stage::start(&backlog::FLAGS, bug).await,
             _ => Stage::start(&[], bug).await,
         }
     }
@@ -130,6 +134,7 @@ impl Scenario {
                 spec["restart"] = json!([{"kind": "Deployment", "name": "web"}]);
                 world.issue(NAME, spec).await;
             }
+            Self::Backlog => backlog::prepare(world).await,
             Self::FailureAndRecovery => {
                 world.sts.inject(Fault::access_denied().for_role("role/refused"));
             }
@@ -236,6 +241,7 @@ impl Scenario {
                 stage.until("restored", async |world| is_complete(world).await).await;
                 until_current(stage).await;
             }
+            Self::Backlog => backlog::act(stage).await,
             Self::FailureAndRecovery => {
                 stage.world.create(NAME, assume("refused")).await;
                 until_status(stage, "refused", |s| failure_reason(s) == Some("AccessDenied")).await;
