@@ -1,6 +1,5 @@
 //! The two operators of a campaign, each behind an interceptor.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,40 +11,41 @@ use super::sequence::Replica;
 use crate::operator::{Launch, Operator};
 use crate::world::World;
 
-/// The faults that happen next, to whichever operator makes a request.
+/// The fault that happens next, to whichever operator makes a request. Only the last one waits: those of a time without a
+/// leader would otherwise all happen to the next leader, and kill each within its first second.
 #[derive(Clone, Default)]
-pub struct Faults(Arc<Mutex<Queue>>);
+pub struct Faults(Arc<Mutex<Next>>);
 
 #[derive(Default)]
-struct Queue {
-    next: VecDeque<Fault>,
+struct Next {
+    fault: Option<Fault>,
     happened: usize,
 }
 
 impl Faults {
-    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
+    fn next(&self) -> std::sync::MutexGuard<'_, Next> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds one.
+    /// Lets this one happen next.
     pub fn add(&self, fault: Fault) {
-        self.queue().next.push_back(fault);
+        self.next().fault = Some(fault);
     }
 
     /// Number of faults that happened.
     pub fn happened(&self) -> usize {
-        self.queue().happened
+        self.next().happened
     }
 
-    /// Drops those that have not happened.
+    /// Drops the one that has not happened.
     pub fn stop(&self) {
-        self.queue().next.clear();
+        self.next().fault = None;
     }
 
     fn take(&self) -> Option<Fault> {
-        let mut queue = self.queue();
-        let fault = queue.next.pop_front();
-        queue.happened += usize::from(fault.is_some());
+        let mut next = self.next();
+        let fault = next.fault.take();
+        next.happened += usize::from(fault.is_some());
         fault
     }
 }
