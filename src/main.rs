@@ -16,6 +16,7 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> anyhow::Result<ExitCode> {
+    commands::become_small_agent();
     let command = parse();
     runtime(&command)?.block_on(execute(command))
 }

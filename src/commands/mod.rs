@@ -11,7 +11,7 @@ mod settings;
 mod signals;
 mod terminal;
 
-pub use agent::{AgentArgs, agent};
+pub use agent::{AgentArgs, agent, become_small_agent};
 pub use check::{Check, Rule, check};
 pub use crds::crds;
 pub use doctor::{Doctor, doctor};

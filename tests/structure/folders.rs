@@ -17,6 +17,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cli", &["core", "telemetry", "aws", "cluster", "controller", "commands"]),
     // `pub mod` and re-exports.
     ("lib", &["core", "planted", "telemetry", "aws", "cluster", "controller", "commands", "cli"]),
+    // Programs besides the main one.
+    ("bin", &["commands", "telemetry", "lib"]),
     ("main", &["core", "telemetry", "aws", "cluster", "controller", "commands", "cli", "lib"]),
 ];
 

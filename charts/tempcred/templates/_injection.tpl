@@ -21,13 +21,14 @@ name: tempcred-agent
 image: {{ include "tempcred.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 restartPolicy: Always
+command: [/tempcred-agent]
 args:
   - agent
   - --file={{ include "tempcred.injection.folder" . }}/credentials.json
   - --listen=127.0.0.1:9911
 startupProbe:
   exec:
-    command: [/tempcred, agent, --check, "http://127.0.0.1:9911/readyz"]
+    command: [/tempcred-agent, agent, --check, "http://127.0.0.1:9911/readyz"]
   periodSeconds: 1
   failureThreshold: 120
 volumeMounts:

@@ -6,6 +6,7 @@ mod args;
 mod document;
 mod names;
 mod probe;
+mod program;
 mod server;
 mod source;
 
@@ -20,6 +21,7 @@ use super::signals::stop_on_signal;
 use crate::telemetry::logging::{self, LogFormat};
 
 pub use args::AgentArgs;
+pub use program::become_small_agent;
 
 use access::token_file;
 

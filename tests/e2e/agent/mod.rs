@@ -2,6 +2,7 @@
 
 mod flags;
 mod process;
+mod program;
 mod protocol;
 
 use std::net::SocketAddr;
@@ -56,9 +57,14 @@ impl Reply {
 impl Agent {
     /// Starts an agent with these flags, and waits until it listens.
     pub async fn start(flags: &[String]) -> Self {
+        Self::of(&binary(), flags).await
+    }
+
+    /// Starts this program as an agent.
+    async fn of(program: &Path, flags: &[String]) -> Self {
         let rig = tokio::task::spawn_blocking(rig).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], rig::free_port().unwrap()));
-        let mut command = clean(&binary());
+        let mut command = clean(program);
         command.arg("agent").args(flags).arg(format!("--listen={address}"));
         let process = rig.spawn(&format!("agent-{}", unique()), &mut command).unwrap();
         wait_until("the agent listens", SOON, || async {

@@ -31,12 +31,14 @@ async fn the_agent_of_a_pod_starts_and_its_probe_waits_for_the_secret() {
             })
             .collect()
     };
-    let program = env!("CARGO_BIN_EXE_tempcred");
+    // By its path in the image.
+    assert_eq!(container["command"], json!(["/tempcred-agent"]));
+    let program = env!("CARGO_BIN_EXE_tempcred-agent");
     let mut agent = Command::new(program);
     agent.args(words(&container["args"]));
     let process = injection.world.rig.spawn("injected-agent", &mut agent).unwrap();
     let probe = words(&container["startupProbe"]["exec"]["command"]);
-    assert_eq!(probe[0], "/tempcred", "the path of the program in the image");
+    assert_eq!(probe[0], "/tempcred-agent");
     let ready = || {
         assert!(process.is_running(), "{}", process.output().unwrap());
         Command::new(program).args(&probe[1..]).output().unwrap().status.success()

@@ -156,6 +156,7 @@ fn shown(pod: &Value) -> String {
         let wanted = [
             "name",
             "image",
+            "command",
             "args",
             "env",
             "envFrom",

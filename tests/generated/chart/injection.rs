@@ -49,8 +49,8 @@ impl Default for Agent {
     fn default() -> Self {
         Self {
             resources: open(json!({
-                "requests": {"cpu": "5m", "memory": "16Mi"},
-                "limits": {"memory": "32Mi"},
+                "requests": {"cpu": "5m", "memory": "8Mi"},
+                "limits": {"memory": "16Mi"},
             })),
             security_context: open(json!({
                 "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532,
