@@ -54,7 +54,7 @@ async fn the_small_program_replaces_the_large_one_if_it_is_there() {
     let mount = super::mount("reports").await;
     let file = format!("--file={}", mount.path("credentials.json"));
     for (program, expected) in [(binary(), "tempcred-agent"), (alone(), "tempcred")] {
-        let agent = Agent::of(&program, &[file.clone()]).await;
+        let agent = Agent::of(&program, std::slice::from_ref(&file)).await;
         let running = fs::read_link(format!("/proc/{}/exe", agent.process.pid())).unwrap();
         assert_eq!(running.file_name().unwrap(), expected);
         assert_eq!(agent.get("/livez").await.status, 200);
