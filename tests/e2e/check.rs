@@ -1,6 +1,7 @@
 //! What tests check, and how they wait for it.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -11,9 +12,9 @@ use tempcred_core::api::CredentialStatus;
 /// Pause between two checks of a condition.
 pub const POLL: Duration = Duration::from_millis(50);
 
-/// Waits until `check` returns a value.
+/// Waits until `check` returns a value. `what` is printed only if it does not, so it may show what is there then.
 pub async fn wait_until<T, F: Future<Output = Option<T>>>(
-    what: &str,
+    what: impl Display,
     at_most: Duration,
     check: impl Fn() -> F,
 ) -> T {

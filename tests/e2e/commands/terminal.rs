@@ -1,16 +1,15 @@
 //! A pseudo terminal: what a person sees of a command.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::check::POLL;
 use crate::world::{SOON, wait_until};
 
 /// A command on a terminal. It ends when this is dropped.
@@ -68,15 +67,9 @@ impl Terminal {
 
     /// Waits until the screen is as the test wants it, and returns its text.
     pub async fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let begin = Instant::now();
-        loop {
-            let screen = self.screen();
-            if wanted(&screen) {
-                return screen;
-            }
-            assert!(begin.elapsed() < SOON, "not after {SOON:?}: {what}; the screen:\n{screen}");
-            tokio::time::sleep(POLL).await;
-        }
+        let what = fmt::from_fn(|f| write!(f, "{what}; the screen:\n{}", self.screen()));
+        wait_until(what, SOON, || async { Some(self.screen()).filter(|screen| wanted(screen)) })
+            .await
     }
 
     /// Waits until the command has closed the terminal, and returns its exit code.

@@ -11,7 +11,7 @@ use tempcred::planted::Bug;
 
 use super::observer::Observer;
 use crate::chart::rights::installed_for;
-use crate::check::POLL;
+use crate::check::{POLL, role_arn};
 use crate::world::{Operator, World};
 
 /// The deadline of a step. Backoff after a fault is part of it.
@@ -19,9 +19,6 @@ const STEP: Duration = Duration::from_secs(90);
 
 /// How long an operator makes no request with an effect before it counts as having nothing left to do.
 const SILENCE: Duration = Duration::from_secs(1);
-
-/// The role that STS refuses to a scenario.
-const REFUSED: &str = "arn:aws:iam::123456789012:role/refused";
 
 /// The first backoff of a refused call, shortened by a tenth as for some resources, and by another second because the time
 /// in the status has no fractions.
@@ -112,12 +109,12 @@ impl Stage {
     /// on the speed of the machine.
     pub fn calls(&self) -> usize {
         let calls = self.world.sts.requests().split_off(self.begin.1);
-        let mut refused = None;
+        let (refused, mut last) = (role_arn("refused"), None);
         let is_counted = |call: &Received| {
-            if call.role_arn() != Some(REFUSED) {
+            if call.role_arn() != Some(&refused) {
                 return true;
             }
-            let last = refused.replace(call.at);
+            let last = last.replace(call.at);
             last.is_none_or(|last| call.at.duration_since(last) < BACKOFF)
         };
         calls.into_iter().filter(is_counted).count()
