@@ -166,3 +166,24 @@ pub(super) fn set(value: Option<String>) -> Option<String> {
 pub(super) fn listed(values: Vec<String>) -> impl Iterator<Item = String> {
     values.into_iter().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use clap::{Arg, Args, Command};
+
+    use super::Run;
+
+    /// Asserts that these flags of another command are flags of `run`, with the same variables, delimiters and defaults.
+    /// Returns their number.
+    pub fn assert_flags_of_run<'a>(flags: impl Iterator<Item = &'a Arg>) -> usize {
+        let run = Run::augment_args(Command::new("run"));
+        let check = |flag: &Arg| {
+            let same = run.get_arguments().find(|other| other.get_id() == flag.get_id()).unwrap();
+            assert_eq!(same.get_env(), flag.get_env(), "{flag}");
+            assert_eq!(same.get_long(), flag.get_long(), "{flag}");
+            assert_eq!(same.get_value_delimiter(), flag.get_value_delimiter(), "{flag}");
+            assert_eq!(same.get_default_values(), flag.get_default_values(), "{flag}");
+        };
+        flags.inspect(|flag| check(flag)).count()
+    }
+}

@@ -14,11 +14,14 @@ const NAME: &str = "tempcred-agent";
 pub fn become_small_agent() {
     let mut words = std::env::args_os();
     let (Some(program), Some(command)) = (words.next(), words.next()) else { return };
+    if command != "agent" {
+        return;
+    }
     // Fails without /proc.
     let Ok(own) = std::env::current_exe() else { return };
     let small = own.with_file_name(NAME);
-    if command == "agent" && small.is_file() {
-        // Returns only if it fails.
+    // Even a failed exec resets the handling of signals, so it is not simply tried.
+    if small.is_file() {
         let _ = Command::new(small).arg0(program).arg(command).args(words).exec();
     }
 }

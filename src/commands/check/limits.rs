@@ -1,7 +1,6 @@
 //! What the operator allows all resources, whatever their grants say.
 
 use clap::Args;
-use tempcred_core::desired::Desired;
 use tempcred_core::request::region::Regions;
 use tempcred_core::secret::KeyPrefixes;
 
@@ -30,11 +29,14 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The desired state, without a request if it is not within these limits.
-    pub fn apply(&self, desired: Desired) -> Desired {
-        let regions = Regions::new(set(self.region.clone()), listed(self.allowed_regions.clone()));
-        let prefixes = KeyPrefixes::new(listed(self.secret_key_prefixes.clone()).collect());
-        desired.in_regions(&regions).limited(&prefixes)
+    /// The regions that resources may set.
+    pub fn regions(&self) -> Regions {
+        Regions::new(set(self.region.clone()), listed(self.allowed_regions.clone()))
+    }
+
+    /// What the labels and annotations of Secrets may begin with.
+    pub fn key_prefixes(&self) -> KeyPrefixes {
+        KeyPrefixes::new(listed(self.secret_key_prefixes.clone()).collect())
     }
 }
 
@@ -43,18 +45,11 @@ mod tests {
     use clap::Command;
 
     use super::*;
-    use crate::commands::settings::Run;
+    use crate::commands::settings::tests::assert_flags_of_run;
 
     #[test]
     fn the_flags_are_those_of_the_operator() {
-        let run = Run::augment_args(Command::new("run"));
         let check = Limits::augment_args(Command::new("check"));
-        for flag in check.get_arguments() {
-            let same = run.get_arguments().find(|other| other.get_id() == flag.get_id()).unwrap();
-            assert_eq!(same.get_env(), flag.get_env(), "{flag}");
-            assert_eq!(same.get_long(), flag.get_long(), "{flag}");
-            assert_eq!(same.get_value_delimiter(), flag.get_value_delimiter(), "{flag}");
-        }
-        assert_eq!(check.get_arguments().count(), 3);
+        assert_eq!(assert_flags_of_run(check.get_arguments()), 3);
     }
 }

@@ -86,11 +86,12 @@ fn offline(args: &Check, input: &Input, validated: &Validated<'_>) -> Report {
     let stored = granting.iter().map(|grant| &grant.stored).filter(|_| with_grants);
     let namespaces = grants::namespaces(&input.objects);
     let compiled = grants::compile(cluster_name(args), stored, &namespaces);
+    let (regions, prefixes) = (args.limits.regions(), args.limits.key_prefixes());
     let desired: Vec<_> = credentials
         .iter()
         .filter_map(|credential| {
             let desired = Desired::compile(&credential.resource, &compiled)?;
-            Some((credential, args.limits.apply(desired)))
+            Some((credential, desired.in_regions(&regions).limited(&prefixes)))
         })
         .collect();
     let mut findings = validated.findings.clone();

@@ -127,29 +127,19 @@ impl Doctor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::settings::Run;
+    use crate::commands::settings::tests::assert_flags_of_run;
     use clap::Command;
 
     #[test]
     fn the_flags_are_those_of_the_operator() {
-        let run = Run::augment_args(Command::new("run"));
         let doctor = Doctor::augment_args(Command::new("doctor"));
-        let mut shared = 0;
-        for flag in doctor.get_arguments().filter(|flag| flag.get_env().is_some()) {
-            let name = flag.get_id().as_str();
-            if name == "namespace" {
-                // The chart sets it; `run` reads it for the Lease.
-                assert_eq!(flag.get_env().unwrap(), "POD_NAMESPACE");
-                continue;
-            }
-            let same = run.get_arguments().find(|other| other.get_id() == flag.get_id()).unwrap();
-            assert_eq!(same.get_env(), flag.get_env(), "{name}");
-            assert_eq!(same.get_long(), flag.get_long(), "{name}");
-            assert_eq!(same.get_value_delimiter(), flag.get_value_delimiter(), "{name}");
-            assert_eq!(same.get_default_values(), flag.get_default_values(), "{name}");
-            shared += 1;
-        }
-        assert_eq!(shared, 8);
+        // The chart sets the namespace; `run` reads it for the Lease.
+        let (namespace, shared): (Vec<_>, Vec<_>) = doctor
+            .get_arguments()
+            .filter(|flag| flag.get_env().is_some())
+            .partition(|flag| flag.get_id() == "namespace");
+        assert_eq!(namespace[0].get_env().unwrap(), "POD_NAMESPACE");
+        assert_eq!(assert_flags_of_run(shared.into_iter()), 8);
     }
 
     #[test]
