@@ -1,6 +1,6 @@
 //! What is generated from the types is up to date.
 //!
-//! `TEMPCRED_UPDATE=1 cargo test --test generated` updates it.
+//! `TEMPCRED_UPDATE=1 cargo test --workspace --test generated` updates it.
 #![expect(clippy::unwrap_used, reason = "in a test, a failure to unwrap is the failure to show")]
 
 mod chart;
@@ -24,7 +24,7 @@ fn up_to_date(path: &str, wanted: &str) {
     let actual = fs::read_to_string(&file).unwrap_or_default();
     assert!(
         actual == wanted,
-        "{path} is out of date: run `TEMPCRED_UPDATE=1 cargo test --test generated` and commit the result"
+        "{path} is out of date: run `TEMPCRED_UPDATE=1 cargo test --workspace --test generated` and commit the result"
     );
 }
 
