@@ -10,7 +10,8 @@ use crate::api::CredentialStatus;
 use crate::credentials::Credentials;
 use crate::desired::Desired;
 use crate::secret::{
-    IssueRecord, Manifest, Ownership, SecretVersion, adoptable, ownership, read_credentials,
+    IssueRecord, Manifest, Ownership, SecretVersion, adoptable, left_behind, ownership,
+    read_credentials,
 };
 
 /// The knowledge about the credentials in a Secret that does not come from the Secret.
@@ -55,6 +56,7 @@ impl Remembered<'_> {
     pub fn read(&self, desired: &Desired, secret: Option<Secret>, now: Timestamp) -> ReadSecret {
         let Some(mut secret) = secret else { return ReadSecret::Absent };
         if let Ownership::Foreign(holder) = ownership(&secret.metadata, &desired.uid) {
+            let holder = left_behind(&secret.metadata, &desired.name).unwrap_or(holder);
             return match adoptable(&secret, desired, holder) {
                 Ok(version) => ReadSecret::Adoptable(version),
                 Err(holder) => ReadSecret::Foreign(holder),

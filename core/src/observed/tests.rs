@@ -132,6 +132,17 @@ fn a_read_verifies_the_watch_until_a_write_does_not_succeed() {
 }
 
 #[test]
+fn the_secret_of_an_earlier_resource_is_foreign_and_says_why() {
+    let desired = desired(json!({}));
+    let mut theirs = secret(&desired, 1, 1000, 4600);
+    theirs.metadata.owner_references.as_mut().unwrap()[0].uid = "earlier".to_owned();
+    let mut memory = Memory::of(&resource(json!({})));
+    let view = memory.read(&desired, Some(theirs), at(2000));
+    let SecretView::Read(ReadSecret::Foreign(holder)) = view else { panic!("ours") };
+    assert!(holder.contains("a deleted TemporaryCredential of the same name"), "{holder}");
+}
+
+#[test]
 fn only_intact_credentials_are_remembered_after_a_read() {
     let desired = desired(json!({}));
     let mut memory = Memory::of(&resource(json!({})));

@@ -14,7 +14,7 @@ mod template_syntax;
 pub use adoption::ADOPT_BY;
 pub(crate) use adoption::adoptable;
 pub use manifest::{Manifest, SecretVersion, WriteTarget};
-pub use owner::{Ownership, labelled_owner, ownership, prune_secret};
+pub use owner::{Ownership, labelled_owner, left_behind, ownership, prune_secret};
 pub use prefixes::KeyPrefixes;
 pub use read::read_credentials;
 pub use record::{CREDENTIAL_UID, IssueRecord, MANAGED_BY, annotation, credential_name};

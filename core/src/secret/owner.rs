@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube_core::Resource;
 
 use super::record::{CREDENTIAL_UID, annotation, credential_name};
+use crate::api::TemporaryCredential;
 use crate::text::one_line;
 
 /// Longest name of a Kubernetes object, in characters.
@@ -43,6 +45,19 @@ pub fn ownership(secret: &ObjectMeta, uid: &str) -> Ownership {
         }
         None => Ownership::Foreign("it was not written by tempcred".to_owned()),
     }
+}
+
+/// Why a foreign Secret still exists, if its owner was an earlier resource with this name. The garbage collector of
+/// Kubernetes removes such a Secret, but not always: it overlooks an owner that is deleted when the API server has just
+/// started.
+pub fn left_behind(secret: &ObjectMeta, name: &str) -> Option<String> {
+    let is_earlier = |owner: &&OwnerReference| {
+        owner.kind == TemporaryCredential::kind(&()) && owner.name == name
+    };
+    controller(secret).filter(is_earlier).map(|_| {
+        "it belongs to a deleted TemporaryCredential of the same name, and Kubernetes has not removed it yet"
+            .to_owned()
+    })
 }
 
 /// Whether the Secret has a controlling owner reference.
@@ -150,6 +165,21 @@ mod tests {
         for (row, metadata, ours) in rows {
             let metadata = serde_json::from_value(metadata).unwrap();
             assert_eq!(ownership(&metadata, "me") == Ownership::Ours, ours, "{row}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_left_behind_if_its_owner_has_the_name_of_the_resource() {
+        let controlled_by = |kind, name| json!({"ownerReferences": [{"apiVersion": "v1", "kind": kind, "name": name, "uid": "you", "controller": true}]});
+        let rows = [
+            ("bare", json!({}), false),
+            ("an earlier resource", controlled_by("TemporaryCredential", "reports"), true),
+            ("another resource", controlled_by("TemporaryCredential", "other"), false),
+            ("another kind", controlled_by("ConfigMap", "reports"), false),
+        ];
+        for (row, metadata, is_left) in rows {
+            let metadata = serde_json::from_value(metadata).unwrap();
+            assert_eq!(left_behind(&metadata, "reports").is_some(), is_left, "{row}");
         }
     }
 
