@@ -13,11 +13,11 @@ use crate::world::{
 };
 
 /// The deadline for the effect of a grant change. Shorter than any backoff, so no retry can be the cause.
-pub const AT_ONCE: Duration = Duration::from_secs(5);
+pub const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// The deadline for a call that a grant change causes soon after another call for the same resource. The operator makes
 /// at most one such call in 5 s.
-pub const AFTER_A_CALL: Duration = Duration::from_secs(10);
+pub const AFTER_A_CALL: Duration = Duration::from_secs(13);
 
 /// Secrets are removed as soon as their grant is withdrawn.
 const REMOVE: [&str; 2] = ["--withdrawn-secrets", "remove"];

@@ -40,10 +40,8 @@ async fn a_resource_becomes_a_secret_with_one_call_and_one_write_per_object() {
     assert_eq!((owner.kind.as_str(), owner.controller), ("TemporaryCredential", Some(true)));
     assert_eq!(owner.uid, issued.metadata.uid.unwrap());
 
-    wait_until("the event is there", Duration::from_secs(10), || async {
-        (world.writes().events == 1).then_some(())
-    })
-    .await;
+    wait_until("the event is there", SOON, || async { (world.writes().events == 1).then_some(()) })
+        .await;
     assert_eq!(world.writes(), Writes { secrets: 1, statuses: 1, events: 1 });
     assert_eq!(world.sts.calls_total(), 1);
     assert_eq!(world.events("reports").await[0].1, "Issued");
@@ -53,7 +51,7 @@ async fn a_resource_becomes_a_secret_with_one_call_and_one_write_per_object() {
 async fn a_minute_without_changes_causes_no_request() {
     let world = World::start().await;
     world.issue("reports", plain()).await;
-    wait_until("the first issue is complete", Duration::from_secs(10), || async {
+    wait_until("the first issue is complete", SOON, || async {
         (world.writes().events == 1).then_some(())
     })
     .await;

@@ -27,7 +27,7 @@ const LEASE: Duration = Duration::from_secs(15);
 
 /// A standby removes the holder of an expired Lease, waits for up to a second in case another replica does
 /// the same, and then acquires the Lease.
-const TAKING: Duration = Duration::from_secs(3);
+const TAKING: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_takes_over_from_a_killed_leader_and_renews_only_what_is_due() {
@@ -154,7 +154,7 @@ async fn replica(world: &mut World, user: &User) -> Operator {
 }
 
 async fn leads(replica: &Operator) {
-    wait_until("it leads", LEASE * 3, || async {
+    wait_until("it leads", LEASE + SOON, || async {
         (replica.metric("tempcred_leader").await == Some(1.0)).then_some(())
     })
     .await;
@@ -163,7 +163,7 @@ async fn leads(replica: &Operator) {
 /// Waits until the operator of a world leads, or does not.
 async fn becomes_leader(world: &World, leads: bool) {
     let wanted = Some(f64::from(u8::from(leads)));
-    wait_until(&format!("leads: {leads}"), LEASE * 3, || async {
+    wait_until(&format!("leads: {leads}"), LEASE + SOON, || async {
         (world.metric("tempcred_leader").await == wanted).then_some(())
     })
     .await;

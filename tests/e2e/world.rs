@@ -26,7 +26,7 @@ pub use crate::objects::Writes;
 pub use crate::operator::{Launch, OPERATOR_KEY, OPERATOR_SECRET, Operator, binary};
 
 /// The deadline for everything that should happen at once.
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(90);
 
 /// Number of tests that may load the API server at the same time. With more it takes seconds for each request, and
 /// rejects some.

@@ -66,7 +66,7 @@ async fn an_sts_that_does_not_reply_delays_the_report_by_seconds_only() {
     let report = Pod::of(&world).report(&world, &[]).await;
     report.assert("sts", "problem", "did not reply in time");
     assert!(report.advice("sts").contains("network policies"), "{:#}", report.json);
-    assert!(begin.elapsed() < Duration::from_secs(25), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
     report.assert("rbac", "ok", "all");
 }
 

@@ -78,7 +78,7 @@ async fn ready_turns_false_at_expiry_and_a_renewal_request_restores_it() {
     let status = world.wait("reports", "expired", expired).await.status.unwrap();
     let late = Timestamp::now().duration_since(expiration);
     assert!(!late.is_negative(), "{late:?}");
-    assert!(late < SignedDuration::from_secs(3), "said only {late:?} after the expiry");
+    assert!(late < SignedDuration::from_secs(8), "said only {late:?} after the expiry");
     assert_eq!(
         true_conditions(&status),
         [("Stalled", "AccessDenied"), ("RenewalFailing", "AccessDenied")]

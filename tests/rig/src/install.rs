@@ -22,7 +22,7 @@ const CRDS: [&str; 2] = ["crd/temporarycredentials.tempcred.dev", "crd/rolegrant
 const DISCOVERY: &str = "/apis/tempcred.dev/v1alpha1";
 
 /// How long that may take.
-const SERVED_WITHIN: Duration = Duration::from_secs(30);
+const SERVED_WITHIN: Duration = Duration::from_secs(120);
 
 impl Rig {
     /// Installs the chart of the workspace at `root` as a user would, but without Pods: the

@@ -13,7 +13,7 @@ use crate::process::{Process, wait_until};
 use crate::python::Python;
 
 /// Loading its Python modules takes seconds, on a busy machine many.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// A running moto server.
 pub(crate) struct Moto {
