@@ -10,7 +10,9 @@ use futures::StreamExt;
 use futures::stream;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
+};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -20,6 +22,9 @@ use crate::world::World;
 
 /// Attempts of a user to write while the API server is away.
 const PERSISTENCE: Duration = Duration::from_secs(60);
+
+/// How long a user waits for the garbage collector, before they delete the Secret of a deleted resource.
+const COLLECTED: Duration = Duration::from_secs(30);
 
 /// What a user wants of a resource.
 #[derive(Clone, Copy, Debug, Default)]
@@ -133,12 +138,39 @@ impl Wanted {
         self.change(number, |wanted| wanted.renewals += 1).await;
     }
 
-    /// Deletes a resource, and creates it again.
+    /// Deletes a resource, and creates it again. If its Secret is left, deletes it as the message advises.
     pub async fn recreate(&self, number: usize) {
         let api = self.resources(self.namespace(number));
         persist(async || gone(api.delete(&name(number), &Default::default()).await.map(drop)))
             .await;
         self.apply(number).await;
+        tokio::time::sleep(COLLECTED).await;
+        self.delete_left_secret(number).await;
+    }
+
+    /// Deletes the Secret of an earlier resource, which the garbage collector has overlooked: it does so if the owner is
+    /// deleted when the API server has just started.
+    async fn delete_left_secret(&self, number: usize) {
+        let (resources, secrets) =
+            (self.resources(self.namespace(number)), self.secrets(self.namespace(number)));
+        persist(async || {
+            let resource = resources.get_opt(&name(number)).await?;
+            let secret = secrets.get_opt(&name(number)).await?;
+            let Some((resource, secret)) = resource.zip(secret) else { return Ok(()) };
+            let owners = secret.metadata.owner_references.unwrap_or_default();
+            if owners.iter().all(|owner| Some(&owner.uid) == resource.metadata.uid.as_ref()) {
+                return Ok(());
+            }
+            println!("{} is left of an earlier resource", name(number));
+            let only = Preconditions { uid: secret.metadata.uid, resource_version: None };
+            gone(
+                secrets
+                    .delete(&name(number), &DeleteParams::default().preconditions(only))
+                    .await
+                    .map(drop),
+            )
+        })
+        .await;
     }
 
     /// Changes a Secret. Nothing happens if there is none now.
