@@ -110,11 +110,16 @@ impl Operator {
 
     /// The value of a metric, summed over its labels; none before it is exported.
     pub async fn metric(&self, name: &str) -> Option<f64> {
+        self.metric_where(name, |_| true).await
+    }
+
+    /// The sum of the series of a metric whose labels are chosen.
+    pub async fn metric_where(&self, name: &str, chosen: impl Fn(&str) -> bool) -> Option<f64> {
         let text = self.http("/metrics").await;
         let value = |line: &str| {
             let rest = line.strip_prefix(name)?;
-            let (_, value) = rest.starts_with([' ', '{']).then_some(rest)?.rsplit_once(' ')?;
-            value.parse::<f64>().ok()
+            let (labels, value) = rest.starts_with([' ', '{']).then_some(rest)?.rsplit_once(' ')?;
+            chosen(labels).then(|| value.parse::<f64>().ok())?
         };
         text.lines().filter_map(value).reduce(|sum, value| sum + value)
     }
