@@ -249,15 +249,20 @@ impl Seen {
                 .entry(one.access_key_id.clone())
                 .or_insert_with(|| (one.secret.clone(), one.token.clone(), one.expiration));
         }
-        let late = |at: Timestamp| at + SLACK < now;
-        let expired = self.secrets.iter().filter(|(_, content)| late(content.expiration));
+        // What STS said counts too: the operator may show a later time.
+        let late = |key: &str, shown: Timestamp| {
+            let said = self.issued.get(key).map_or(shown, |(_, _, at)| *at);
+            shown.min(said) + SLACK < now
+        };
+        let expired =
+            self.secrets.iter().filter(|(_, content)| late(&content.key, content.expiration));
         let expired: Vec<_> =
             expired.map(|(name, content)| (name.clone(), content.key.clone())).collect();
+        let wrong = self.ready.iter().filter(|(_, (key, expiration))| late(key, *expiration));
+        let wrong: Vec<_> = wrong.map(|(name, _)| name.clone()).collect();
         for (name, key) in expired {
             self.violated("never late", format!("Secret {name} holds {key}, which has expired"));
         }
-        let wrong = self.ready.iter().filter(|(_, (_, expiration))| late(*expiration));
-        let wrong: Vec<_> = wrong.map(|(name, _)| name.clone()).collect();
         for name in wrong {
             self.violated("ready is true", format!("{name} is Ready with expired credentials"));
         }
@@ -314,4 +319,19 @@ fn values(text: impl Fn(&str) -> Option<String>) -> Option<[String; 3]> {
 fn last_writer(object: &Value) -> Option<&str> {
     let managers = object["metadata"]["managedFields"].as_array()?;
     managers.iter().max_by_key(|one| one["time"].as_str().map(str::to_owned))?["manager"].as_str()
+}
+
+#[test]
+fn credentials_that_are_shown_to_last_longer_than_sts_said_are_reported() {
+    let (key, name) = ("ASIAEXAMPLE".to_owned(), "reports".to_owned());
+    let said = Timestamp::now();
+    let shown = said + SignedDuration::from_hours(1);
+    let mut seen = Seen::default();
+    seen.issued.insert(key.clone(), (String::new(), String::new(), said));
+    seen.secrets.insert(name.clone(), Content { key: key.clone(), expiration: shown });
+    seen.ready.insert(name, (key, shown));
+    seen.tick(&[], said + SLACK);
+    assert!(seen.violations.is_empty(), "{:?}", seen.violations);
+    seen.tick(&[], shown);
+    assert_eq!(seen.violations.len(), 2, "{:?}", seen.violations);
 }
