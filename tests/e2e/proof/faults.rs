@@ -191,7 +191,7 @@ async fn run_all(scenarios: &[Scenario], faults: &'static [Fault], sample: usize
     });
     let references: BTreeMap<_, _> = references.buffer_unordered(AT_ONCE).collect().await;
     let of = |(number, (scenario, reference)): (usize, (&Scenario, &Arc<Reference>))| {
-        // Scenarios have the same effects, so each begins elsewhere.
+        // Some scenarios have the same effects, so each begins with another run.
         let chosen = move |(index, _): &(usize, Run)| runs_all() || (index + number) % sample == 0;
         let all = runs(*scenario, reference, faults).into_iter().enumerate();
         all.filter(chosen).map(|(_, run)| run)
