@@ -18,7 +18,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const LONGEST_FIELDS: usize = 400;
 
 /// The error of a failed request to the API server.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Failed {
     /// The object does not exist, or it is not the object that the request was made for.
     Conflict,

@@ -2,6 +2,7 @@
 
 mod client;
 mod crd;
+mod current;
 mod errors;
 mod events;
 mod grants;
@@ -18,6 +19,7 @@ mod workloads;
 
 pub use client::{Clients, Cluster, clients};
 pub use crd::{Definition, GRANT_CRD};
+pub use current::Undecodable;
 pub use errors::Failed;
 pub use events::Events;
 pub use rights::{Feature, RIGHTS, Right, Scope};

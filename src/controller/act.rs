@@ -23,6 +23,9 @@ use crate::cluster::Failed;
 use crate::planted;
 use crate::telemetry::traces;
 
+/// Wait before it is confirmed again that a resource is denied, if the caches do not change before.
+const UNCONFIRMED: Duration = Duration::from_secs(10);
+
 /// A wait for a turn after which the status is updated, if it would otherwise be wrong.
 const NOTICEABLE_WAIT: Duration = Duration::from_secs(5);
 
@@ -234,12 +237,24 @@ impl Step<'_> {
         version: &SecretVersion,
         problem: Problem,
     ) -> Action {
+        let (namespace, name) = (&desired.namespace, &desired.secret_name);
+        let confirmed = self.is_denied_now().await;
+        if confirmed == Ok(false) || confirmed == Err(Failed::Conflict) {
+            tracing::info!(
+                secret = name,
+                "not removed: the API server does not confirm the denial"
+            );
+            return Action::requeue(UNCONFIRMED);
+        }
         if !self.leads() || self.desired().is_none_or(|now| now.denied.is_none()) {
             return Action::requeue(RETRY);
         }
-        let (namespace, name) = (&desired.namespace, &desired.secret_name);
-        let failed = match self.shared().parts.cluster.delete_secret(namespace, name, version).await
-        {
+        let cluster = &self.shared().parts.cluster;
+        let removed = match confirmed {
+            Ok(_) => cluster.delete_secret(namespace, name, version).await,
+            Err(failed) => Err(failed),
+        };
+        let failed = match removed {
             Ok(()) => {
                 tracing::info!(secret = name, "removed");
                 return self.report(desired, &KnownSecret::Absent, Outcome::Denied(problem)).await;

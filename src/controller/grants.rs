@@ -66,6 +66,11 @@ impl GrantCache {
         self.changes.subscribe()
     }
 
+    /// The number of changes that affected a namespace.
+    pub(super) fn count_changes(&self) -> u64 {
+        *self.changes.borrow()
+    }
+
     /// Records which grants a resource uses, or is rejected by.
     pub(super) fn set_usage(&self, desired: &Desired) {
         self.usage(&desired.namespace, &desired.name, Use::of(desired));

@@ -4,6 +4,7 @@ mod act;
 mod action;
 mod audit;
 mod clock;
+mod confirm;
 mod debounce;
 mod follow;
 mod grant_statuses;

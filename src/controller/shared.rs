@@ -6,6 +6,7 @@ use tempcred_core::api::{CachedCredential, TemporaryCredential};
 use tempcred_core::plan::WithdrawnSecrets;
 use tempcred_core::secret::KeyPrefixes;
 
+use super::confirm::CurrentGrants;
 use super::grants::GrantCache;
 use super::memories::Memories;
 use super::queue::TurnQueue;
@@ -57,6 +58,7 @@ pub(super) struct Indexes {
     pub(super) references: References,
     pub(super) targets: Targets,
     pub(super) grants: GrantCache,
+    pub(super) current_grants: CurrentGrants,
     wakers: Mutex<Vec<Waker>>,
 }
 
@@ -67,7 +69,8 @@ impl Indexes {
             memories: Memories::default(),
             references: References::default(),
             targets: Targets::default(),
-            grants: GrantCache::new(cluster),
+            grants: GrantCache::new(cluster.clone()),
+            current_grants: CurrentGrants::new(cluster),
             wakers: Mutex::default(),
         }
     }

@@ -3,7 +3,7 @@
 
 mod cache;
 mod changes;
-mod pages;
+pub(super) mod pages;
 mod pruned;
 
 use std::sync::Arc;

@@ -88,6 +88,7 @@ impl Stage {
     }
 
     async fn launch(&mut self) {
+        self.interceptor.before_start();
         self.world.launch(self.kubeconfig.clone(), &self.flags).await;
         self.interceptor.process(self.world.pid());
     }

@@ -1,14 +1,17 @@
-//! A stale API server: lists and watches show the past, while writes succeed. The scenario `StartOnTheStale` is another
+//! A stale API server: caches are filled with the past, while writes succeed. The scenario `StartOnTheStale` is another
 //! part of this.
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::Patch;
 use rig::sts::Fault;
 use serde_json::json;
 use tempcred_core::api::CredentialStatus;
 
 use super::stage::Stage;
-use crate::world::{SOON, World, condition, is_ready, plain, wait_until};
+use crate::world::{SOON, World, assert_complete, condition, is_ready, plain, wait_until};
 
 /// The resource.
 const NAME: &str = "reports";
@@ -28,10 +31,10 @@ async fn issued(stage: &Stage) -> String {
     stage.world.complete_key(NAME).await
 }
 
-/// Waits until the Secret holds another key than this one.
-async fn rotated(world: &World, first: &str) -> String {
-    wait_until("the Secret is rotated", SOON, || async {
-        let key = world.complete_key(NAME).await;
+/// Waits until the Secret exists and holds another key than this one.
+async fn replaced(world: &World, first: &str) -> String {
+    wait_until("the Secret holds another key", SOON, || async {
+        let key = assert_complete(&world.secrets().get_opt(NAME).await.unwrap()?);
         (key != first).then_some(key)
     })
     .await
@@ -51,7 +54,7 @@ async fn an_operator_that_is_moved_to_a_stale_api_server_rotates_once() {
         let stage = Stage::start(&[], None).await;
         let first = issued(&stage).await;
         stage.interceptor.freeze(single_objects).await.unwrap();
-        let second = rotated(&stage.world, &first).await;
+        let second = replaced(&stage.world, &first).await;
         // Its own writes are not in the lists and watches. It must not act on them.
         stage.silence(LONG).await;
         assert_eq!(stage.world.sts.calls_total(), 2, "single objects: {single_objects}");
@@ -85,6 +88,72 @@ async fn a_grant_that_exists_again_is_not_revoked_by_a_stale_list() {
     stage.observer.check().await;
 }
 
+/// A resource is denied for a time in which its operator does not run. The operator starts on an API server that still
+/// shows this time, and must not remove the Secret.
+async fn keeps_its_secret(
+    mut stage: Stage,
+    deny: impl AsyncFn(&World),
+    allow: impl AsyncFn(&World),
+) {
+    stage.world.issue(NAME, plain()).await;
+    let key = stage.world.complete_key(NAME).await;
+    stage.interceptor.stall_watches(true);
+    deny(&stage.world).await;
+    stage.interceptor.freeze(false).await.unwrap();
+    allow(&stage.world).await;
+    stage.restart().await;
+    wait_until("the removal is not confirmed", SOON, || async {
+        stage.world.log().contains("not removed").then_some(())
+    })
+    .await;
+    stage.silence(LONG).await;
+    assert_eq!(stage.world.complete_key(NAME).await, key);
+    stage.interceptor.thaw();
+    described(&stage.world, &key).await;
+    assert_eq!(stage.world.sts.calls_total(), 1);
+    stage.observer.check().await;
+}
+
+/// An operator that removes the Secrets of resources that are denied.
+async fn removing() -> Stage {
+    Stage::start(&["--withdrawn-secrets", "remove"], None).await
+}
+
+#[tokio::test]
+async fn a_grant_that_exists_again_costs_no_secret() {
+    let deny = async |world: &World| world.withdraw(&world.namespace).await;
+    keeps_its_secret(removing().await, deny, World::attribute).await;
+}
+
+#[tokio::test]
+async fn a_label_that_exists_again_costs_no_secret() {
+    let stage = removing().await;
+    let label = async |world: &World, value: &str| {
+        let namespaces: Api<Namespace> = Api::all(world.client.clone());
+        let patch = json!({"metadata": {"labels": {"team": value}}});
+        let patch = Patch::Merge(patch);
+        namespaces.patch(&world.namespace, &Default::default(), &patch).await.unwrap();
+    };
+    let team = stage.world.namespace.clone();
+    label(&stage.world, &team).await;
+    let mut grant = stage.world.any_role();
+    grant["namespaces"] = json!({"selector": {"matchLabels": {"team": team}}});
+    stage.world.grant(&team, grant).await;
+    let deny = async |world: &World| label(world, "other").await;
+    keeps_its_secret(stage, deny, async |world| label(world, &team).await).await;
+}
+
+#[tokio::test]
+async fn a_spec_that_is_restored_costs_no_secret() {
+    let role = async |world: &World, role: &str| {
+        world.patch(NAME, json!({"spec": {"assumeRole": {"roleArn": role}}})).await;
+    };
+    let granted = plain()["assumeRole"]["roleArn"].as_str().unwrap().to_owned();
+    let deny =
+        async |world: &World| role(world, "arn:aws:iam::999999999999:role/not-granted").await;
+    keeps_its_secret(removing().await, deny, async |world| role(world, &granted).await).await;
+}
+
 #[tokio::test]
 async fn a_deleted_and_recreated_resource_is_not_confused_with_its_predecessor() {
     let stage = Stage::start(&[], None).await;
@@ -97,19 +166,10 @@ async fn a_deleted_and_recreated_resource_is_not_confused_with_its_predecessor()
     // The operator sees neither: the Secret of the new resource does not exist for it.
     stage.silence(LONG).await;
     stage.interceptor.thaw();
-    let second = rotated_or_restored(&stage.world, &first).await;
+    let second = replaced(&stage.world, &first).await;
     described(&stage.world, &second).await;
     assert_eq!(stage.world.sts.calls_total(), 2);
     stage.observer.check().await;
-}
-
-async fn rotated_or_restored(world: &World, first: &str) -> String {
-    wait_until("the new resource has its Secret", SOON, || async {
-        let secret = world.secrets().get_opt(NAME).await.unwrap()?;
-        let key = crate::world::assert_complete(&secret);
-        (key != first).then_some(key)
-    })
-    .await
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -12,6 +13,7 @@ use rig::sts::Fault;
 use serde_json::json;
 use tempcred_core::api::{CredentialStatus, TemporaryCredential};
 
+use crate::chart::rights::installed_for;
 use crate::world::{
     SOON, World, assume, condition, failure, heavy, is_ready, plain, role_arn, wait_until,
 };
@@ -223,5 +225,34 @@ async fn revoking_a_grant_of_500_credentials() {
         "{MANY} Secrets are removed {took} after the deletion of their grant, issued in {issuing:?}"
     );
     assert_eq!(world.sts.calls_total(), calls);
+    assert!(world.stop_operator().success());
+}
+
+#[tokio::test]
+async fn one_list_of_the_grants_confirms_many_removals() {
+    const SOME: usize = 40;
+    let mut world = World::new().await;
+    let (user, _) = installed_for(&world, &[&world.namespace]).await;
+    let kubeconfig = world.rig.kubeconfig_for(&user, None).unwrap();
+    let flags = ["--withdrawn-secrets", "remove", "--sts-rate", "1000"];
+    world.start_operator_with(kubeconfig, &flags).await;
+    let names: Vec<_> = (0..SOME).map(|n| format!("c-{n}")).collect();
+    join_all(names.iter().map(|name| world.issue(name, plain()))).await;
+    world.withdraw(&world.namespace).await;
+    let audit = world.rig.audit().expect("needs the rig's own API server");
+    let times = |verb: &str, resource: &str| -> Vec<_> {
+        let requests = audit.requests(user.name(), None).unwrap().into_iter();
+        requests.filter(|r| r.verb == verb && r.resource == resource).map(|r| r.at).collect()
+    };
+    wait_until("all Secrets are removed", SOON, || async {
+        (times("delete", "secrets").len() == SOME).then_some(())
+    })
+    .await;
+    let removals = times("delete", "secrets");
+    let took = removals.iter().max().unwrap().duration_since(*removals.iter().min().unwrap());
+    // One fills the cache. The others are used for a second each.
+    let lists = times("list", "rolegrants").len() - 1;
+    let most = 2 + usize::try_from(took.as_secs()).unwrap();
+    assert!((1..=most).contains(&lists), "{lists} lists for {SOME} removals in {took}");
     assert!(world.stop_operator().success());
 }

@@ -33,6 +33,14 @@ pub(super) struct Shared {
     pub(super) sts: Upstream,
 }
 
+impl Shared {
+    /// Ends all watches. If they are too old (`expired`), the process lists again.
+    pub(super) fn end_watches(&self, expired: bool) {
+        self.past.fill_caches();
+        self.director.end_watches(expired);
+    }
+}
+
 /// Answers a request. An error ends the connection without a reply.
 pub(super) async fn answer(
     shared: Arc<Shared>,
@@ -74,7 +82,7 @@ async fn effect(shared: &Arc<Shared>, call: &Call, request: Request<Bytes>) -> R
         Some(Fault::Reject(status)) => return Ok(rejection(call.peer, status)),
         Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
         Some(fault @ (Fault::CutWatches | Fault::ExpireWatches)) => {
-            director.end_watches(fault == Fault::ExpireWatches);
+            shared.end_watches(fault == Fault::ExpireWatches);
         }
         Some(Fault::Duplicate) => drop(made(shared, call, copy(&request)).await?),
         Some(
@@ -151,13 +159,10 @@ async fn read(shared: &Arc<Shared>, call: &Call, request: Request<Bytes>) -> Res
             }
             Ok(reply)
         }
-        "list" => {
-            shared.past.learn(&request);
-            match shared.past.list(&request) {
-                Some(past) => json(past),
-                None => forward(shared, Peer::Api, request).await,
-            }
-        }
+        "list" => match shared.past.list(&request) {
+            Some(past) => json(past),
+            None => forward(shared, Peer::Api, request).await,
+        },
         _ => match shared.past.object(&request) {
             Some(past) => json(past),
             None => forward(shared, Peer::Api, request).await,

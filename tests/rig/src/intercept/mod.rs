@@ -86,6 +86,11 @@ impl Interceptor {
         self.shared.director.process(i32::try_from(pid).ok().and_then(Pid::from_raw));
     }
 
+    /// The process is about to start: its next lists fill its caches.
+    pub fn before_start(&self) {
+        self.shared.past.fill_caches();
+    }
+
     /// From now on, `choose` decides which fault happens to each effect.
     pub fn choose(&self, choose: Choose) {
         self.shared.director.choose(choose);
@@ -105,12 +110,12 @@ impl Interceptor {
 
     /// Ends all watches, as a broken connection does.
     pub fn cut_watches(&self) {
-        self.shared.director.end_watches(false);
+        self.shared.end_watches(false);
     }
 
     /// Ends all watches with 410, so that the process lists again.
     pub fn expire_watches(&self) {
-        self.shared.director.end_watches(true);
+        self.shared.end_watches(true);
     }
 
     /// Whether the events of all watches wait.
@@ -118,8 +123,9 @@ impl Interceptor {
         self.shared.director.flow.send_modify(|flow| flow.stalled = stalled);
     }
 
-    /// From now on, lists and watches show the present time as a stale API server does, while writes succeed. With
-    /// `single_objects`, reads of single objects show it too; a real API server reads them from etcd.
+    /// From now on, watches and the lists that fill caches show the present time as a stale API server does, while writes
+    /// succeed. With `single_objects`, all lists and the reads of single objects show it too; a real API server reads
+    /// them from etcd.
     ///
     /// Only lists are known that the process has requested before.
     ///

@@ -1,4 +1,8 @@
 //! The past of an API server: what a stale one would still answer.
+//!
+//! What fills a cache is of the past: the first list of its objects after the process has started or its watches have ended,
+//! and the watch. A later list is a read of its own, and Kubernetes answers it with the current state, like a read of a
+//! single object.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,6 +36,8 @@ pub(super) struct Past {
 struct State {
     /// What was listed, and with which token.
     lists: BTreeSet<List>,
+    /// What was listed since the process started or its watches ended.
+    cached: BTreeSet<List>,
     token: Option<HeaderValue>,
     frozen: Option<Frozen>,
 }
@@ -55,6 +61,10 @@ impl List {
             accept: accept.unwrap_or("application/json").to_owned(),
         }
     }
+
+    fn is_of_one_object(&self) -> bool {
+        self.query.contains("fieldSelector=metadata.name")
+    }
 }
 
 impl Past {
@@ -62,10 +72,9 @@ impl Past {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers that the process requests this list.
-    pub(super) fn learn<B>(&self, request: &Request<B>) {
-        self.learn_token(request);
-        self.state().lists.insert(List::of(request));
+    /// From now on, the process lists for its caches again.
+    pub(super) fn fill_caches(&self) {
+        self.state().cached.clear();
     }
 
     /// Remembers the token of the process.
@@ -79,15 +88,23 @@ impl Past {
         self.state().frozen.is_some()
     }
 
-    /// The list as it was. None if time has not stopped.
+    /// Remembers that the process requests this list, and returns it as it was. None if it is read as it is now.
     pub(super) fn list<B>(&self, request: &Request<B>) -> Option<(StatusCode, Bytes)> {
-        let state = self.state();
+        self.learn_token(request);
+        let list = List::of(request);
+        let state = &mut *self.state();
+        state.lists.insert(list.clone());
+        let fills_a_cache = state.cached.insert(list.clone());
         let frozen = state.frozen.as_ref()?;
-        Some(match frozen.lists.get(&List::of(request)) {
-            Some(body) => (StatusCode::OK, body.clone()),
+        if !fills_a_cache && frozen.objects.is_none() {
+            return None;
+        }
+        match frozen.lists.get(&list) {
+            Some(body) => Some((StatusCode::OK, body.clone())),
+            None if list.is_of_one_object() && frozen.objects.is_none() => None,
             // It was never requested before, so its past is unknown: the process must try again later.
-            None => (StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"{}")),
-        })
+            None => Some((StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"{}"))),
+        }
     }
 
     /// A single object as it was. None if single objects are read as they are now.
