@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
+use kube::{Api, ResourceExt};
+use rig::sts::IssuedRecord;
 use serde_json::{Map, Value, json};
 
 use crate::check::data;
@@ -45,8 +46,11 @@ impl EndState {
         let resources = objects(world, "tempcred.dev", "v1alpha1", "TemporaryCredential").await;
         let workloads = objects(world, "apps", "v1", "Deployment").await;
         let templates = workloads.iter().map(|one| one["spec"]["template"]["metadata"].clone());
+        let issued = world.sts.issued();
+        let requests: Vec<_> = secrets.iter().map(|secret| request_of(secret, &issued)).collect();
         let mut all = json!({
             "calls": calls,
+            "requests": requests,
             "secrets": secrets.iter().map(readable).collect::<Vec<_>>(),
             "resources": resources,
             "templates": templates.collect::<Vec<_>>(),
@@ -76,6 +80,19 @@ fn readable(secret: &Secret) -> Value {
     let mut value = serde_json::to_value(secret).unwrap();
     value["data"] = json!(data(secret));
     value
+}
+
+/// The request that the credentials of a Secret came from.
+fn request_of(secret: &Secret, issued: &[IssuedRecord]) -> Value {
+    let key = secret.annotations().get("tempcred.dev/access-key-id").cloned().unwrap_or_default();
+    let token = data(secret).remove("token").unwrap_or_default();
+    let found = issued
+        .iter()
+        .find(|one| one.access_key_id == key && (!key.is_empty() || one.token == token));
+    let mut form = found.map(|one| one.form.clone()).unwrap_or_default();
+    // The API server signs another one for each request.
+    form.entry("WebIdentityToken".to_owned()).and_modify(|token| *token = "TOKEN".to_owned());
+    json!(form)
 }
 
 /// The texts of a Secret that differ from run to run.

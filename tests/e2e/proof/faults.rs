@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use futures::stream;
 use futures::{FutureExt, StreamExt};
-use rig::intercept::{Effect, Fault, Peer};
+use rig::intercept::{Call, Effect, Fault, Peer};
 use tempcred::planted::Bug;
-use tokio::sync::Semaphore;
 
 use super::scenarios::{Outcome, Scenario};
 use super::turn;
@@ -96,6 +95,14 @@ pub struct Reference {
     calls: usize,
 }
 
+/// What is wrong with a run whose fault did not happen.
+pub const NOT_HAPPENED: &str = "the fault did not happen";
+
+/// A request, whatever the namespace.
+fn anywhere(call: &Call) -> Call {
+    Call { namespace: String::new(), ..call.clone() }
+}
+
 /// Whether an effect wrote an object of this resource.
 fn writes(effect: &Effect, resource: &str) -> bool {
     let written = matches!(effect.status, Some(200 | 201));
@@ -112,6 +119,13 @@ impl Reference {
         let effects = outcome.stage.effects();
         let calls = outcome.stage.calls();
         Self { outcome, effects, calls }
+    }
+
+    /// The request of an effect, and how many equal ones come before it.
+    fn place(&self, effect: usize) -> (Call, usize) {
+        let call = anywhere(&self.effects[effect].call);
+        let before = self.effects[..effect].iter().filter(|one| anywhere(&one.call) == call);
+        (call.clone(), before.count())
     }
 
     /// How many calls to STS a fault may cost: those whose credentials are in flight, so that they can be lost with the
@@ -144,14 +158,25 @@ impl Reference {
 /// Runs a scenario with a fault and this bug, and returns what is wrong with the result.
 pub async fn judged(run: Run, reference: &Reference, bug: Option<Bug>) -> Result<(), String> {
     let Run { scenario, effect, fault } = run;
-    let chosen = Box::new(move |number, _: &_| (number == effect).then_some(fault));
+    let (call, mut before) = reference.place(effect);
+    // The same kind of effect as in the reference, which may come earlier or later in this run.
+    let chosen = Box::new(move |_, now: &Call| {
+        let is_same = anywhere(now) == call;
+        let is_it = is_same && before == 0;
+        before = before.wrapping_sub(usize::from(is_same));
+        is_it.then_some(fault)
+    });
     // A panic is a result too.
     let played = AssertUnwindSafe(scenario.run(chosen, bug)).catch_unwind().await;
     let Outcome { stage, end } = played.map_err(|panic| message(&*panic))?;
     let happened = stage.effects().iter().any(|one| one.fault.is_some());
     let (calls, allowed) = (stage.calls(), reference.calls + reference.may_cost(effect, fault));
     if !happened {
-        return Err(format!("the fault did not happen: {:?}", stage.effects()));
+        return Err(format!("{NOT_HAPPENED}: {:?}", stage.effects()));
+    }
+    let kills = stage.interceptor.kills();
+    if kills != usize::from(KILLS.contains(&fault)) {
+        return Err(format!("the operator was killed {kills} times"));
     }
     if calls > allowed {
         return Err(format!("{calls} calls to STS, {allowed} are allowed"));
@@ -181,14 +206,8 @@ pub fn runs(scenario: Scenario, reference: &Reference, faults: &[Fault]) -> Vec<
 
 /// Runs all of these scenarios with all of these faults, and prints the table.
 async fn run_all(scenarios: &[Scenario], faults: &'static [Fault], sample: usize) {
-    let limit = Arc::new(Semaphore::new(AT_ONCE));
-    let references = stream::iter(scenarios.iter().copied()).map(|scenario| {
-        let limit = Arc::clone(&limit);
-        async move {
-            let _permit = limit.acquire().await.unwrap();
-            (scenario, Arc::new(Reference::of(scenario, None).await))
-        }
-    });
+    let references = stream::iter(scenarios.iter().copied())
+        .map(|scenario| async move { (scenario, Arc::new(Reference::of(scenario, None).await)) });
     let references: BTreeMap<_, _> = references.buffer_unordered(AT_ONCE).collect().await;
     let of = |(number, (scenario, reference)): (usize, (&Scenario, &Arc<Reference>))| {
         // Some scenarios have the same effects, so each begins with another run.

@@ -2,6 +2,7 @@
 //!
 //! It shares no code with the operator: objects are JSON to it, and it knows credentials from the records of STS.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,13 +13,14 @@ use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use rig::sts::Responder;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::check::POLL;
+use crate::check::{POLL, wait_until};
 use crate::world::World;
 
 /// How far one watch may be behind another one.
@@ -27,6 +29,10 @@ const BEHIND: Duration = Duration::from_secs(20);
 /// How long after the expiration a Secret may still hold credentials, or a status may say that it does: the time that the
 /// operator needs to act, and to start again if it was killed.
 const SLACK: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long a status may say Ready after its Secret was deleted or changed: operators stand still, start again, and wait for
+/// an API server.
+const UNNOTICED: SignedDuration = SignedDuration::from_secs(45);
 
 /// Watches the Secrets and resources of a namespace, until it is dropped.
 pub struct Observer {
@@ -43,13 +49,27 @@ struct Seen {
     secrets: BTreeMap<String, Content>,
     /// The UIDs of Secrets that were not the operator's, and that it must not adopt.
     foreign: BTreeSet<String>,
-    /// The statuses that say Ready: the access key and its expiration.
-    ready: BTreeMap<String, (String, Timestamp)>,
+    /// The statuses that say Ready, by resource.
+    ready: BTreeMap<String, Claim>,
+    /// Since when a Secret does not hold the key that a status claims.
+    unheld: BTreeMap<Claim, Timestamp>,
+    /// The statuses as text, by resource.
+    statuses: BTreeMap<String, String>,
     /// All access keys that were ever in a Secret.
     written: BTreeSet<String>,
     /// The keys that statuses claimed to be in a Secret.
     claimed: BTreeSet<String>,
     violations: BTreeSet<String>,
+    /// How often the clock has ticked.
+    ticks: u64,
+}
+
+/// What a status says that its Secret holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    secret: String,
+    key: String,
+    expiration: Timestamp,
 }
 
 /// The content of a Secret.
@@ -105,7 +125,12 @@ impl Observer {
     /// Fails if an invariant was violated, or a watch has ended.
     pub async fn check(&self) {
         // What was written last must have been seen: one more turn of the clock.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let ticks = || self.seen.lock().unwrap().ticks;
+        let before = ticks();
+        wait_until("the clock of the observer ticks", BEHIND, || async {
+            (ticks() > before + 1).then_some(())
+        })
+        .await;
         self.catch_up().await;
         assert!(self.watches.iter().all(|one| !one.is_finished()), "a watch of the observer ended");
         self.end();
@@ -128,7 +153,8 @@ fn watch(
 ) -> JoinHandle<()> {
     let api: Api<DynamicObject> = Api::namespaced_with(client, &namespace, &resource);
     tokio::spawn(async move {
-        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()));
+        let events = watcher(api, watcher::Config::default()).default_backoff();
+        let mut events = std::pin::pin!(events);
         loop {
             // The watcher begins again after an error.
             let Ok(Some(event)) = events.try_next().await else { continue };
@@ -183,17 +209,17 @@ impl Seen {
             return;
         }
         let expiration = &secret["metadata"]["annotations"]["tempcred.dev/expiration"];
-        let Some([key, value, token]) = values(text) else {
+        let Some(formats) = formats(text) else {
             return self.violated("all or nothing", format!("Secret {name} lacks a value"));
         };
+        let key = formats[0][0].clone();
         let shown = text("AWS_CREDENTIAL_EXPIRATION");
         let expiration = shown.as_deref().or(expiration.as_str());
         let Some(expiration) = expiration.and_then(|time| time.parse().ok()) else {
             return self.violated("all or nothing", format!("Secret {name} lacks its expiration"));
         };
-        if by_operator
-            && (value != rig::sts::secret_for(&key) || token != rig::sts::token_for(&key))
-        {
+        let together = [key.clone(), rig::sts::secret_for(&key), rig::sts::token_for(&key)];
+        if by_operator && formats.iter().any(|values| *values != together) {
             self.violated("all or nothing", format!("Secret {name} mixes credentials"));
         }
         if by_operator && expiration <= Timestamp::now() {
@@ -219,16 +245,11 @@ impl Seen {
     /// The status of a resource was written, or the resource deleted.
     fn resource(&mut self, name: &str, resource: Option<&Value>) {
         self.ready.remove(name);
+        self.statuses.remove(name);
         let Some(resource) = resource else { return };
         let status = &resource["status"];
-        let text = status.to_string();
-        let leaked = self.issued.iter().find(|(_, (secret, token, _))| {
-            [secret, token].iter().any(|value| !value.is_empty() && text.contains(value.as_str()))
-        });
-        if let Some((key, _)) = leaked {
-            let what = format!("the status of {name} contains a value of {key}");
-            self.violated("values stay secret", what);
-        }
+        self.statuses.insert(name.to_owned(), status.to_string());
+        self.find_values(name, self.issued.keys().cloned().collect());
         let ready = status["conditions"]
             .as_array()
             .into_iter()
@@ -239,15 +260,37 @@ impl Seen {
         // A web identity token has no key.
         let Some(key) = status["accessKeyId"].as_str().map(str::to_owned) else { return };
         self.claimed.insert(key.clone());
-        self.ready.insert(name.to_owned(), (key, expiration));
+        let secret = status["secret"]["name"].as_str().unwrap_or_default().to_owned();
+        self.ready.insert(name.to_owned(), Claim { secret, key, expiration });
+    }
+
+    /// Looks in a status for the values of these keys.
+    fn find_values(&mut self, name: &str, keys: Vec<String>) {
+        let Some(text) = self.statuses.get(name) else { return };
+        let leaked = keys.into_iter().find(|key| {
+            let (secret, token, _) = &self.issued[key];
+            [secret, token].iter().any(|value| !value.is_empty() && text.contains(value.as_str()))
+        });
+        if let Some(key) = leaked {
+            let what = format!("the status of {name} contains a value of {key}");
+            self.violated("values stay secret", what);
+        }
     }
 
     /// Time passes.
     fn tick(&mut self, issued: &[rig::sts::IssuedRecord], now: Timestamp) {
+        self.ticks += 1;
+        let mut new = vec![];
         for one in issued {
-            self.issued
-                .entry(one.access_key_id.clone())
-                .or_insert_with(|| (one.secret.clone(), one.token.clone(), one.expiration));
+            let Entry::Vacant(entry) = self.issued.entry(one.access_key_id.clone()) else {
+                continue;
+            };
+            new.push(entry.key().clone());
+            entry.insert((one.secret.clone(), one.token.clone(), one.expiration));
+        }
+        if !new.is_empty() {
+            let names: Vec<_> = self.statuses.keys().cloned().collect();
+            names.iter().for_each(|name| self.find_values(name, new.clone()));
         }
         // What STS said counts too: the operator may show a later time.
         let late = |key: &str, shown: Timestamp| {
@@ -258,7 +301,7 @@ impl Seen {
             self.secrets.iter().filter(|(_, content)| late(&content.key, content.expiration));
         let expired: Vec<_> =
             expired.map(|(name, content)| (name.clone(), content.key.clone())).collect();
-        let wrong = self.ready.iter().filter(|(_, (key, expiration))| late(key, *expiration));
+        let wrong = self.ready.iter().filter(|(_, claim)| late(&claim.key, claim.expiration));
         let wrong: Vec<_> = wrong.map(|(name, _)| name.clone()).collect();
         for (name, key) in expired {
             self.violated("never late", format!("Secret {name} holds {key}, which has expired"));
@@ -266,6 +309,23 @@ impl Seen {
         for name in wrong {
             self.violated("ready is true", format!("{name} is Ready with expired credentials"));
         }
+        self.find_unheld(now);
+    }
+
+    /// Finds statuses that have been Ready for long, and whose Secret holds something else.
+    fn find_unheld(&mut self, now: Timestamp) {
+        let holds = |claim: &&Claim| {
+            self.secrets.get(&claim.secret).is_some_and(|content| content.key == claim.key)
+        };
+        let unheld = self.ready.values().filter(|claim| !holds(claim));
+        let since = |claim: &Claim| self.unheld.get(claim).copied().unwrap_or(now);
+        self.unheld = unheld.map(|claim| (claim.clone(), since(claim))).collect();
+        let long: Vec<_> =
+            self.unheld.iter().filter(|(_, since)| **since + UNNOTICED < now).collect();
+        let texts = long.into_iter().map(|(claim, _)| {
+            format!("Secret {} does not hold {}, but a status says so", claim.secret, claim.key)
+        });
+        texts.collect::<Vec<_>>().into_iter().for_each(|text| self.violated("ready is true", text));
     }
 
     /// The keys that a status claimed to be in a Secret, and that no Secret was seen with.
@@ -294,25 +354,31 @@ impl Seen {
     }
 }
 
-/// Access key, secret key and session token, from the first format that the Secret has.
-fn values(text: impl Fn(&str) -> Option<String>) -> Option<[String; 3]> {
+/// Access key, secret key and session token, from each format that the Secret has. None if it has none, or one lacks a value.
+fn formats(text: impl Fn(&str) -> Option<String>) -> Option<Vec<[String; 3]>> {
     let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-    let values = if names.iter().any(|name| text(name).is_some()) {
-        names.map(&text)
-    } else if let Some(json) = text("credentials.json") {
+    let mut formats = vec![];
+    if names.iter().any(|name| text(name).is_some()) {
+        formats.push(names.map(&text));
+    }
+    if let Some(json) = text("credentials.json") {
         let json: Value = serde_json::from_str(&json).ok()?;
-        ["AccessKeyId", "SecretAccessKey", "SessionToken"]
-            .map(|field| json[field].as_str().map(str::to_owned))
-    } else {
-        let file = text("credentials")?;
-        names.map(|name| {
+        let fields = ["AccessKeyId", "SecretAccessKey", "SessionToken"];
+        formats.push(fields.map(|field| json[field].as_str().map(str::to_owned)));
+    }
+    if let Some(file) = text("credentials") {
+        formats.push(names.map(|name| {
             let name = name.to_ascii_lowercase();
             let mut lines = file.lines().filter_map(|line| line.split_once(" = "));
             lines.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
-        })
+        }));
+    }
+    let complete = |values: [Option<String>; 3]| -> Option<[String; 3]> {
+        let [key, value, token] = values.map(|value| value.filter(|value| !value.is_empty()));
+        Some([key?, value?, token?])
     };
-    let [key, value, token] = values.map(|value| value.filter(|value| !value.is_empty()));
-    Some([key?, value?, token?])
+    let formats: Vec<_> = formats.into_iter().map(complete).collect::<Option<_>>()?;
+    (!formats.is_empty()).then_some(formats)
 }
 
 /// The manager of the last write.
@@ -329,9 +395,47 @@ fn credentials_that_are_shown_to_last_longer_than_sts_said_are_reported() {
     let mut seen = Seen::default();
     seen.issued.insert(key.clone(), (String::new(), String::new(), said));
     seen.secrets.insert(name.clone(), Content { key: key.clone(), expiration: shown });
-    seen.ready.insert(name, (key, shown));
+    seen.ready.insert("reports".to_owned(), Claim { secret: name, key, expiration: shown });
     seen.tick(&[], said + SLACK);
     assert!(seen.violations.is_empty(), "{:?}", seen.violations);
     seen.tick(&[], shown);
     assert_eq!(seen.violations.len(), 2, "{:?}", seen.violations);
+}
+
+#[test]
+fn a_status_that_stays_ready_without_its_secret_is_reported() {
+    let now = Timestamp::now();
+    let expiration = now + SignedDuration::from_hours(1);
+    let (secret, key) = ("reports".to_owned(), "ASIAEXAMPLE".to_owned());
+    let held = Content { key: key.clone(), expiration };
+    let mut seen = Seen::default();
+    seen.ready.insert("reports".to_owned(), Claim { secret: secret.clone(), key, expiration });
+    let late = UNNOTICED + SignedDuration::from_secs(1);
+    seen.tick(&[], now);
+    seen.secrets.insert(secret.clone(), held);
+    seen.tick(&[], now + late);
+    seen.secrets.remove(&secret);
+    seen.tick(&[], now + late * 2);
+    assert!(seen.violations.is_empty(), "{:?}", seen.violations);
+    seen.tick(&[], now + late * 3);
+    assert_eq!(seen.violations.len(), 1, "{:?}", seen.violations);
+}
+
+#[test]
+fn formats_with_different_credentials_are_told_apart() {
+    let file = "aws_access_key_id = B\naws_secret_access_key = s\naws_session_token = t\n";
+    let data = |names: &[(&str, &str)]| {
+        let names: BTreeMap<_, _> =
+            names.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        formats(move |name| names.get(name).cloned())
+    };
+    let variables =
+        [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_SESSION_TOKEN", "t")];
+    let own = |key: &str| [key, "s", "t"].map(str::to_owned);
+    assert_eq!(data(&[]), None);
+    assert_eq!(data(&variables), Some(vec![own("A")]));
+    assert_eq!(data(&variables[..2]), None);
+    let both = [&variables[..], &[("credentials", file)]].concat();
+    assert_eq!(data(&both), Some(vec![own("A"), own("B")]));
+    assert_eq!(data(&[&variables[..], &[("credentials.json", "{}")]].concat()), None);
 }

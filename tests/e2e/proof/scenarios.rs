@@ -11,7 +11,7 @@ use tempcred_core::api::{CredentialStatus, RestartState};
 
 use super::backlog;
 use super::end_state::EndState;
-use super::stage::Stage;
+use super::stage::{SETTLED, Stage};
 use crate::delivery::controllers::{Kubelet, all_in};
 use crate::world::{World, assume, condition, failure_reason, is_ready, plain};
 
@@ -20,9 +20,6 @@ const NAME: &str = "reports";
 
 /// Lifetime of the first credentials where they are to expire or to be renewed.
 const SHORT: Duration = Duration::from_secs(40);
-
-/// Longer than the time between two calls that a user causes, after which a wrong call would be made.
-const SETTLED: Duration = Duration::from_secs(6);
 
 /// A scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

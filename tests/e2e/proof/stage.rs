@@ -17,6 +17,9 @@ use crate::world::{Operator, World};
 /// The deadline of a step. Backoff after a fault is part of it.
 const STEP: Duration = Duration::from_secs(90);
 
+/// Longer than the time between two calls that a user causes, after which a wrong call would be made.
+pub const SETTLED: Duration = Duration::from_secs(7);
+
 /// How long an operator makes no request with an effect before it counts as having nothing left to do.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -32,7 +35,7 @@ pub struct Stage {
     kubeconfig: PathBuf,
     flags: Vec<&'static str>,
     /// The replica that takes over when the operator is killed.
-    _standby: Option<Operator>,
+    standby: Option<Operator>,
     /// How often the operator has ended.
     deaths: usize,
     /// Number of effects and of calls to STS before the scenario acts.
@@ -58,7 +61,7 @@ impl Stage {
         stage.until("the first leads", leads).await;
         let standby = stage.world.replica(stage.kubeconfig.clone(), &stage.flags).await;
         standby.wait_until_ready().await;
-        stage._standby = Some(standby);
+        stage.standby = Some(standby);
         stage
     }
 
@@ -78,7 +81,7 @@ impl Stage {
             kubeconfig,
             // Attribution needs the name of the cluster.
             flags: [&["--cluster-name", "proof"], flags].concat(),
-            _standby: None,
+            standby: None,
             deaths: 0,
             begin: (0, 0),
         };
@@ -135,7 +138,7 @@ impl Stage {
     pub async fn revive(&mut self) {
         if !self.world.operator_runs() {
             let kills = self.interceptor.kills();
-            self.world.assert_no_values_in_log();
+            self.assert_no_values_in_logs();
             self.world.kill_operator();
             self.deaths += 1;
             assert_eq!(self.deaths, kills, "the operator ended by itself");
@@ -145,6 +148,7 @@ impl Stage {
 
     /// Kills the operator, and starts it again.
     pub async fn restart(&mut self) {
+        self.assert_no_values_in_logs();
         self.world.kill_operator();
         self.launch().await;
     }
@@ -156,7 +160,21 @@ impl Stage {
         self.revive().await;
         self.world.wait_for_readiness().await;
         self.silence(SILENCE).await;
-        self.world.assert_no_values_in_log();
+        self.assert_no_values_in_logs();
+        if let Some(standby) = &self.standby {
+            assert!(standby.process.is_running(), "the standby ended by itself: {}", standby.log());
+        }
+    }
+
+    /// Asserts that no log contains a value that STS issued.
+    fn assert_no_values_in_logs(&self) {
+        let logs = [Some(self.world.log()), self.standby.as_ref().map(Operator::log)];
+        for one in self.world.sts.issued() {
+            for value in [&one.secret, &one.token].into_iter().filter(|value| !value.is_empty()) {
+                let logged = logs.iter().flatten().any(|log| log.contains(value));
+                assert!(!logged, "a value of {} was logged", one.access_key_id);
+            }
+        }
     }
 
     /// Waits until the operator has made no request with an effect for this time.
@@ -180,19 +198,5 @@ impl World {
         let mut grant = self.any_role();
         grant["session"]["attribution"] = true.into();
         self.grant(&self.namespace, grant).await;
-    }
-
-    /// Asserts that the log of the operator contains no value that STS issued.
-    fn assert_no_values_in_log(&self) {
-        let log = self.log();
-        for one in self.sts.issued() {
-            for value in [&one.secret, &one.token] {
-                assert!(
-                    value.is_empty() || !log.contains(value),
-                    "a value of {} was logged",
-                    one.access_key_id
-                );
-            }
-        }
     }
 }

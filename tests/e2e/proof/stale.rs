@@ -10,14 +10,11 @@ use rig::sts::Fault;
 use serde_json::json;
 use tempcred_core::api::CredentialStatus;
 
-use super::stage::Stage;
+use super::stage::{SETTLED, Stage};
 use crate::world::{SOON, World, assert_complete, condition, is_ready, plain, wait_until};
 
 /// The resource.
 const NAME: &str = "reports";
-
-/// Longer than the time between two calls that a user causes, after which a wrong call would be made.
-const LONG: Duration = Duration::from_secs(7);
 
 /// Lifetime of the first credentials.
 const SHORT: Duration = Duration::from_secs(45);
@@ -56,11 +53,11 @@ async fn an_operator_that_is_moved_to_a_stale_api_server_rotates_once() {
         stage.interceptor.freeze(single_objects).await.unwrap();
         let second = replaced(&stage.world, &first).await;
         // Its own writes are not in the lists and watches. It must not act on them.
-        stage.silence(LONG).await;
+        stage.silence(SETTLED).await;
         assert_eq!(stage.world.sts.calls_total(), 2, "single objects: {single_objects}");
         stage.interceptor.thaw();
         described(&stage.world, &second).await;
-        stage.silence(LONG).await;
+        stage.silence(SETTLED).await;
         assert_eq!(stage.world.complete_key(NAME).await, second);
         assert_eq!(stage.world.sts.calls_total(), 2, "single objects: {single_objects}");
         stage.observer.check().await;
@@ -80,7 +77,7 @@ async fn a_grant_that_exists_again_is_not_revoked_by_a_stale_list() {
     stage.world.attribute().await;
     stage.restart().await;
     stage.world.wait_for_reconciliations(1).await;
-    stage.silence(LONG).await;
+    stage.silence(SETTLED).await;
     assert_eq!(stage.world.complete_key(NAME).await, key);
     stage.interceptor.thaw();
     described(&stage.world, &key).await;
@@ -106,7 +103,7 @@ async fn keeps_its_secret(
         stage.world.log().contains("not removed").then_some(())
     })
     .await;
-    stage.silence(LONG).await;
+    stage.silence(SETTLED).await;
     assert_eq!(stage.world.complete_key(NAME).await, key);
     stage.interceptor.thaw();
     described(&stage.world, &key).await;
@@ -164,7 +161,7 @@ async fn a_deleted_and_recreated_resource_is_not_confused_with_its_predecessor()
     stage.world.wait_for_removal(NAME).await;
     stage.world.create(NAME, plain()).await;
     // The operator sees neither: the Secret of the new resource does not exist for it.
-    stage.silence(LONG).await;
+    stage.silence(SETTLED).await;
     stage.interceptor.thaw();
     let second = replaced(&stage.world, &first).await;
     described(&stage.world, &second).await;
@@ -179,7 +176,7 @@ async fn watches_that_stall_delay_changes_and_cost_nothing() {
     stage.interceptor.stall_watches(true);
     stage.world.request_renewal(NAME, "1").await;
     stage.world.secrets().delete(NAME, &Default::default()).await.unwrap();
-    stage.silence(LONG).await;
+    stage.silence(SETTLED).await;
     assert_eq!(stage.world.sts.calls_total(), 1);
     stage.interceptor.stall_watches(false);
     stage

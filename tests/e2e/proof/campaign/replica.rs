@@ -1,15 +1,17 @@
 //! The two operators of a campaign, each behind an interceptor.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rig::intercept::{Fault, Interceptor};
+use rustix::process::Signal;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::sequence::Replica;
 use crate::operator::{Launch, Operator};
-use crate::world::World;
+use crate::world::{SOON, World};
 
 /// The fault that happens next, to whichever operator makes a request. Only the last one waits: those of a time without a
 /// leader would otherwise all happen to the next leader, and kill each within its first second.
@@ -63,6 +65,22 @@ struct Slot {
     running: Option<Operator>,
 }
 
+/// Whether an operator has ended. It may do so only because it was killed, or with an error that it reports, while the API
+/// server is away.
+fn has_ended(operator: &Operator) -> bool {
+    if operator.process.is_running() {
+        return false;
+    }
+    let status = operator.process.wait(SOON).unwrap();
+    let killed = status.signal() == Some(Signal::KILL.as_raw());
+    assert!(
+        killed || matches!(status.code(), Some(0 | 1)),
+        "it ended with {status}: {}",
+        operator.log()
+    );
+    true
+}
+
 impl Operators {
     /// Starts both, for these namespaces.
     pub async fn start(world: &mut World, namespaces: &str, faults: Faults) -> Self {
@@ -96,9 +114,7 @@ impl Operators {
         for (slot, interceptor) in self.replicas.iter().zip(&self.interceptors) {
             // A paused one is not touched.
             let Ok(mut slot) = slot.try_lock() else { continue };
-            let runs = slot.running.as_ref().is_some_and(|one| one.process.is_running());
-            if !runs {
-                // While the API server is away, it may end again.
+            if slot.running.as_ref().is_none_or(has_ended) {
                 let operator = slot.launch.spawn(slot.kubeconfig.clone());
                 interceptor.process(operator.process.pid());
                 slot.running = Some(operator);

@@ -16,7 +16,7 @@ use super::end_state::EndState;
 use super::faults::runs_all;
 use super::observer::Observer;
 use super::turn;
-use crate::world::{World, is_ready, plain, wait_until};
+use crate::world::{World, condition, is_ready, plain, wait_until};
 use generate::Generator;
 
 /// Number of resources, each of which goes through a chain of specs: in every test run, and with all of the proof.
@@ -88,16 +88,15 @@ async fn apply_next(world: &World, generator: &mut Generator) -> (Value, i64) {
     }
 }
 
-/// The reason of the Ready condition.
-fn readiness(status: &CredentialStatus) -> (bool, String) {
-    let ready = status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
-    (ready.status == "True", ready.reason.clone())
+/// Whether the resource is Ready, and the reason.
+fn readiness(status: &CredentialStatus) -> (bool, &str) {
+    condition(status, "Ready").unwrap()
 }
 
 /// Waits until the resource was reconciled in this generation, and no call is about to be made.
 async fn reconciled(world: &World, generation: i64) -> CredentialStatus {
     let done = |s: &CredentialStatus| {
-        let waits = ["Pending", "Retrying"].contains(&readiness(s).1.as_str());
+        let waits = ["Pending", "Retrying"].contains(&readiness(s).1);
         s.observed_generation == Some(generation)
             && !waits
             && !s.conditions.iter().any(|one| one.type_ == "Reconciling" && one.status == "True")

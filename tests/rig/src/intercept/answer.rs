@@ -34,6 +34,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    fn peer(&self, peer: Peer) -> &Upstream {
+        match peer {
+            Peer::Api => &self.api,
+            Peer::Sts => &self.sts,
+        }
+    }
+
     /// Ends all watches. If they are too old (`expired`), the process lists again.
     pub(super) fn end_watches(&self, expired: bool) {
         self.past.fill_caches();
@@ -74,6 +81,7 @@ fn action(form: &[u8]) -> String {
 async fn effect(shared: &Arc<Shared>, call: &Call, request: Request<Bytes>) -> Result<Reply> {
     let director = &shared.director;
     let arrived = director.arrive(call);
+    let _held = director.hold_echo(&arrived, call);
     match arrived.fault {
         Some(Fault::KillBefore) => {
             director.kill();
@@ -119,11 +127,7 @@ async fn effect(shared: &Arc<Shared>, call: &Call, request: Request<Bytes>) -> R
 
 /// Makes a request, and returns the whole reply.
 async fn made(shared: &Shared, call: &Call, request: Request<Bytes>) -> Result<(Parts, Bytes)> {
-    let upstream = match call.peer {
-        Peer::Api => &shared.api,
-        Peer::Sts => &shared.sts,
-    };
-    let (mut head, body) = upstream.send(request).await?.into_parts();
+    let (mut head, body) = shared.peer(call.peer).send(request).await?.into_parts();
     without_hops(&mut head.headers);
     Ok((head, body.collect().await?.to_bytes()))
 }
@@ -171,11 +175,7 @@ async fn read(shared: &Arc<Shared>, call: &Call, request: Request<Bytes>) -> Res
 }
 
 async fn forward(shared: &Shared, peer: Peer, request: Request<Bytes>) -> Result<Reply> {
-    let upstream = match peer {
-        Peer::Api => &shared.api,
-        Peer::Sts => &shared.sts,
-    };
-    let (mut head, body) = match upstream.send(request).await {
+    let (mut head, body) = match shared.peer(peer).send(request).await {
         Ok(reply) => reply.into_parts(),
         Err(error) => return Ok(unreachable(&error)),
     };

@@ -1,6 +1,5 @@
 //! Decides what happens to each request, and records what happened.
 
-use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -83,10 +82,31 @@ struct State {
     kills: usize,
     /// The objects whose echo is hidden or delayed, while the request is being made.
     in_flight: Vec<Call>,
-    /// Resource versions whose echo is hidden.
-    hidden: BTreeSet<String>,
-    /// Resource versions whose echo is delayed.
-    delayed: Vec<(String, Duration)>,
+    /// Changes whose echo is hidden.
+    hidden: Vec<Change>,
+    /// Changes whose echo is delayed.
+    delayed: Vec<(Change, Duration)>,
+}
+
+/// A change as watches show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The object got this resource version.
+    Version(String),
+    /// The object was deleted. The reply to the request does not contain its last resource version.
+    Deletion { resource: String, namespace: String, name: String },
+}
+
+/// The echo of an effect waits until this is dropped, also if the process does not wait for the reply.
+pub(super) struct Held<'a> {
+    director: &'a Director,
+    call: &'a Call,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.director.release(self.call);
+    }
 }
 
 /// What a watch does with an event.
@@ -107,7 +127,7 @@ impl Director {
             pid: None,
             kills: 0,
             in_flight: vec![],
-            hidden: BTreeSet::new(),
+            hidden: vec![],
             delayed: vec![],
         };
         Self { state: Mutex::new(state), flow: watch::Sender::new(Flow::default()) }
@@ -135,10 +155,16 @@ impl Director {
         let number = state.effects.len();
         let fault = (state.choose)(number, call);
         state.effects.push(Effect { call: call.clone(), fault, status: None });
-        if matches!(fault, Some(Fault::HideEcho | Fault::DelayEcho(_))) {
-            state.in_flight.push(call.clone());
-        }
         Arrived { number, fault }
+    }
+
+    /// Holds the echo of an effect back until the guard is dropped, if a fault concerns it.
+    pub(super) fn hold_echo<'a>(&'a self, arrived: &Arrived, call: &'a Call) -> Option<Held<'a>> {
+        let concerns = matches!(arrived.fault, Some(Fault::HideEcho | Fault::DelayEcho(_)));
+        concerns.then(|| {
+            self.state().in_flight.push(call.clone());
+            Held { director: self, call }
+        })
     }
 
     /// Records the reply to an effect, and the resource version that it made.
@@ -153,31 +179,42 @@ impl Director {
         if let Some(effect) = state.effects.get_mut(number) {
             effect.status = status;
         }
+        let succeeded = matches!(status, Some(200..300));
+        let deleted = || {
+            let Call { resource, namespace, name, .. } = call.clone();
+            (succeeded && call.verb == "delete").then_some(Change::Deletion {
+                resource,
+                namespace,
+                name,
+            })
+        };
+        match (fault, version.map(Change::Version).or_else(deleted)) {
+            (Some(Fault::HideEcho), Some(change)) => state.hidden.push(change),
+            (Some(Fault::DelayEcho(delay)), Some(change)) => state.delayed.push((change, delay)),
+            _ => {}
+        }
+    }
+
+    fn release(&self, call: &Call) {
+        let mut state = self.state();
         if let Some(place) = state.in_flight.iter().position(|one| one == call) {
             state.in_flight.swap_remove(place);
-        }
-        match (fault, version) {
-            (Some(Fault::HideEcho), Some(version)) => {
-                state.hidden.insert(version);
-            }
-            (Some(Fault::DelayEcho(delay)), Some(version)) => state.delayed.push((version, delay)),
-            _ => {}
         }
         drop(state);
         self.flow.send_modify(|flow| flow.completed += 1);
     }
 
     /// What a watch of this resource does with an event about an object.
-    pub(super) fn echo(&self, resource: &str, name: &str, version: &str) -> Echo {
+    pub(super) fn echo(&self, resource: &str, name: &str, change: &Change) -> Echo {
         let state = self.state();
         let in_flight = state
             .in_flight
             .iter()
             .any(|call| call.name == name && call.resource.split('/').next() == Some(resource));
-        let delayed = state.delayed.iter().find(|(one, _)| one == version);
+        let delayed = state.delayed.iter().find(|(one, _)| one == change);
         match delayed {
             _ if in_flight => Echo::Wait,
-            _ if state.hidden.contains(version) => Echo::Hide,
+            _ if state.hidden.contains(change) => Echo::Hide,
             Some((_, delay)) => Echo::Delay(*delay),
             None => Echo::Pass,
         }

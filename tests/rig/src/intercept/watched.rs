@@ -9,7 +9,7 @@ use hyper::body::{Bytes, Incoming};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::director::{Director, Echo};
+use super::director::{Change, Director, Echo};
 
 type Out = Sender<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -19,6 +19,8 @@ pub(super) type Body = Channel<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 /// What is read of an event.
 #[derive(Deserialize)]
 struct Event {
+    #[serde(rename = "type")]
+    kind: String,
     object: Object,
 }
 
@@ -31,6 +33,7 @@ struct Object {
 #[serde(rename_all = "camelCase", default)]
 struct Metadata {
     name: String,
+    namespace: String,
     resource_version: String,
 }
 
@@ -102,12 +105,19 @@ async fn carry(
 
 async fn event(resource: &str, line: Bytes, director: &Director, out: &mut Out) -> Result<()> {
     let mut flow = director.flow.subscribe();
-    let Metadata { name, resource_version } = serde_json::from_slice::<Event>(&line)
-        .map_or_else(|_| Metadata::default(), |e| e.object.metadata);
+    let (kind, object) = serde_json::from_slice::<Event>(&line)
+        .map_or_else(|_| Default::default(), |event| (event.kind, event.object.metadata));
+    let Metadata { name, namespace, resource_version } = object;
+    let change = match kind.as_str() {
+        "DELETED" => {
+            Change::Deletion { resource: resource.to_owned(), namespace, name: name.clone() }
+        }
+        _ => Change::Version(resource_version),
+    };
     loop {
         let seen = *flow.borrow_and_update();
         if !seen.stalled {
-            match director.echo(resource, &name, &resource_version) {
+            match director.echo(resource, &name, &change) {
                 Echo::Pass => break,
                 Echo::Hide => return Ok(()),
                 Echo::Delay(delay) => {

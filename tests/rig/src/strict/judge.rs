@@ -206,6 +206,7 @@ impl<'a> Call<'a> {
             token: token.to_owned(),
             role_arn: self.request.role_arn().map(str::to_owned),
             action: self.request.action.clone(),
+            form: self.request.form.clone(),
             at: self.now,
             expiration,
         }

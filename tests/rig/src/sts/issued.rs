@@ -1,5 +1,6 @@
 //! Issued credentials: they look real, and a test can check that their parts belong together.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use base64::{Engine, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -27,6 +28,8 @@ pub struct IssuedRecord {
     pub role_arn: Option<String>,
     /// The call, such as `AssumeRole`.
     pub action: String,
+    /// The parameters of the call.
+    pub form: BTreeMap<String, String>,
     /// When it was issued, by the true clock.
     pub at: Timestamp,
     /// The expiry that the reply names, before [`Field`](super::Field)s are emptied.

@@ -177,6 +177,7 @@ impl Call<'_> {
             token: token.to_owned(),
             role_arn: self.request.role_arn().map(str::to_owned),
             action: self.request.action.clone(),
+            form: self.request.form.clone(),
             at: Timestamp::now(),
             expiration,
         });

@@ -156,6 +156,7 @@ fn record_forwarded(state: &State, request: &Received, reply: &Reply) {
         token: text("SessionToken"),
         role_arn: request.role_arn().map(str::to_owned),
         action: request.action.clone(),
+        form: request.form.clone(),
         at: Timestamp::now(),
         expiration,
     });
