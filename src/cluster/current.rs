@@ -5,7 +5,6 @@
 //! other permission than the watches.
 
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Resource, ResourceExt};
@@ -27,13 +26,15 @@ pub struct Undecodable {
 }
 
 impl Cluster {
-    /// All grants that are not being deleted.
+    /// Passes on each grant that is not being deleted.
     ///
     /// # Errors
     /// [`Failed::Conflict`] if the grants have no CustomResourceDefinition; [`Failed::Problem`] if the request fails.
-    pub async fn current_grants(&self) -> Result<Vec<Result<StoredGrant, Undecodable>>, Failed> {
+    pub async fn current_grants(
+        &self,
+        mut each: impl FnMut(Result<StoredGrant, Undecodable>),
+    ) -> Result<(), Failed> {
         let api = Api::<DeserializeGuard<StoredGrant>>::all(pages::limited(self.client.clone()));
-        let mut grants = Vec::new();
         let mut parameters = ListParams::default().limit(pages::MOST);
         loop {
             let list = api.list(&parameters);
@@ -41,12 +42,12 @@ impl Cluster {
             for grant in page.items {
                 if grant.meta().deletion_timestamp.is_none() {
                     let name = grant.name_any();
-                    grants.push(grant.decoded().map_err(|error| Undecodable { name, error }));
+                    each(grant.decoded().map_err(|error| Undecodable { name, error }));
                 }
             }
             parameters.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
             if parameters.continue_token.is_none() {
-                return Ok(grants);
+                return Ok(());
             }
         }
     }
@@ -62,16 +63,19 @@ impl Cluster {
         Ok(list.items.into_iter().next())
     }
 
-    /// The metadata of a resource. `None` if it does not exist.
+    /// A resource. `None` if it does not exist, or cannot be decoded.
     ///
     /// # Errors
     /// [`Failed`] if the request fails.
-    pub async fn current_metadata(&self, key: &Key) -> Result<Option<ObjectMeta>, Failed> {
-        let Key { namespace, name } = key;
-        let api: Api<TemporaryCredential> = Api::namespaced(self.client.clone(), namespace);
+    pub async fn current_credential(
+        &self,
+        Key { namespace, name }: &Key,
+    ) -> Result<Option<TemporaryCredential>, Failed> {
+        let api: Api<DeserializeGuard<TemporaryCredential>> =
+            Api::namespaced(self.client.clone(), namespace);
         let (what, named) = (format!("Reading TemporaryCredential {name}"), named(name));
-        let list = request(&what, Reason::ClusterRefused, api.list_metadata(&named)).await?;
-        Ok(list.items.into_iter().next().map(|resource| resource.metadata))
+        let list = request(&what, Reason::ClusterRefused, api.list(&named)).await?;
+        Ok(list.items.into_iter().next().and_then(|resource| resource.decoded().ok()))
     }
 }
 

@@ -23,9 +23,6 @@ use crate::cluster::Failed;
 use crate::planted;
 use crate::telemetry::traces;
 
-/// Wait before it is confirmed again that a resource is denied, if the caches do not change before.
-const UNCONFIRMED: Duration = Duration::from_secs(10);
-
 /// A wait for a turn after which the status is updated, if it would otherwise be wrong.
 const NOTICEABLE_WAIT: Duration = Duration::from_secs(5);
 
@@ -237,35 +234,38 @@ impl Step<'_> {
         version: &SecretVersion,
         problem: Problem,
     ) -> Action {
-        let (namespace, name) = (&desired.namespace, &desired.secret_name);
-        let confirmed = self.is_denied_now().await;
-        if confirmed == Ok(false) || confirmed == Err(Failed::Conflict) {
-            tracing::info!(
-                secret = name,
-                "not removed: the API server does not confirm the denial"
-            );
-            return Action::requeue(UNCONFIRMED);
-        }
         if !self.leads() || self.desired().is_none_or(|now| now.denied.is_none()) {
             return Action::requeue(RETRY);
         }
-        let cluster = &self.shared().parts.cluster;
-        let removed = match confirmed {
-            Ok(_) => cluster.delete_secret(namespace, name, version).await,
-            Err(failed) => Err(failed),
-        };
-        let failed = match removed {
+        let (namespace, name) = (&desired.namespace, &desired.secret_name);
+        match self.shared().parts.cluster.delete_secret(namespace, name, version).await {
             Ok(()) => {
                 tracing::info!(secret = name, "removed");
-                return self.report(desired, &KnownSecret::Absent, Outcome::Denied(problem)).await;
+                self.report(desired, &KnownSecret::Absent, Outcome::Denied(problem)).await
             }
-            Err(Failed::Conflict) => Failed::Conflict,
-            Err(Failed::Problem(failed)) => {
-                let message = format!(
-                    "{} The Secret could not be removed: {}",
-                    problem.message, failed.message
-                );
-                Failed::Problem(Problem::new(failed.reason, message))
+            Err(failed) => self.could_not_remove(desired, known, &problem, failed).await,
+        }
+    }
+
+    /// Reports that the Secret of a request that no grant allows could not be removed.
+    pub(super) async fn could_not_remove(
+        &mut self,
+        desired: &Desired,
+        known: KnownSecret,
+        denial: &Problem,
+        failed: Failed,
+    ) -> Action {
+        let failed = match failed {
+            Failed::Conflict => Failed::Conflict,
+            Failed::Problem(failed) => {
+                // Only failures about the Secret back off while the resource is denied.
+                let reason = match failed.reason {
+                    Reason::ClusterRefused => Reason::SecretRejected,
+                    other => other,
+                };
+                let (why, failure) = (&denial.message, failed.message);
+                let message = format!("{why} The Secret could not be removed: {failure}");
+                Failed::Problem(Problem::new(reason, message))
             }
         };
         self.report_write(desired, known, Err(failed), Outcome::BackingOff).await

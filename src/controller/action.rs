@@ -18,4 +18,9 @@ impl Action {
     pub(super) fn await_change() -> Self {
         Self { requeue_after: None }
     }
+
+    /// The same, but after this time at the latest, if not only after a change.
+    pub(super) fn at_most(self, after: Duration) -> Self {
+        Self { requeue_after: self.requeue_after.map(|requeue| requeue.min(after)) }
+    }
 }

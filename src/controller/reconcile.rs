@@ -140,7 +140,12 @@ impl Step<'_> {
                     return self.write_pending(&desired, known, pending, &target).await;
                 }
                 Plan::Rewrite(rewrite) => return self.rewrite(&desired, known, *rewrite).await,
-                Plan::Remove { version, problem } => {
+                Plan::Remove { version, problem, expired } => {
+                    if let Some(unconfirmed) =
+                        self.unconfirmed(&desired, &known, &problem, expired).await
+                    {
+                        return unconfirmed;
+                    }
                     return self.remove(&desired, known, &version, problem).await;
                 }
                 Plan::UpToDate => Outcome::Succeeded,

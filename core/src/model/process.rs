@@ -153,7 +153,9 @@ impl Run {
                 let record = record.reshaped(desired);
                 self.rewrite(desired, &known, record, &credentials, version)
             }
-            Plan::Remove { version, problem } => self.remove(desired, &known, &version, problem),
+            Plan::Remove { version, problem, .. } => {
+                self.remove(desired, &known, &version, problem)
+            }
             Plan::Report(problem) => self.finish(desired, &known, Outcome::Failed(problem)),
             Plan::ReportDenied(problem) => self.finish(desired, &known, Outcome::Denied(problem)),
         }

@@ -21,8 +21,8 @@ use crate::schedule::{CALL_INTERVAL, WATCH_LAG};
 use crate::secret::{IssueRecord, WriteTarget};
 use trusted::{Trusted, trusted};
 pub use types::{Decision, Issue, IssueCause, Plan, Rewrite};
-pub use withdrawn::WithdrawnSecrets;
 use withdrawn::while_it_stays;
+pub use withdrawn::{WithdrawnSecrets, while_unconfirmed};
 
 /// Plans the next step.
 ///
@@ -192,7 +192,11 @@ impl<'a> Context<'a, '_> {
             }
             Some(_) | None if self.waits_for_secret() => Plan::BackOff,
             Some(_) | None if owned.terminating => Plan::ReportDenied(problem.clone()),
-            Some(_) | None => Plan::Remove { version: owned.version, problem: problem.clone() },
+            Some(_) | None => {
+                let expiration = WithdrawnSecrets::Expire.stays_until(&owned, self.status);
+                let expired = expiration.is_some_and(|at| at <= self.now);
+                Plan::Remove { version: owned.version, problem: problem.clone(), expired }
+            }
         }
     }
 

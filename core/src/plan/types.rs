@@ -37,6 +37,9 @@ pub enum Plan<'a> {
         version: SecretVersion,
         /// The reason.
         problem: Problem,
+        /// Whether its credentials are known to have expired. If they are not, confirm first that the API server shows the
+        /// same denial: the caches may be behind.
+        expired: bool,
     },
     /// Report a problem that prevents every other step.
     Report(Problem),

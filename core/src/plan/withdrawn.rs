@@ -52,3 +52,13 @@ pub(super) fn while_it_stays(denial: &Problem, secret_name: &str, until: Timesta
     );
     Problem::new(denial.reason, message)
 }
+
+/// The denial of a resource whose Secret would be removed, if the API server confirmed the denial.
+pub fn while_unconfirmed(denial: &Problem, secret_name: &str) -> Problem {
+    let why = denial.message.trim_end_matches('.');
+    let message = format!(
+        "{why}. Secret {secret_name} stays for now: the API server does not confirm this, so the operator may not have seen the \
+         last change of the grants, the labels of the namespace or the spec. It asks again every 10 seconds."
+    );
+    Problem::new(denial.reason, message)
+}

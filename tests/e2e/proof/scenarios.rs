@@ -166,6 +166,7 @@ impl Scenario {
             Self::StartOnTheStale => {
                 let first = key(&stage.world).await;
                 stage.interceptor.freeze(false).await.unwrap();
+                assert_eq!(key(&stage.world).await, first, "it was rotated too early");
                 stage.until("rotated", async |world| key(world).await != first).await;
                 stage.silence(SETTLED).await;
                 // It finds a status and a Secret of before the rotation, which is due since.

@@ -85,8 +85,8 @@ async fn a_grant_that_exists_again_is_not_revoked_by_a_stale_list() {
     stage.observer.check().await;
 }
 
-/// A resource is denied for a time in which its operator does not run. The operator starts on an API server that still
-/// shows this time, and must not remove the Secret.
+/// A resource is denied for a time that its operator does not see. The operator starts on an API server that still shows this
+/// time, and must not remove the Secret.
 async fn keeps_its_secret(
     mut stage: Stage,
     deny: impl AsyncFn(&World),
@@ -99,10 +99,11 @@ async fn keeps_its_secret(
     stage.interceptor.freeze(false).await.unwrap();
     allow(&stage.world).await;
     stage.restart().await;
-    wait_until("the removal is not confirmed", SOON, || async {
-        stage.world.log().contains("not removed").then_some(())
-    })
-    .await;
+    let unconfirmed = |s: &CredentialStatus| {
+        let failure = s.failure.as_ref();
+        failure.is_some_and(|one| one.message.contains("the API server does not confirm this"))
+    };
+    stage.world.wait(NAME, "unconfirmed", unconfirmed).await;
     stage.silence(SETTLED).await;
     assert_eq!(stage.world.complete_key(NAME).await, key);
     stage.interceptor.thaw();

@@ -172,3 +172,21 @@ fn pending_credentials_are_dropped_once_the_grant_is_withdrawn() {
         Case::new(json!({})).pending(3600).with(|c| c.desired.denied = Some(denial())).absent();
     assert!(case.decide(100).pending.is_none());
 }
+
+#[test]
+fn a_removal_must_be_confirmed_unless_the_credentials_are_known_to_have_expired() {
+    use WithdrawnSecrets::{Expire, Remove};
+    let case = |withdrawn| denied(withdrawn, json!({}));
+    let unknown =
+        |withdrawn| case(withdrawn).read(Content::Damaged).with(|c| c.secret().record = None);
+    for (row, mut case, now, expected) in [
+        ("valid", case(Remove), 3599, false),
+        ("expired", case(Remove), 3600, true),
+        ("expired, and kept until then", case(Expire), 3600, true),
+        ("nothing is known about them", unknown(Remove), 3600, false),
+        ("nothing is known about them", unknown(Expire), 3600, false),
+    ] {
+        let plan = case.decide(now).plan;
+        assert!(matches!(plan, Plan::Remove { expired, .. } if expired == expected), "{row}");
+    }
+}

@@ -47,8 +47,9 @@ async fn campaign() {
     let length = Duration::from_secs(setting("TEMPCRED_CAMPAIGN_SECONDS", 30));
     let resources = setting("TEMPCRED_CAMPAIGN_RESOURCES", 30) as usize;
     let seed = setting("TEMPCRED_CAMPAIGN_SEED", u64::from(std::process::id()));
-    println!("seed {seed}, {resources} resources, {length:?}");
-    let campaign = Arc::new(Campaign::prepare(resources).await);
+    let withdrawn = if seed.is_multiple_of(2) { "expire" } else { "remove" };
+    println!("seed {seed}, {resources} resources, {length:?}, --withdrawn-secrets {withdrawn}");
+    let campaign = Arc::new(Campaign::prepare(resources, withdrawn).await);
     let actions = sequence(seed, length, resources, NAMESPACES);
     let (begin, mut done) = (Instant::now(), 0);
     let mut lasting = vec![];
@@ -81,7 +82,8 @@ struct Campaign {
 }
 
 impl Campaign {
-    async fn prepare(resources: usize) -> Self {
+    /// `withdrawn` is what becomes of the Secrets of withdrawn grants.
+    async fn prepare(resources: usize, withdrawn: &str) -> Self {
         let rig: &'static Rig = tokio::task::spawn_blocking(|| {
             // It ends with the process.
             let rig = Box::leak(Box::new(Rig::start().unwrap()));
@@ -99,7 +101,8 @@ impl Campaign {
         let observe = |namespace: &String| Observer::of(&world.client, namespace, &world.sts);
         let observers = wanted.namespaces.iter().map(observe).collect();
         let namespaces = wanted.namespaces.join(",");
-        let operators = Operators::start(&mut world, &namespaces, Faults::default()).await;
+        let flags = ["--namespaces", &namespaces, "--withdrawn-secrets", withdrawn];
+        let operators = Operators::start(&mut world, &flags, Faults::default()).await;
         let campaign = Self { rig, world, operators, observers, clock, wanted };
         campaign.wanted.until_it_holds(CONVERGES, || campaign.operators.revive()).await;
         campaign
@@ -157,6 +160,7 @@ impl Campaign {
                 tokio::time::sleep(time).await;
                 wanted.grant(namespace).await;
             }
+            Action::RecreateNamespace(number) => wanted.recreate_namespace(number).await,
         }
     }
 
@@ -164,6 +168,8 @@ impl Campaign {
     async fn converges(&self) {
         self.operators.faults.stop();
         self.world.sts.clear();
+        // A hidden change stays hidden until the next list.
+        self.operators.each(rig::intercept::Interceptor::expire_watches);
         for namespace in 0..NAMESPACES {
             self.wanted.grant(namespace).await;
         }

@@ -82,8 +82,8 @@ fn has_ended(operator: &Operator) -> bool {
 }
 
 impl Operators {
-    /// Starts both, for these namespaces.
-    pub async fn start(world: &mut World, namespaces: &str, faults: Faults) -> Self {
+    /// Starts both, with these flags.
+    pub async fn start(world: &mut World, flags: &[&str], faults: Faults) -> Self {
         let mut started = vec![];
         for number in 0..2 {
             let interceptor = Interceptor::start(world.rig, &world.sts.url()).unwrap();
@@ -92,7 +92,7 @@ impl Operators {
             let (url, user) = (interceptor.api_url(), world.rig.operator());
             let kubeconfig = world.rig.kubeconfig_for(user, Some(&url)).unwrap();
             world.sts_endpoint = Some(interceptor.sts_url());
-            let flags = ["--leader-elect", "--namespaces", namespaces];
+            let flags = [&["--leader-elect"], flags].concat();
             let launch = world.launch_of(&format!("campaign-{number}"), &flags);
             let slot = Slot { launch, kubeconfig, running: None };
             started.push((AsyncMutex::new(slot), Arc::new(interceptor)));

@@ -46,8 +46,10 @@ pub enum Action {
     ChangeRole(usize),
     /// A user deletes the resource, and creates it again.
     Recreate(usize),
-    /// A grant is withdrawn for this time. Its Secrets stay.
+    /// A grant is withdrawn for this time.
     Withdraw(usize, Duration),
+    /// A user deletes a namespace with everything in it, and creates it again.
+    RecreateNamespace(usize),
 }
 
 /// One of the two operators.
@@ -96,7 +98,7 @@ impl Random {
 
     fn fault(&mut self) -> Fault {
         let delay = Duration::from_millis(self.between(50, 1000));
-        match self.below(13) {
+        match self.below(14) {
             0 => Fault::KillBefore,
             1 => Fault::KillReplyLost,
             2 => Fault::KillAfter,
@@ -109,6 +111,7 @@ impl Random {
             9 => Fault::LoseReply,
             10 => Fault::DelayEcho(delay),
             11 => Fault::CutWatches,
+            12 => Fault::HideEcho,
             _ => Fault::ExpireWatches,
         }
     }
@@ -138,10 +141,11 @@ impl Random {
             86..90 => Action::ChangeFormats(self.index(resources)),
             90..94 => Action::ChangeRole(self.index(resources)),
             94..97 => Action::Recreate(self.index(resources)),
-            _ => {
+            97..99 => {
                 let namespace = self.index(namespaces);
                 Action::Withdraw(namespace, self.seconds(2, 10))
             }
+            _ => Action::RecreateNamespace(self.index(namespaces)),
         }
     }
 }

@@ -10,12 +10,11 @@ use futures::StreamExt;
 use futures::stream;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
-};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tokio::sync::{RwLock, RwLockReadGuard};
 
 use crate::check::POLL;
 use crate::world::World;
@@ -25,6 +24,9 @@ const PERSISTENCE: Duration = Duration::from_secs(60);
 
 /// How long a user waits for the garbage collector, before they delete the Secret of a deleted resource.
 const COLLECTED: Duration = Duration::from_secs(30);
+
+/// The deadline for the removal of a namespace with everything in it.
+const EMPTIED: Duration = Duration::from_secs(180);
 
 /// What a user wants of a resource.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +43,8 @@ pub struct Spec {
 pub struct Wanted {
     pub namespaces: Vec<String>,
     client: Client,
+    /// Held alone while a namespace does not exist, and together by users who change something in it.
+    exist: Vec<RwLock<()>>,
     specs: Mutex<Vec<Spec>>,
     /// The spec of a grant of all roles.
     grant: Value,
@@ -74,20 +78,55 @@ impl Wanted {
         // The grants of a world are for all namespaces with its prefix: each of these gets its own instead.
         world.withdraw(&world.namespace).await;
         let wanted = Self {
+            exist: namespaces.iter().map(|_| RwLock::default()).collect(),
             namespaces,
             client: world.client.clone(),
             specs: Mutex::new(vec![Spec::default(); resources]),
             grant: world.any_role(),
         };
         for number in 0..wanted.namespaces.len() {
-            let object = json!({"metadata": {"name": wanted.namespaces[number]}});
-            let object = serde_json::from_value(object).unwrap();
-            let api: Api<Namespace> = Api::all(wanted.client.clone());
-            api.create(&PostParams::default(), &object).await.unwrap();
+            wanted.create_namespace(number).await;
             wanted.grant(number).await;
         }
         stream::iter(0..resources).for_each_concurrent(16, |number| wanted.apply(number)).await;
         wanted
+    }
+
+    async fn create_namespace(&self, number: usize) {
+        let namespace = json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespaces[number]},
+        });
+        let (api, params) = (self.all_namespaces(), PatchParams::apply("user"));
+        persist(async || {
+            let namespace = Patch::Apply(namespace.clone());
+            api.patch(&self.namespaces[number], &params, &namespace).await.map(drop)
+        })
+        .await;
+    }
+
+    fn all_namespaces(&self) -> Api<Namespace> {
+        Api::all(self.client.clone())
+    }
+
+    /// Deletes a namespace with everything in it, and creates all of it again.
+    pub async fn recreate_namespace(&self, number: usize) {
+        let _alone = self.exist[number].write().await;
+        let (api, name) = (self.all_namespaces(), &self.namespaces[number]);
+        persist(async || gone(api.delete(name, &Default::default()).await.map(drop))).await;
+        let begin = Instant::now();
+        while !matches!(api.get_opt(name).await, Ok(None)) {
+            assert!(begin.elapsed() < EMPTIED, "{name} still exists after {EMPTIED:?}");
+            tokio::time::sleep(POLL).await;
+        }
+        self.create_namespace(number).await;
+        let count = self.specs.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let theirs = (number..count).step_by(self.namespaces.len());
+        stream::iter(theirs).for_each_concurrent(16, |number| self.apply(number)).await;
+    }
+
+    /// Waits until the namespace of a resource exists, and keeps it in existence.
+    async fn existing(&self, number: usize) -> RwLockReadGuard<'_, ()> {
+        self.exist[number % self.exist.len()].read().await
     }
 
     fn namespace(&self, number: usize) -> &str {
@@ -129,6 +168,7 @@ impl Wanted {
 
     /// Changes what is wanted of a resource.
     pub async fn change(&self, number: usize, change: impl Fn(&mut Spec)) {
+        let _exists = self.existing(number).await;
         change(&mut self.specs.lock().unwrap_or_else(PoisonError::into_inner)[number]);
         self.apply(number).await;
     }
@@ -140,6 +180,7 @@ impl Wanted {
 
     /// Deletes a resource, and creates it again. If its Secret is left, deletes it as the message advises.
     pub async fn recreate(&self, number: usize) {
+        let _exists = self.existing(number).await;
         let api = self.resources(self.namespace(number));
         persist(async || gone(api.delete(&name(number), &Default::default()).await.map(drop)))
             .await;
@@ -175,6 +216,7 @@ impl Wanted {
 
     /// Changes a Secret. Nothing happens if there is none now.
     pub async fn patch_secret(&self, number: usize, patch: Value) {
+        let _exists = self.existing(number).await;
         let api = self.secrets(self.namespace(number));
         let params = PatchParams::default();
         persist(async || {
@@ -186,6 +228,7 @@ impl Wanted {
 
     /// Deletes a Secret.
     pub async fn delete_secret(&self, number: usize) {
+        let _exists = self.existing(number).await;
         let api = self.secrets(self.namespace(number));
         persist(async || gone(api.delete(&name(number), &Default::default()).await.map(drop)))
             .await;

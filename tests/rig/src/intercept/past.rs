@@ -94,13 +94,18 @@ impl Past {
         let list = List::of(request);
         let state = &mut *self.state();
         state.lists.insert(list.clone());
-        let fills_a_cache = state.cached.insert(list.clone());
-        let frozen = state.frozen.as_ref()?;
-        if !fills_a_cache && frozen.objects.is_none() {
+        let Some(frozen) = &state.frozen else {
+            state.cached.insert(list);
+            return None;
+        };
+        if state.cached.contains(&list) && frozen.objects.is_none() {
             return None;
         }
         match frozen.lists.get(&list) {
-            Some(body) => Some((StatusCode::OK, body.clone())),
+            Some(body) => {
+                state.cached.insert(list);
+                Some((StatusCode::OK, body.clone()))
+            }
             None if list.is_of_one_object() && frozen.objects.is_none() => None,
             // It was never requested before, so its past is unknown: the process must try again later.
             None => Some((StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"{}"))),

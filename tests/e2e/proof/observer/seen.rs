@@ -1,30 +1,12 @@
-//! Watches Secrets, resources and STS from outside, and reports each invariant of the contract that is violated.
-//!
-//! It shares no code with the operator: objects are JSON to it, and it knows credentials from the records of STS.
+//! What the observer has seen, and which invariants it violates.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{ApiResource, DynamicObject};
-use kube::core::GroupVersionKind;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client};
-use rig::sts::Responder;
 use serde_json::Value;
-use tokio::task::JoinHandle;
-
-use crate::check::{POLL, wait_until};
-use crate::world::World;
-
-/// How far one watch may be behind another one.
-const BEHIND: Duration = Duration::from_secs(20);
 
 /// How long after the expiration a Secret may still hold credentials, or a status may say that it does: the time that the
 /// operator needs to act, and to start again if it was killed.
@@ -34,15 +16,9 @@ const SLACK: SignedDuration = SignedDuration::from_secs(15);
 /// an API server.
 const UNNOTICED: SignedDuration = SignedDuration::from_secs(45);
 
-/// Watches the Secrets and resources of a namespace, until it is dropped.
-pub struct Observer {
-    seen: Arc<Mutex<Seen>>,
-    watches: [JoinHandle<()>; 3],
-}
-
 /// What was seen so far.
 #[derive(Default)]
-struct Seen {
+pub struct Seen {
     /// What STS issued: secret key, token and expiration, by access key ID.
     issued: BTreeMap<String, (String, String, Timestamp)>,
     /// The Secrets of the operator, as they are now.
@@ -59,9 +35,9 @@ struct Seen {
     written: BTreeSet<String>,
     /// The keys that statuses claimed to be in a Secret.
     claimed: BTreeSet<String>,
-    violations: BTreeSet<String>,
+    pub violations: BTreeSet<String>,
     /// How often the clock has ticked.
-    ticks: u64,
+    pub ticks: u64,
 }
 
 /// What a status says that its Secret holds.
@@ -78,105 +54,13 @@ struct Content {
     expiration: Timestamp,
 }
 
-impl Observer {
-    /// Starts to watch the namespace of a world.
-    pub fn start(world: &World) -> Self {
-        Self::of(&world.client, &world.namespace, &world.sts)
-    }
-
-    /// Starts to watch a namespace.
-    pub fn of(client: &Client, namespace: &str, sts: &Responder) -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let kind = |group: &str, version: &str, kind: &str| {
-            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-            (client.clone(), namespace.to_owned(), resource)
-        };
-        let secrets = watch(kind("", "v1", "Secret"), Arc::clone(&seen), Seen::secret);
-        let resource = kind("tempcred.dev", "v1alpha1", "TemporaryCredential");
-        let resources = watch(resource, Arc::clone(&seen), Seen::resource);
-        let (theirs, sts) = (Arc::clone(&seen), sts.clone());
-        let clock = tokio::spawn(async move {
-            loop {
-                theirs.lock().unwrap().tick(&sts.issued(), Timestamp::now());
-                tokio::time::sleep(Duration::from_millis(250)).await;
-            }
-        });
-        Self { seen, watches: [secrets, resources, clock] }
-    }
-
-    /// The violations so far.
-    pub fn violations(&self) -> Vec<String> {
-        self.seen.lock().unwrap().violations.iter().cloned().collect()
-    }
-
-    /// Judges what only the end of a run shows.
-    pub fn end(&self) {
-        self.seen.lock().unwrap().end();
-    }
-
-    /// Waits while one watch seems to be behind another one. What it has not shown until the deadline never was.
-    async fn catch_up(&self) {
-        let begin = Instant::now();
-        while self.seen.lock().unwrap().is_behind() && begin.elapsed() < BEHIND {
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    /// Fails if an invariant was violated, or a watch has ended.
-    pub async fn check(&self) {
-        // What was written last must have been seen: one more turn of the clock.
-        let ticks = || self.seen.lock().unwrap().ticks;
-        let before = ticks();
-        wait_until("the clock of the observer ticks", BEHIND, || async {
-            (ticks() > before + 1).then_some(())
-        })
-        .await;
-        self.catch_up().await;
-        assert!(self.watches.iter().all(|one| !one.is_finished()), "a watch of the observer ended");
-        self.end();
-        let violations = self.violations();
-        assert!(violations.is_empty(), "violated: {violations:#?}");
-    }
-}
-
-impl Drop for Observer {
-    fn drop(&mut self) {
-        self.watches.iter().for_each(JoinHandle::abort);
-    }
-}
-
-/// Passes every change to `take`: the object, or only its name once it is gone.
-fn watch(
-    (client, namespace, resource): (Client, String, ApiResource),
-    seen: Arc<Mutex<Seen>>,
-    take: fn(&mut Seen, &str, Option<&Value>),
-) -> JoinHandle<()> {
-    let api: Api<DynamicObject> = Api::namespaced_with(client, &namespace, &resource);
-    tokio::spawn(async move {
-        let events = watcher(api, watcher::Config::default()).default_backoff();
-        let mut events = std::pin::pin!(events);
-        loop {
-            // The watcher begins again after an error.
-            let Ok(Some(event)) = events.try_next().await else { continue };
-            let (object, gone) = match event {
-                Event::Init | Event::InitDone => continue,
-                Event::Apply(object) | Event::InitApply(object) => (object, false),
-                Event::Delete(object) => (object, true),
-            };
-            let value = serde_json::to_value(&object).unwrap();
-            let name = object.metadata.name.unwrap_or_default();
-            take(&mut seen.lock().unwrap(), &name, (!gone).then_some(&value));
-        }
-    })
-}
-
 impl Seen {
     fn violated(&mut self, invariant: &str, what: String) {
         self.violations.insert(format!("{invariant}: {what}"));
     }
 
     /// A Secret was written or deleted.
-    fn secret(&mut self, name: &str, secret: Option<&Value>) {
+    pub fn secret(&mut self, name: &str, secret: Option<&Value>) {
         let Some(secret) = secret else {
             self.secrets.remove(name);
             return;
@@ -243,7 +127,7 @@ impl Seen {
     }
 
     /// The status of a resource was written, or the resource deleted.
-    fn resource(&mut self, name: &str, resource: Option<&Value>) {
+    pub fn resource(&mut self, name: &str, resource: Option<&Value>) {
         self.ready.remove(name);
         self.statuses.remove(name);
         let Some(resource) = resource else { return };
@@ -278,7 +162,7 @@ impl Seen {
     }
 
     /// Time passes.
-    fn tick(&mut self, issued: &[rig::sts::IssuedRecord], now: Timestamp) {
+    pub fn tick(&mut self, issued: &[rig::sts::IssuedRecord], now: Timestamp) {
         self.ticks += 1;
         let mut new = vec![];
         for one in issued {
@@ -339,12 +223,12 @@ impl Seen {
     }
 
     /// Whether something was seen before what must have been there before it.
-    fn is_behind(&self) -> bool {
+    pub fn is_behind(&self) -> bool {
         !self.unwritten().is_empty() || !self.unissued().is_empty()
     }
 
     /// What only the end shows: watches are not ordered among each other.
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         for key in self.unwritten() {
             self.violated("ready is true", format!("a status named {key}, which no Secret held"));
         }
