@@ -5,6 +5,7 @@ mod action;
 mod audit;
 mod clock;
 mod confirm;
+mod current_grants;
 mod debounce;
 mod follow;
 mod grant_statuses;

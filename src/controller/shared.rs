@@ -6,7 +6,7 @@ use tempcred_core::api::{CachedCredential, TemporaryCredential};
 use tempcred_core::plan::WithdrawnSecrets;
 use tempcred_core::secret::KeyPrefixes;
 
-use super::confirm::CurrentGrants;
+use super::current_grants::CurrentGrants;
 use super::grants::GrantCache;
 use super::memories::Memories;
 use super::queue::TurnQueue;

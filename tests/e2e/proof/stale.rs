@@ -64,6 +64,16 @@ async fn an_operator_that_is_moved_to_a_stale_api_server_rotates_once() {
     }
 }
 
+/// Asserts that the Secret keeps this key while the past is shown and after it, without another call.
+async fn stays(stage: &Stage, key: &str) {
+    stage.silence(SETTLED).await;
+    assert_eq!(stage.world.complete_key(NAME).await, key);
+    stage.interceptor.thaw();
+    described(&stage.world, key).await;
+    assert_eq!(stage.world.sts.calls_total(), 1);
+    stage.observer.check().await;
+}
+
 #[tokio::test]
 async fn a_grant_that_exists_again_is_not_revoked_by_a_stale_list() {
     let mut stage = Stage::start(&["--withdrawn-secrets", "expire"], None).await;
@@ -77,12 +87,7 @@ async fn a_grant_that_exists_again_is_not_revoked_by_a_stale_list() {
     stage.world.attribute().await;
     stage.restart().await;
     stage.world.wait_for_reconciliations(1).await;
-    stage.silence(SETTLED).await;
-    assert_eq!(stage.world.complete_key(NAME).await, key);
-    stage.interceptor.thaw();
-    described(&stage.world, &key).await;
-    assert_eq!(stage.world.sts.calls_total(), 1);
-    stage.observer.check().await;
+    stays(&stage, &key).await;
 }
 
 /// A resource is denied for a time that its operator does not see. The operator starts on an API server that still shows this
@@ -104,12 +109,7 @@ async fn keeps_its_secret(
         failure.is_some_and(|one| one.message.contains("the API server does not confirm this"))
     };
     stage.world.wait(NAME, "unconfirmed", unconfirmed).await;
-    stage.silence(SETTLED).await;
-    assert_eq!(stage.world.complete_key(NAME).await, key);
-    stage.interceptor.thaw();
-    described(&stage.world, &key).await;
-    assert_eq!(stage.world.sts.calls_total(), 1);
-    stage.observer.check().await;
+    stays(&stage, &key).await;
 }
 
 /// An operator that removes the Secrets of resources that are denied.
