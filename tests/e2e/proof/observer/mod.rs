@@ -4,16 +4,18 @@
 
 mod seen;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use rig::sts::Responder;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -108,17 +110,63 @@ fn watch(
     tokio::spawn(async move {
         let events = watcher(api, watcher::Config::default()).default_backoff();
         let mut events = std::pin::pin!(events);
+        let mut names = Names::default();
         loop {
             // The watcher begins again after an error.
             let Ok(Some(event)) = events.try_next().await else { continue };
-            let (object, gone) = match event {
-                Event::Init | Event::InitDone => continue,
-                Event::Apply(object) | Event::InitApply(object) => (object, false),
-                Event::Delete(object) => (object, true),
-            };
-            let value = serde_json::to_value(&object).unwrap();
-            let name = object.metadata.name.unwrap_or_default();
-            take(&mut seen.lock().unwrap(), &name, (!gone).then_some(&value));
+            let mut seen = seen.lock().unwrap();
+            for (name, object) in names.changes(event) {
+                take(&mut seen, &name, object.as_ref());
+            }
         }
     })
+}
+
+/// The names of the objects that a watch has shown. A new list shows what was deleted only by what it lacks.
+#[derive(Default)]
+struct Names {
+    known: BTreeSet<String>,
+    listed: BTreeSet<String>,
+}
+
+impl Names {
+    /// What an event says: the objects that exist, and the names of those that do not any more.
+    fn changes(&mut self, event: Event<DynamicObject>) -> Vec<(String, Option<Value>)> {
+        match event {
+            Event::Init => {
+                self.listed.clear();
+                vec![]
+            }
+            Event::Apply(object) | Event::InitApply(object) => {
+                let (name, value) = (object.name_any(), serde_json::to_value(&object).unwrap());
+                self.listed.insert(name.clone());
+                self.known.insert(name.clone());
+                vec![(name, Some(value))]
+            }
+            Event::Delete(object) => {
+                self.known.remove(&object.name_any());
+                vec![(object.name_any(), None)]
+            }
+            Event::InitDone => {
+                let gone = self.known.extract_if(.., |name| !self.listed.contains(name));
+                gone.map(|name| (name, None)).collect()
+            }
+        }
+    }
+}
+
+#[test]
+fn a_deletion_that_only_a_new_list_shows_is_seen() {
+    let object = |name: &str| DynamicObject::new(name, &ApiResource::erase::<Secret>(&()));
+    let mut names = Names::default();
+    let mut gone = |events: Vec<Event<DynamicObject>>| -> Vec<_> {
+        let changes = events.into_iter().flat_map(|event| names.changes(event));
+        changes.filter(|(_, object)| object.is_none()).map(|(name, _)| name).collect()
+    };
+    let listed = |name| Event::InitApply(object(name));
+    let first = vec![Event::Init, listed("a"), listed("b"), listed("c"), Event::InitDone];
+    assert_eq!(gone(first), [""; 0]);
+    assert_eq!(gone(vec![Event::Delete(object("c"))]), ["c"]);
+    assert_eq!(gone(vec![Event::Init, listed("b"), Event::InitDone]), ["a"]);
+    assert_eq!(gone(vec![Event::Init, listed("b"), Event::InitDone]), [""; 0]);
 }

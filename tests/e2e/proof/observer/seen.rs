@@ -206,8 +206,9 @@ impl Seen {
         self.unheld = unheld.map(|claim| (claim.clone(), since(claim))).collect();
         let long: Vec<_> =
             self.unheld.iter().filter(|(_, since)| **since + UNNOTICED < now).collect();
-        let texts = long.into_iter().map(|(claim, _)| {
-            format!("Secret {} does not hold {}, but a status says so", claim.secret, claim.key)
+        let texts = long.into_iter().map(|(claim, since)| {
+            let Claim { secret, key, .. } = claim;
+            format!("Secret {secret} has not held {key} since {since}, but a status says so")
         });
         texts.collect::<Vec<_>>().into_iter().for_each(|text| self.violated("ready is true", text));
     }
