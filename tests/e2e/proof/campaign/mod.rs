@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use jiff::SignedDuration;
 use rig::sts::Fault as StsFault;
 use rig::{Clock, Rig};
 use serde_json::json;
@@ -27,6 +28,10 @@ const NAMESPACES: usize = 5;
 
 /// How long after the last fault everything must hold.
 const CONVERGES: Duration = Duration::from_secs(180);
+
+/// How long nothing may happen because there is no leader. Each kill of a leader costs up to the 15 seconds of its Lease, and
+/// the next leader is often killed at its first request.
+const LEADERLESS: SignedDuration = SignedDuration::from_secs(180);
 
 /// How long the clock of the operators is off.
 const CLOCK_OFF: Duration = Duration::from_secs(5);
@@ -98,7 +103,8 @@ impl Campaign {
             world.environment.insert(name, Some(value));
         }
         let wanted = Wanted::create(&world, resources, NAMESPACES).await;
-        let observe = |namespace: &String| Observer::of(&world.client, namespace, &world.sts);
+        let observe =
+            |namespace: &String| Observer::of(&world.client, namespace, &world.sts, LEADERLESS);
         let observers = wanted.namespaces.iter().map(observe).collect();
         let namespaces = wanted.namespaces.join(",");
         let flags = ["--namespaces", &namespaces, "--withdrawn-secrets", withdrawn];

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
@@ -27,6 +27,10 @@ use seen::Seen;
 /// How far one watch may be behind another one.
 const BEHIND: Duration = Duration::from_secs(20);
 
+/// How long a status may say Ready after its Secret was deleted or changed: an operator is killed, starts again, and waits for
+/// an API server.
+const UNNOTICED: SignedDuration = SignedDuration::from_secs(45);
+
 /// Watches the Secrets and resources of a namespace, until it is dropped.
 pub struct Observer {
     seen: Arc<Mutex<Seen>>,
@@ -36,12 +40,17 @@ pub struct Observer {
 impl Observer {
     /// Starts to watch the namespace of a world.
     pub fn start(world: &World) -> Self {
-        Self::of(&world.client, &world.namespace, &world.sts)
+        Self::of(&world.client, &world.namespace, &world.sts, UNNOTICED)
     }
 
-    /// Starts to watch a namespace.
-    pub fn of(client: &Client, namespace: &str, sts: &Responder) -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
+    /// Starts to watch a namespace. A status may say Ready for `unnoticed` after its Secret was deleted or changed.
+    pub fn of(
+        client: &Client,
+        namespace: &str,
+        sts: &Responder,
+        unnoticed: SignedDuration,
+    ) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::new(unnoticed)));
         let kind = |group: &str, version: &str, kind: &str| {
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
             (client.clone(), namespace.to_owned(), resource)

@@ -12,10 +12,6 @@ use serde_json::Value;
 /// operator needs to act, and to start again if it was killed.
 const SLACK: SignedDuration = SignedDuration::from_secs(15);
 
-/// How long a status may say Ready after its Secret was deleted or changed: operators stand still, start again, and wait for
-/// an API server.
-const UNNOTICED: SignedDuration = SignedDuration::from_secs(45);
-
 /// What was seen so far.
 #[derive(Default)]
 pub struct Seen {
@@ -35,6 +31,8 @@ pub struct Seen {
     written: BTreeSet<String>,
     /// The keys that statuses claimed to be in a Secret.
     claimed: BTreeSet<String>,
+    /// How long a status may say Ready after its Secret was deleted or changed.
+    unnoticed: SignedDuration,
     pub violations: BTreeSet<String>,
     /// How often the clock has ticked.
     pub ticks: u64,
@@ -55,6 +53,11 @@ struct Content {
 }
 
 impl Seen {
+    /// Nothing yet. A status may say Ready for `unnoticed` after its Secret was deleted or changed.
+    pub fn new(unnoticed: SignedDuration) -> Self {
+        Self { unnoticed, ..Self::default() }
+    }
+
     fn violated(&mut self, invariant: &str, what: String) {
         self.violations.insert(format!("{invariant}: {what}"));
     }
@@ -205,7 +208,7 @@ impl Seen {
         let since = |claim: &Claim| self.unheld.get(claim).copied().unwrap_or(now);
         self.unheld = unheld.map(|claim| (claim.clone(), since(claim))).collect();
         let long: Vec<_> =
-            self.unheld.iter().filter(|(_, since)| **since + UNNOTICED < now).collect();
+            self.unheld.iter().filter(|(_, since)| **since + self.unnoticed < now).collect();
         let texts = long.into_iter().map(|(claim, since)| {
             let Claim { secret, key, .. } = claim;
             format!("Secret {secret} has not held {key} since {since}, but a status says so")
@@ -293,9 +296,10 @@ fn a_status_that_stays_ready_without_its_secret_is_reported() {
     let expiration = now + SignedDuration::from_hours(1);
     let (secret, key) = ("reports".to_owned(), "ASIAEXAMPLE".to_owned());
     let held = Content { key: key.clone(), expiration };
-    let mut seen = Seen::default();
+    let unnoticed = SignedDuration::from_secs(45);
+    let mut seen = Seen::new(unnoticed);
     seen.ready.insert("reports".to_owned(), Claim { secret: secret.clone(), key, expiration });
-    let late = UNNOTICED + SignedDuration::from_secs(1);
+    let late = unnoticed + SignedDuration::from_secs(1);
     seen.tick(&[], now);
     seen.secrets.insert(secret.clone(), held);
     seen.tick(&[], now + late);
