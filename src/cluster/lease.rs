@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use futures::Stream;
 use futures::stream::unfold;
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::abandoned_lease::SeenLease;
 use crate::planted::Bug;
 use crate::telemetry::metrics::Metrics;
 
@@ -122,8 +123,15 @@ impl LeaderElector {
         config.default_retry = false;
         let client = Client::try_from(config)?;
         let (current_term, term) = watch::channel(None);
-        let task =
-            ElectionTask { election, client, current_term, terms: 0, metrics, warned_at: None };
+        let task = ElectionTask {
+            election,
+            client,
+            current_term,
+            terms: 0,
+            metrics,
+            warned_at: None,
+            seen: None,
+        };
         let released = CancellationToken::new();
         let release = released.clone();
         let task = tokio::spawn(async move {
@@ -149,6 +157,8 @@ struct ElectionTask {
     metrics: Arc<Metrics>,
     /// When the last warning that the Lease is not available was logged.
     warned_at: Option<Instant>,
+    /// The Lease of another replica.
+    seen: Option<SeenLease>,
 }
 
 impl ElectionTask {
@@ -156,6 +166,9 @@ impl ElectionTask {
         let ElectionConfig { lease, namespace, identity } = &self.election;
         tracing::info!(lease, namespace, identity, "starting leader election");
         loop {
+            if !self.leads() {
+                released.run_until_cancelled(self.free_if_abandoned()).await;
+            }
             // A new manager after each error: it reads the Lease first, and so does not rely on an outdated state.
             let Some(manager) = released.run_until_cancelled(self.manager()).await else { return };
             let error = match manager {
@@ -178,6 +191,16 @@ impl ElectionTask {
             }
             released.run_until_cancelled(sleep(RETRY_PERIOD)).await;
         }
+    }
+
+    /// Frees the Lease if another replica holds it and does not renew it any more. Errors are reported by the manager,
+    /// which reads the Lease next.
+    async fn free_if_abandoned(&mut self) {
+        let ElectionConfig { lease, namespace, identity } = &self.election;
+        let api = Api::namespaced(self.client.clone(), namespace);
+        let duration = Duration::from_secs(LEASE_DURATION);
+        let seen = SeenLease::look(&api, (lease, identity), duration, self.seen.take()).await;
+        self.seen = seen.ok().flatten();
     }
 
     async fn manager(&self) -> Result<LeaseManager, LeaseManagerError> {

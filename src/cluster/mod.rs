@@ -1,5 +1,6 @@
 //! Requests to the Kubernetes API, watches, and leader election. This module makes no decisions about credentials.
 
+mod abandoned_lease;
 mod client;
 mod crd;
 mod current;

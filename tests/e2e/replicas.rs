@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::iter;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use rig::sts::{Fault, Matching};
 use rig::{Proxy, User};
@@ -140,6 +140,23 @@ async fn a_leader_that_shuts_down_releases_the_lease() {
     leads(&second).await;
     world.issue("later", plain()).await;
     assert_eq!(world.sts.calls_total(), 2);
+    assert!(second.stop().success());
+}
+
+#[tokio::test]
+async fn a_standby_takes_over_from_a_leader_whose_clock_was_ahead() {
+    let (mut world, user) = installed().await;
+    let first = replica(&mut world, &user).await;
+    leads(&first).await;
+    first.kill();
+    let api: Api<Lease> = Api::namespaced(world.client.clone(), &world.namespace);
+    let ahead = Timestamp::now() + SignedDuration::from_hours(1);
+    let patch = Patch::Merge(json!({"spec": {"renewTime": format!("{ahead:.6}")}}));
+    api.patch("tempcred", &PatchParams::default(), &patch).await.unwrap();
+    let second = replica(&mut world, &user).await;
+    leads(&second).await;
+    world.issue("reports", plain()).await;
+    assert!(lease(&world).await.renew_time.unwrap().0 < ahead);
     assert!(second.stop().success());
 }
 

@@ -29,8 +29,8 @@ const NAMESPACES: usize = 5;
 /// How long after the last fault everything must hold.
 const CONVERGES: Duration = Duration::from_secs(180);
 
-/// How long nothing may happen because there is no leader. Each kill of a leader costs up to the 15 seconds of its Lease, and
-/// the next leader is often killed at its first request.
+/// How long nothing may happen because there is no leader. Each kill of a leader costs up to half a minute, and the next
+/// leader is often killed at its first request.
 const LEADERLESS: SignedDuration = SignedDuration::from_secs(180);
 
 /// How long the clock of the operators is off.
