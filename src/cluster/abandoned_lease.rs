@@ -1,10 +1,12 @@
-//! Frees a Lease that its holder does not renew any more.
+//! Frees a Lease whose renewal time is of a clock that was ahead.
 //!
-//! The renewal time in a Lease is of the clock of its holder, which may be ahead. So a Lease also counts as expired if it
-//! has not changed for its whole duration by the monotonic clock of this process, as in the leader election of Kubernetes.
+//! So that nobody waits for this time, a Lease of another replica also counts as expired if it has not changed for its whole
+//! duration by the monotonic clock of this process, as in the leader election of Kubernetes. A Lease of this replica, from
+//! before its start or a failed renewal, must not count as renewed until then: the others do not wait for it.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -18,11 +20,12 @@ pub(super) struct SeenLease {
 }
 
 impl SeenLease {
-    /// Reads the Lease `name`, and frees it if `before` saw the same version at least `duration` ago. Returns what was
-    /// seen; `None` if nobody else holds it. `identity` is that of this replica.
+    /// Reads the Lease `name`, while this replica does not lead. Frees it if another replica holds it and `before` saw the
+    /// same version at least `duration` ago, or if this replica, `identity`, was to renew it in the future. Returns what
+    /// was seen of another holder.
     ///
     /// # Errors
-    /// If a request fails. With a conflict, the holder has renewed the Lease meanwhile.
+    /// If a request fails, except with a conflict: then the holder has renewed the Lease meanwhile.
     pub(super) async fn look(
         api: &Api<Lease>,
         (name, identity): (&str, &str),
@@ -30,25 +33,38 @@ impl SeenLease {
         before: Option<Self>,
     ) -> kube::Result<Option<Self>> {
         let Some(lease) = api.get_opt(name).await? else { return Ok(None) };
-        let holder = lease.spec.and_then(|spec| spec.holder_identity);
-        let Some(holder) = holder.filter(|holder| holder != identity) else { return Ok(None) };
+        let spec = lease.spec.unwrap_or_default();
+        let Some(holder) = spec.holder_identity else { return Ok(None) };
         let version = lease.metadata.resource_version;
-        let Some(same) = before.filter(|before| before.version == version) else {
-            return Ok(Some(Self { version, since: Instant::now() }));
-        };
-        if same.since.elapsed() < duration {
-            return Ok(Some(same));
+        if holder == identity {
+            if spec.renew_time.is_none_or(|renewed| renewed.0 <= Timestamp::now()) {
+                return Ok(None);
+            }
+        } else {
+            let Some(same) = before.filter(|before| before.version == version) else {
+                return Ok(Some(Self { version, since: Instant::now() }));
+            };
+            if same.since.elapsed() < duration {
+                return Ok(Some(same));
+            }
         }
         let none = json!(null);
         let free = json!({
-            // The precondition: the holder has not renewed it.
+            // The precondition: nobody has renewed it.
             "metadata": {"resourceVersion": version},
             "spec": {
                 "holderIdentity": none, "acquireTime": none, "renewTime": none, "leaseDurationSeconds": none,
             },
         });
-        api.patch(name, &PatchParams::default(), &Patch::Merge(free)).await?;
-        tracing::info!(holder, "freed the Lease: its holder has not renewed it for its duration");
+        match api.patch(name, &PatchParams::default(), &Patch::Merge(free)).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 409 => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        tracing::info!(
+            holder,
+            "freed the Lease: its holder does not renew it, or its clock was ahead"
+        );
         Ok(None)
     }
 }

@@ -167,7 +167,12 @@ impl ElectionTask {
         tracing::info!(lease, namespace, identity, "starting leader election");
         loop {
             if !self.leads() {
-                released.run_until_cancelled(self.free_if_abandoned()).await;
+                let freed = released.run_until_cancelled(self.free_if_abandoned()).await;
+                if let Some(Err(error)) = freed {
+                    self.warn(&LeaseManagerError::KubeError(error));
+                    released.run_until_cancelled(sleep(RETRY_PERIOD)).await;
+                    continue;
+                }
             }
             // A new manager after each error: it reads the Lease first, and so does not rely on an outdated state.
             let Some(manager) = released.run_until_cancelled(self.manager()).await else { return };
@@ -182,25 +187,33 @@ impl ElectionTask {
                 }
                 Err(error) => error,
             };
-            let error = description(&error);
             if self.leads() {
+                let error = description(&error);
                 self.end_term(&format!("the Lease could not be renewed: {error}"));
-            } else if self.warned_at.is_none_or(|at| at.elapsed() > WARNING_INTERVAL) {
-                self.warned_at = Some(Instant::now());
-                tracing::warn!("the Lease cannot be acquired: {error}; retrying");
+            } else {
+                self.warn(&error);
             }
             released.run_until_cancelled(sleep(RETRY_PERIOD)).await;
         }
     }
 
-    /// Frees the Lease if another replica holds it and does not renew it any more. Errors are reported by the manager,
-    /// which reads the Lease next.
-    async fn free_if_abandoned(&mut self) {
+    /// Logs why the Lease cannot be acquired, unless it did so a short time ago.
+    fn warn(&mut self, error: &LeaseManagerError) {
+        if self.warned_at.is_none_or(|at| at.elapsed() > WARNING_INTERVAL) {
+            self.warned_at = Some(Instant::now());
+            let error = description(error);
+            tracing::warn!("the Lease cannot be acquired: {error}; retrying");
+        }
+    }
+
+    /// Frees the Lease if its holder does not renew it any more, or if this replica would not renew it for long.
+    async fn free_if_abandoned(&mut self) -> kube::Result<()> {
         let ElectionConfig { lease, namespace, identity } = &self.election;
         let api = Api::namespaced(self.client.clone(), namespace);
         let duration = Duration::from_secs(LEASE_DURATION);
-        let seen = SeenLease::look(&api, (lease, identity), duration, self.seen.take()).await;
-        self.seen = seen.ok().flatten();
+        let before = self.seen.take();
+        self.seen = SeenLease::look(&api, (lease, identity), duration, before).await?;
+        Ok(())
     }
 
     async fn manager(&self) -> Result<LeaseManager, LeaseManagerError> {

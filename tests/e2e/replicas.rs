@@ -143,21 +143,50 @@ async fn a_leader_that_shuts_down_releases_the_lease() {
     assert!(second.stop().success());
 }
 
+/// Nobody waits for the renewal time of a clock that was ahead: neither another replica, nor the same one after its restart.
 #[tokio::test]
-async fn a_standby_takes_over_from_a_leader_whose_clock_was_ahead() {
+async fn a_lease_of_a_clock_that_was_ahead_is_taken_over() {
+    for same in [false, true] {
+        let (mut world, user) = installed().await;
+        if same {
+            world.environment.insert("POD_NAME", Some("the-only-one".to_owned()));
+        }
+        let first = replica(&mut world, &user).await;
+        leads(&first).await;
+        first.kill();
+        let api: Api<Lease> = Api::namespaced(world.client.clone(), &world.namespace);
+        let begin = Timestamp::now();
+        let ahead = begin + SignedDuration::from_hours(1);
+        let patch = Patch::Merge(json!({"spec": {"renewTime": format!("{ahead:.6}")}}));
+        api.patch("tempcred", &PatchParams::default(), &patch).await.unwrap();
+        let second = replica(&mut world, &user).await;
+        leads(&second).await;
+        world.issue("reports", plain()).await;
+        let lease = lease(&world).await;
+        assert!(lease.renew_time.unwrap().0 < ahead, "it was acquired, and will be renewed");
+        let vacancy = Duration::try_from(lease.acquire_time.unwrap().0.duration_since(begin));
+        assert!(vacancy.unwrap() <= 2 * LEASE + TAKING);
+        assert!(second.stop().success());
+    }
+}
+
+#[tokio::test]
+async fn a_leader_that_renews_its_lease_keeps_it() {
     let (mut world, user) = installed().await;
     let first = replica(&mut world, &user).await;
     leads(&first).await;
-    first.kill();
-    let api: Api<Lease> = Api::namespaced(world.client.clone(), &world.namespace);
-    let ahead = Timestamp::now() + SignedDuration::from_hours(1);
-    let patch = Patch::Merge(json!({"spec": {"renewTime": format!("{ahead:.6}")}}));
-    api.patch("tempcred", &PatchParams::default(), &patch).await.unwrap();
     let second = replica(&mut world, &user).await;
-    leads(&second).await;
-    world.issue("reports", plain()).await;
-    assert!(lease(&world).await.renew_time.unwrap().0 < ahead);
-    assert!(second.stop().success());
+    let before = lease(&world).await;
+    let renewed = |lease: &LeaseSpec| lease.renew_time.as_ref().unwrap().0;
+    let long = SignedDuration::try_from(2 * LEASE).unwrap();
+    let after = wait_until("it was renewed for two durations", SOON, || async {
+        let now = lease(&world).await;
+        (renewed(&now) > renewed(&before) + long).then_some(now)
+    })
+    .await;
+    assert_eq!(after.holder_identity, before.holder_identity);
+    assert_eq!(after.lease_transitions, before.lease_transitions);
+    assert!(first.stop().success() && second.stop().success());
 }
 
 /// A world with a release of its own, which has its own Lease.
