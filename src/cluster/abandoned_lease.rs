@@ -1,8 +1,8 @@
 //! Frees a Lease whose renewal time is of a clock that was ahead.
 //!
-//! So that nobody waits for this time, a Lease of another replica also counts as expired if it has not changed for its whole
-//! duration by the monotonic clock of this process, as in the leader election of Kubernetes. A Lease of this replica, from
-//! before its start or a failed renewal, must not count as renewed until then: the others do not wait for it.
+//! A Lease of another replica also counts as expired if it has not changed for its whole duration, by the monotonic clock of
+//! this process. The leader election of Kubernetes does the same. So a Lease of this replica, from before its start or a
+//! failed renewal, must not count as renewed until its renewal time: the others do not wait for it.
 
 use std::time::Duration;
 
