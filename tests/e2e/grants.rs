@@ -336,9 +336,12 @@ async fn an_invalid_grant_says_what_to_change_and_blocks_what_it_matches() {
     assert!(!failure(&blocked).message.contains(&format!("RoleGrant {own}")));
     assert_eq!(world.sts.calls_total(), 0);
     world.issue("elsewhere", assume("elsewhere")).await;
-    let flawed = status_of(&world, &own, |s| !s.conditions.is_empty()).await;
+    // The operator of another test may have written a status of the grant that each world begins with.
+    let invalid =
+        |s: &GrantStatus| s.conditions.first().is_some_and(|one| one.reason == "GrantInvalid");
+    let flawed = status_of(&world, &own, invalid).await;
     let ready = &flawed.conditions[0];
-    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "GrantInvalid"));
+    assert_eq!(ready.status, "False");
     insta::assert_snapshot!(ready.message);
     assert!(world.stop_operator().success());
     world.start_operator(&["--cluster-name", "prod"]).await;
