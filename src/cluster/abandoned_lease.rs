@@ -48,12 +48,11 @@ impl SeenLease {
                 return Ok(Some(same));
             }
         }
-        let none = json!(null);
         let free = json!({
             // The precondition: nobody has renewed it.
             "metadata": {"resourceVersion": version},
             "spec": {
-                "holderIdentity": none, "acquireTime": none, "renewTime": none, "leaseDurationSeconds": none,
+                "holderIdentity": null, "acquireTime": null, "renewTime": null, "leaseDurationSeconds": null,
             },
         });
         match api.patch(name, &PatchParams::default(), &Patch::Merge(free)).await {

@@ -8,7 +8,7 @@ use tempcred_core::api::TemporaryCredential;
 use tempcred_core::desired::Desired;
 use tempcred_core::grant::Grants;
 use tempcred_core::observed::KnownSecret;
-use tempcred_core::plan::while_unconfirmed;
+use tempcred_core::plan::{CONFIRM_AGAIN, while_unconfirmed};
 use tempcred_core::problem::{Problem, Reason};
 use tempcred_core::status::Outcome;
 use tokio::time::timeout;
@@ -19,9 +19,6 @@ use crate::cluster::Failed;
 
 /// Longest time for the reads after the list. The list must not be old when the Secret is removed.
 const READS: Duration = Duration::from_secs(5);
-
-/// Wait before an unconfirmed denial is confirmed again, if the caches do not change before.
-const UNCONFIRMED: Duration = Duration::from_secs(10);
 
 impl Step<'_> {
     /// Confirms a denial, unless the credentials have expired. If that fails, reports it, and returns when to try again.
@@ -41,7 +38,7 @@ impl Step<'_> {
             Ok(false) | Err(Failed::Conflict) => {
                 let stays = while_unconfirmed(denial, &desired.secret_name);
                 let next = self.report(desired, known, Outcome::Denied(stays)).await;
-                Some(next.at_most(UNCONFIRMED))
+                Some(next.at_most(CONFIRM_AGAIN))
             }
             Err(failed) => {
                 Some(self.could_not_remove(desired, known.clone(), denial, failed).await)

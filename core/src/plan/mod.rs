@@ -22,7 +22,7 @@ use crate::secret::{IssueRecord, WriteTarget};
 use trusted::{Trusted, trusted};
 pub use types::{Decision, Issue, IssueCause, Plan, Rewrite};
 use withdrawn::while_it_stays;
-pub use withdrawn::{WithdrawnSecrets, while_unconfirmed};
+pub use withdrawn::{CONFIRM_AGAIN, WithdrawnSecrets, while_unconfirmed};
 
 /// Plans the next step.
 ///

@@ -1,5 +1,7 @@
 //! What becomes of the Secret of a request that the grants no longer allow.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::CredentialStatus;
@@ -44,21 +46,26 @@ impl WithdrawnSecrets {
     }
 }
 
+/// Wait before an unconfirmed denial is confirmed again, if the caches do not change before.
+pub const CONFIRM_AGAIN: Duration = Duration::from_secs(10);
+
 /// The denial of a resource whose Secret stays until this time.
 pub(super) fn while_it_stays(denial: &Problem, secret_name: &str, until: Timestamp) -> Problem {
-    let why = denial.message.trim_end_matches('.');
-    let message = format!(
-        "{why}. Secret {secret_name} stays until its credentials expire at {until}, and is removed then."
-    );
-    Problem::new(denial.reason, message)
+    let stays = format!("until its credentials expire at {until}, and is removed then.");
+    that_stays(denial, secret_name, &stays)
 }
 
 /// The denial of a resource whose Secret would be removed, if the API server confirmed the denial.
 pub fn while_unconfirmed(denial: &Problem, secret_name: &str) -> Problem {
-    let why = denial.message.trim_end_matches('.');
-    let message = format!(
-        "{why}. Secret {secret_name} stays for now: the API server does not confirm this, so the operator may not have seen the \
-         last change of the grants, the labels of the namespace or the spec. It asks again every 10 seconds."
+    let stays = format!(
+        "for now: the API server does not confirm this, so the operator may not have seen the last change of the grants, the \
+         labels of the namespace or the spec. It asks again every {} seconds.",
+        CONFIRM_AGAIN.as_secs()
     );
-    Problem::new(denial.reason, message)
+    that_stays(denial, secret_name, &stays)
+}
+
+fn that_stays(denial: &Problem, secret_name: &str, stays: &str) -> Problem {
+    let why = denial.message.trim_end_matches('.');
+    Problem::new(denial.reason, format!("{why}. Secret {secret_name} stays {stays}"))
 }
