@@ -1,6 +1,5 @@
 //! What the observer has seen, and which invariants it violates.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
@@ -12,11 +11,14 @@ use serde_json::Value;
 /// operator needs to act, and to start again if it was killed.
 const SLACK: SignedDuration = SignedDuration::from_secs(15);
 
+/// Secret key, token and expiration, by access key ID.
+type Issued = BTreeMap<String, (String, String, Timestamp)>;
+
 /// What was seen so far.
 #[derive(Default)]
 pub struct Seen {
-    /// What STS issued: secret key, token and expiration, by access key ID.
-    issued: BTreeMap<String, (String, String, Timestamp)>,
+    /// What STS issued.
+    issued: Issued,
     /// The Secrets of the operator, as they are now.
     secrets: BTreeMap<String, Content>,
     /// The UIDs of Secrets that were not the operator's, and that it must not adopt.
@@ -135,8 +137,11 @@ impl Seen {
         self.statuses.remove(name);
         let Some(resource) = resource else { return };
         let status = &resource["status"];
-        self.statuses.insert(name.to_owned(), status.to_string());
-        self.find_values(name, self.issued.keys().cloned().collect());
+        let text = status.to_string();
+        if let Some(key) = leaked(&text, &self.issued).cloned() {
+            self.leaks(name, &key);
+        }
+        self.statuses.insert(name.to_owned(), text);
         let ready = status["conditions"]
             .as_array()
             .into_iter()
@@ -151,34 +156,23 @@ impl Seen {
         self.ready.insert(name.to_owned(), Claim { secret, key, expiration });
     }
 
-    /// Looks in a status for the values of these keys.
-    fn find_values(&mut self, name: &str, keys: Vec<String>) {
-        let Some(text) = self.statuses.get(name) else { return };
-        let leaked = keys.into_iter().find(|key| {
-            let (secret, token, _) = &self.issued[key];
-            [secret, token].iter().any(|value| !value.is_empty() && text.contains(value.as_str()))
-        });
-        if let Some(key) = leaked {
-            let what = format!("the status of {name} contains a value of {key}");
-            self.violated("values stay secret", what);
-        }
+    fn leaks(&mut self, name: &str, key: &str) {
+        let what = format!("the status of {name} contains a value of {key}");
+        self.violated("values stay secret", what);
     }
 
     /// Time passes.
     pub fn tick(&mut self, issued: &[rig::sts::IssuedRecord], now: Timestamp) {
         self.ticks += 1;
-        let mut new = vec![];
-        for one in issued {
-            let Entry::Vacant(entry) = self.issued.entry(one.access_key_id.clone()) else {
-                continue;
-            };
-            new.push(entry.key().clone());
-            entry.insert((one.secret.clone(), one.token.clone(), one.expiration));
+        let mut new = Issued::new();
+        for one in issued.iter().filter(|one| !self.issued.contains_key(&one.access_key_id)) {
+            new.entry(one.access_key_id.clone())
+                .or_insert_with(|| (one.secret.clone(), one.token.clone(), one.expiration));
         }
-        if !new.is_empty() {
-            let names: Vec<_> = self.statuses.keys().cloned().collect();
-            names.iter().for_each(|name| self.find_values(name, new.clone()));
-        }
+        let leak = |(name, text): (&String, &String)| Some((name.clone(), leaked(text, &new)?));
+        let leaks: Vec<_> = self.statuses.iter().filter_map(leak).collect();
+        leaks.into_iter().for_each(|(name, key)| self.leaks(&name, key));
+        self.issued.extend(new);
         // What STS said counts too: the operator may show a later time.
         let late = |key: &str, shown: Timestamp| {
             let said = self.issued.get(key).map_or(shown, |(_, _, at)| *at);
@@ -207,13 +201,13 @@ impl Seen {
         let unheld = self.ready.values().filter(|claim| !holds(claim));
         let since = |claim: &Claim| self.unheld.get(claim).copied().unwrap_or(now);
         self.unheld = unheld.map(|claim| (claim.clone(), since(claim))).collect();
-        let long: Vec<_> =
-            self.unheld.iter().filter(|(_, since)| **since + self.unnoticed < now).collect();
-        let texts = long.into_iter().map(|(claim, since)| {
-            let Claim { secret, key, .. } = claim;
+        let long = self.unheld.iter().filter(|(_, since)| **since + self.unnoticed < now);
+        let texts = long.map(|(Claim { secret, key, .. }, since)| {
             format!("Secret {secret} has not held {key} since {since}, but a status says so")
         });
-        texts.collect::<Vec<_>>().into_iter().for_each(|text| self.violated("ready is true", text));
+        for text in texts.collect::<Vec<_>>() {
+            self.violated("ready is true", text);
+        }
     }
 
     /// The keys that a status claimed to be in a Secret, and that no Secret was seen with.
@@ -240,6 +234,13 @@ impl Seen {
             self.violated("all or nothing", format!("STS did not issue {key}"));
         }
     }
+}
+
+/// The first key of which a status contains a value.
+fn leaked<'a>(status: &str, issued: &'a Issued) -> Option<&'a String> {
+    let contains = |value: &String| !value.is_empty() && status.contains(value.as_str());
+    let found = issued.iter().find(|(_, (secret, token, _))| contains(secret) || contains(token));
+    found.map(|(key, _)| key)
 }
 
 /// Access key, secret key and session token, from each format that the Secret has. None if it has none, or one lacks a value.
@@ -327,4 +328,24 @@ fn formats_with_different_credentials_are_told_apart() {
     let both = [&variables[..], &[("credentials", file)]].concat();
     assert_eq!(data(&both), Some(vec![own("A"), own("B")]));
     assert_eq!(data(&[&variables[..], &[("credentials.json", "{}")]].concat()), None);
+}
+
+#[test]
+fn a_value_in_a_status_is_found_even_if_it_becomes_known_later() {
+    let record = rig::sts::IssuedRecord {
+        access_key_id: "ASIAEXAMPLE".to_owned(),
+        secret: "hush".to_owned(),
+        token: String::new(),
+        role_arn: None,
+        action: String::new(),
+        form: BTreeMap::new(),
+        at: Timestamp::now(),
+        expiration: Timestamp::now(),
+    };
+    let mut seen = Seen::default();
+    let leak = serde_json::json!({"status": {"principalArn": "hush"}});
+    seen.resource("reports", Some(&leak));
+    assert!(seen.violations.is_empty(), "{:?}", seen.violations);
+    seen.tick(&[record], Timestamp::now());
+    assert_eq!(seen.violations.len(), 1, "{:?}", seen.violations);
 }
